@@ -1,0 +1,304 @@
+//! Configuration of a node: a TOML file, read raw (unknown keys are refused), then made valid in one place.
+//!
+//! Every error names the key, the offending value and what is allowed. Paths are relative to the file. Secrets are
+//! never in the file, only the paths of their files.
+
+mod raw;
+
+use std::collections::BTreeSet;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+
+use crate::domain::ids::NodeName;
+use crate::domain::limits;
+use crate::merkle::NoteVerifier;
+
+pub use raw::Raw;
+
+/// A configuration that cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum ConfigError {
+    /// The file cannot be read.
+    #[error("configuration {path} cannot be read: {error}")]
+    Read {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        error: std::io::Error,
+    },
+    /// It is no TOML of the expected form.
+    #[error("configuration {path}: {error}")]
+    Format {
+        /// The file.
+        path: PathBuf,
+        /// Where and what.
+        error: String,
+    },
+    /// A value is not allowed.
+    #[error("configuration key `{key}`: `{value}` is not allowed: {allowed}")]
+    Value {
+        /// The key.
+        key: String,
+        /// Its value.
+        value: String,
+        /// What is allowed.
+        allowed: String,
+    },
+}
+
+/// What a client may do for its agencies.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Role {
+    /// Send, receive, report statuses, enter paper: an agency's document-management system.
+    Dms,
+    /// Read the events of its agencies.
+    Auditor,
+    /// Read ratios and queues of its agencies.
+    Operator,
+}
+
+/// What a client may do for the whole node.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum NodeRole {
+    /// Read every event.
+    Auditor,
+    /// Read ratios, queues and state.
+    Operator,
+    /// Everything an operator may, and change the node.
+    Admin,
+}
+
+/// A client of the node: known by the URI in its certificate.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Client {
+    /// Its name, the last part of the URI.
+    pub name: String,
+    /// Codes of the agencies that it acts for; `None`: all that this node hosts.
+    pub agencies: Option<BTreeSet<String>>,
+    /// What it may do for them.
+    pub roles: BTreeSet<Role>,
+    /// What it may do for the node.
+    pub node_roles: BTreeSet<NodeRole>,
+}
+
+/// A valid configuration.
+#[derive(Debug, Clone)]
+pub struct Config {
+    /// Name of this node.
+    pub node: NodeName,
+    /// Name of the network.
+    pub network: String,
+    /// Generation of the log.
+    pub generation: u32,
+    /// Where everything that the node writes lives.
+    pub data: PathBuf,
+    /// Listener for clients.
+    pub listen_clients: SocketAddr,
+    /// Listener for peers.
+    pub listen_peers: SocketAddr,
+    /// The node's certificate chain (PEM).
+    pub certificate: PathBuf,
+    /// Its key (PEM, PKCS#8, P-256).
+    pub key: PathBuf,
+    /// CA of the nodes' certificates (PEM).
+    pub network_ca: PathBuf,
+    /// CA of this node's clients (PEM).
+    pub client_ca: PathBuf,
+    /// Key of the log (PEM, PKCS#8, Ed25519).
+    pub log_key: PathBuf,
+    /// Key for cosignatures.
+    pub cosign_key: PathBuf,
+    /// Key of the directory's authority.
+    pub authority: NoteVerifier,
+    /// File of the signed directory, adopted at start when it is newer than the stored one.
+    pub directory: PathBuf,
+    /// Clients.
+    pub clients: Vec<Client>,
+    /// Bytes of all parts of one document.
+    pub max_content_bytes: u64,
+    /// How long delivery is tried, in milliseconds.
+    pub delivery_ms: i64,
+    /// Cache of sled, in bytes.
+    pub cache_bytes: u64,
+    /// Bytes of a new journal segment.
+    pub journal_segment_bytes: u64,
+}
+
+impl Config {
+    /// Reads and checks a file.
+    pub fn read(path: &Path) -> Result<Config, ConfigError> {
+        let text = std::fs::read_to_string(path)
+            .map_err(|error| ConfigError::Read { path: path.to_owned(), error })?;
+        let raw: Raw = toml::from_str(&text)
+            .map_err(|e| ConfigError::Format { path: path.to_owned(), error: e.to_string() })?;
+        Config::from_raw(raw, path.parent().unwrap_or(Path::new(".")))
+    }
+
+    /// Makes a raw configuration valid; relative paths start at `base`.
+    pub fn from_raw(raw: Raw, base: &Path) -> Result<Config, ConfigError> {
+        let value = |key: &str, value: &dyn std::fmt::Display, allowed: &str| ConfigError::Value {
+            key: key.to_owned(),
+            value: value.to_string(),
+            allowed: allowed.to_owned(),
+        };
+        let address = |key: &str, text: &str| {
+            text.parse::<SocketAddr>()
+                .map_err(|_| value(key, &text, "an address and port such as 127.0.0.1:7400 or [::]:7400"))
+        };
+        let between = |key: &str, v: u64, min: u64, max: u64| {
+            if (min..=max).contains(&v) {
+                Ok(v)
+            } else {
+                Err(value(key, &v, &format!("a number from {min} to {max}")))
+            }
+        };
+        let node = NodeName::new(&raw.node)
+            .map_err(|_| value("node", &raw.node, "1 to 63 letters, digits, `-` or `.`"))?;
+        let network_ok = !raw.network.is_empty()
+            && raw.network.len() <= 63
+            && raw.network.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-' || b == b'.');
+        if !network_ok {
+            return Err(value("network", &raw.network, "1 to 63 letters, digits, `-` or `.`"));
+        }
+        let authority = raw.directory.authority.parse().map_err(|e| {
+            value("directory.authority", &raw.directory.authority, &format!("a C2SP verifier key ({e})"))
+        })?;
+        let mut clients: Vec<Client> = Vec::new();
+        for (i, client) in raw.clients.into_iter().enumerate() {
+            let client = client_of(client, &format!("clients[{i}]"))?;
+            if clients.iter().any(|c| c.name == client.name) {
+                return Err(value(&format!("clients[{i}].name"), &client.name, "each name once"));
+            }
+            clients.push(client);
+        }
+        Ok(Config {
+            node,
+            network: raw.network,
+            generation: raw.log.generation,
+            data: base.join(raw.data),
+            listen_clients: address("listen.clients", &raw.listen.clients)?,
+            listen_peers: address("listen.peers", &raw.listen.peers)?,
+            certificate: base.join(raw.tls.certificate),
+            key: base.join(raw.tls.key),
+            network_ca: base.join(raw.tls.network_ca),
+            client_ca: base.join(raw.tls.client_ca),
+            log_key: base.join(raw.log.key),
+            cosign_key: base.join(raw.log.cosign_key),
+            authority,
+            directory: base.join(raw.directory.file),
+            clients,
+            max_content_bytes: between(
+                "limits.max_content_bytes",
+                raw.limits.max_content_bytes.unwrap_or(limits::CONTENT_BYTES),
+                1,
+                1 << 44,
+            )?,
+            delivery_ms: 3_600_000
+                * between("limits.delivery_hours", raw.limits.delivery_hours.unwrap_or(120), 1, 720)? as i64,
+            cache_bytes: (1 << 20)
+                * between("storage.cache_mib", raw.storage.cache_mib.unwrap_or(64), 8, 65_536)?,
+            journal_segment_bytes: (1 << 20)
+                * between("storage.journal_segment_mib", raw.storage.journal_segment_mib.unwrap_or(64), 1, 4_096)?,
+        })
+    }
+
+    /// A client by its name.
+    pub fn client(&self, name: &str) -> Option<&Client> {
+        self.clients.iter().find(|c| c.name == name)
+    }
+}
+
+fn client_of(raw: raw::Client, key: &str) -> Result<Client, ConfigError> {
+    let value = |sub: &str, value: &str, allowed: &str| ConfigError::Value {
+        key: format!("{key}.{sub}"),
+        value: value.to_owned(),
+        allowed: allowed.to_owned(),
+    };
+    let name_ok = (1..=63).contains(&raw.name.len())
+        && raw.name.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-' || b == b'.' || b == b'_');
+    if !name_ok {
+        return Err(value("name", &raw.name, "1 to 63 letters, digits, `-`, `_` or `.`"));
+    }
+    let roles = raw
+        .roles
+        .iter()
+        .map(|r| match r.as_str() {
+            "dms" => Ok(Role::Dms),
+            "auditor" => Ok(Role::Auditor),
+            "operator" => Ok(Role::Operator),
+            other => Err(value("roles", other, "dms, auditor, operator")),
+        })
+        .collect::<Result<_, _>>()?;
+    let node_roles = raw
+        .node_roles
+        .iter()
+        .map(|r| match r.as_str() {
+            "auditor" => Ok(NodeRole::Auditor),
+            "operator" => Ok(NodeRole::Operator),
+            "admin" => Ok(NodeRole::Admin),
+            other => Err(value("node_roles", other, "auditor, operator, admin")),
+        })
+        .collect::<Result<_, _>>()?;
+    let all = raw.agencies.iter().any(|a| a == "*");
+    if all && raw.agencies.len() > 1 {
+        return Err(value("agencies", &raw.agencies.join(", "), "either \"*\" alone or codes"));
+    }
+    let agencies = (!all).then(|| raw.agencies.into_iter().collect());
+    Ok(Client { name: raw.name, agencies, roles, node_roles })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const GOOD: &str = r#"
+        node = "thuan-an"
+        network = "binh-duong"
+        data = "data"
+        [listen]
+        clients = "127.0.0.1:7400"
+        peers = "127.0.0.1:7401"
+        [tls]
+        certificate = "node.pem"
+        key = "node.key"
+        network_ca = "network-ca.pem"
+        client_ca = "client-ca.pem"
+        [log]
+        key = "log.key"
+        cosign_key = "cosign.key"
+        [directory]
+        file = "directory.note"
+        authority = "PeterNeumann+c74f20a3+ARpc2QcUPDhMQegwxbzhKqiBfsVkmqq/LDE4izWy10TW"
+        [[clients]]
+        name = "dms"
+        agencies = ["H09.1"]
+        roles = ["dms"]
+    "#;
+
+    fn parse(text: &str) -> Result<Config, String> {
+        let raw: Raw = toml::from_str(text).map_err(|e| e.to_string())?;
+        Config::from_raw(raw, Path::new("/etc/lienthong")).map_err(|e| e.to_string())
+    }
+
+    #[test]
+    fn a_good_file_is_read_with_safe_defaults() {
+        let config = parse(GOOD).unwrap();
+        assert_eq!(config.data, Path::new("/etc/lienthong/data"));
+        assert_eq!(config.max_content_bytes, limits::CONTENT_BYTES);
+        assert_eq!(config.delivery_ms, limits::DELIVERY_MS);
+    }
+
+    #[test]
+    fn an_error_names_the_key_the_value_and_what_is_allowed() {
+        for (from, to, expected) in [
+            ("127.0.0.1:7400", "localhost", "`listen.clients`: `localhost`"),
+            ("\"dms\"]", "\"boss\"]", "dms, auditor, operator"),
+            ("node = \"thuan-an\"", "node = \"-\"", "configuration key `node`: `-`"),
+            ("data = \"data\"", "data = \"data\"\ndate = 1", "unknown field `date`"),
+            ("+c74f20a3+", "+00000000+", "directory.authority"),
+        ] {
+            let error = parse(&GOOD.replace(from, to)).unwrap_err();
+            assert!(error.contains(expected), "{error}");
+        }
+    }
+}

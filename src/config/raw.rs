@@ -1,0 +1,94 @@
+//! The file as it is written. No check beyond form; see [`super::Config::from_raw`].
+
+use std::path::PathBuf;
+
+use serde::{Deserialize, Serialize};
+
+/// The whole file.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+#[expect(missing_docs, reason = "the keys are described in the file that `lienthong init` writes")]
+pub struct Raw {
+    pub node: String,
+    pub network: String,
+    pub data: PathBuf,
+    pub listen: Listen,
+    pub tls: Tls,
+    pub log: Log,
+    pub directory: DirectoryFile,
+    #[serde(default)]
+    pub limits: Limits,
+    #[serde(default)]
+    pub storage: Storage,
+    #[serde(default)]
+    pub clients: Vec<Client>,
+}
+
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+#[expect(missing_docs, reason = "see Raw")]
+pub struct Listen {
+    pub clients: String,
+    pub peers: String,
+}
+
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+#[expect(missing_docs, reason = "see Raw")]
+pub struct Tls {
+    pub certificate: PathBuf,
+    pub key: PathBuf,
+    pub network_ca: PathBuf,
+    pub client_ca: PathBuf,
+}
+
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+#[expect(missing_docs, reason = "see Raw")]
+pub struct Log {
+    pub key: PathBuf,
+    pub cosign_key: PathBuf,
+    #[serde(default = "first_generation")]
+    pub generation: u32,
+}
+
+fn first_generation() -> u32 {
+    1
+}
+
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+#[expect(missing_docs, reason = "see Raw")]
+pub struct DirectoryFile {
+    pub file: PathBuf,
+    pub authority: String,
+}
+
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+#[expect(missing_docs, reason = "see Raw")]
+pub struct Limits {
+    pub max_content_bytes: Option<u64>,
+    pub delivery_hours: Option<u64>,
+}
+
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+#[expect(missing_docs, reason = "see Raw")]
+pub struct Storage {
+    pub cache_mib: Option<u64>,
+    pub journal_segment_mib: Option<u64>,
+}
+
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+#[expect(missing_docs, reason = "see Raw")]
+pub struct Client {
+    pub name: String,
+    #[serde(default)]
+    pub agencies: Vec<String>,
+    #[serde(default)]
+    pub roles: Vec<String>,
+    #[serde(default)]
+    pub node_roles: Vec<String>,
+}

@@ -1,0 +1,296 @@
+//! The directory: the signed list of agencies, nodes and keys, the same at every node.
+//!
+//! A version is one C2SP signed note: its text is the directory as JSON ([`content::Content`]), its signature that of
+//! the directory's authority. It is kept and passed on as the bytes that were signed, and a person can read it.
+//! [`Directory`] has no other constructor than [`Directory::verify`], so whatever holds one holds a verified one.
+//!
+//! Entries are closed by date, never deleted; codes are looked up, never judged by a pattern (DOMAIN "Agencies").
+//! Where files come from and which version is in force is not decided here: see `exchange::directory`.
+
+pub mod build;
+pub mod content;
+mod place;
+
+use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
+
+use crate::domain::event::Level;
+use crate::domain::ids::{AgencyId, Digest, NodeName};
+use crate::merkle::{KeyError, Note, NoteError, NoteVerifier, sha256};
+use crate::signature::{Trust, TrustError};
+use crate::time::{Date, Timestamp};
+use content::{AgencyEntry, Content, NodeEntry};
+
+/// Bytes of a signed directory: 123,000 agencies with their seals stay below.
+pub const MAX_BYTES: usize = 512 * 1024 * 1024;
+
+/// A directory that cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum DirectoryError {
+    /// The signature does not hold, or the file is no signed note.
+    #[error("the directory's signature does not hold: {0}")]
+    Signature(#[from] NoteError),
+    /// The text is not a directory.
+    #[error("the directory cannot be read: {0}")]
+    Format(String),
+    /// It contradicts itself.
+    #[error("the directory contradicts itself at {place}: {problem}")]
+    Inconsistent {
+        /// Where.
+        place: String,
+        /// What is wrong.
+        problem: String,
+    },
+    /// Its certificates cannot be used.
+    #[error("a certificate of the directory cannot be used: {0}")]
+    Trust(#[from] TrustError),
+}
+
+/// An agency of the directory.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Agency {
+    /// Permanent id.
+    pub id: AgencyId,
+    /// The entry as listed.
+    pub entry: AgencyEntry,
+    /// Index of the parent.
+    parent: Option<usize>,
+}
+
+impl Agency {
+    /// Level of the agency.
+    pub fn level(&self) -> Level {
+        self.entry.level
+    }
+
+    /// Whether it is closed on that day.
+    pub fn is_closed(&self, on: Date) -> bool {
+        self.entry.closed_on.is_some_and(|closed| on >= closed)
+    }
+
+    /// The node that hosts it on that day.
+    pub fn node(&self, on: Date) -> Option<&NodeName> {
+        self.entry
+            .hosting
+            .iter()
+            .find(|h| h.from.is_none_or(|from| on >= from) && h.to.is_none_or(|to| on < to))
+            .map(|h| &h.node)
+    }
+}
+
+/// A node of the directory.
+#[derive(Debug, Clone)]
+pub struct Node {
+    /// Its name.
+    pub name: NodeName,
+    /// The entry as listed.
+    pub entry: NodeEntry,
+    /// Its log keys, parsed: by origin of the log.
+    pub log_keys: Vec<NoteVerifier>,
+}
+
+impl Node {
+    /// The key of a log, by the log's origin.
+    pub fn log_key(&self, origin: &str) -> Option<&NoteVerifier> {
+        self.log_keys.iter().find(|k| k.name() == origin)
+    }
+}
+
+/// A verified directory version.
+#[derive(Debug, Clone)]
+pub struct Directory {
+    inner: Arc<Inner>,
+}
+
+#[derive(Debug)]
+struct Inner {
+    network: String,
+    version: u64,
+    previous: Option<Digest>,
+    valid_until: Timestamp,
+    digest: Digest,
+    note: String,
+    agencies: Vec<Agency>,
+    by_id: HashMap<AgencyId, usize>,
+    by_code: HashMap<String, Vec<usize>>,
+    nodes: HashMap<NodeName, Node>,
+    trust: Trust,
+}
+
+impl Directory {
+    /// Verifies the authority's signature over the exact bytes, then reads and checks the content.
+    pub fn verify(note: &str, authority: &NoteVerifier) -> Result<Directory, DirectoryError> {
+        let parsed = Note::parse(note, MAX_BYTES)?;
+        parsed.verify(authority)?;
+        let content: Content =
+            serde_json::from_str(&parsed.text).map_err(|e| DirectoryError::Format(e.to_string()))?;
+        Directory::index(content, note)
+    }
+
+    fn index(content: Content, note: &str) -> Result<Directory, DirectoryError> {
+        let odd = |place: &str, problem: String| DirectoryError::Inconsistent { place: place.to_owned(), problem };
+        if content.format != content::FORMAT {
+            return Err(odd("format", format!("{} is not {}", content.format, content::FORMAT)));
+        }
+        let mut nodes = HashMap::new();
+        for entry in content.nodes {
+            let mut log_keys = Vec::new();
+            for key in &entry.log_keys {
+                let verifier: NoteVerifier =
+                    key.key.parse().map_err(|e: KeyError| odd(entry.name.as_str(), e.to_string()))?;
+                if !verifier.name().starts_with(&format!("{}/log/", entry.name)) {
+                    return Err(odd(entry.name.as_str(), format!("`{}` names another's log", verifier.name())));
+                }
+                log_keys.push(verifier);
+            }
+            let node = Node { name: entry.name.clone(), log_keys, entry };
+            if let Some(twice) = nodes.insert(node.name.clone(), node) {
+                return Err(odd(twice.name.as_str(), "the node is listed twice".into()));
+            }
+        }
+        let mut by_id = HashMap::with_capacity(content.agencies.len());
+        for (i, entry) in content.agencies.iter().enumerate() {
+            let id = AgencyId::new(&entry.id).map_err(|e| odd(&entry.id, e.to_string()))?;
+            if by_id.insert(id, i).is_some() {
+                return Err(odd(&entry.id, "the agency is listed twice".into()));
+            }
+        }
+        let mut agencies = Vec::with_capacity(content.agencies.len());
+        let mut by_code: HashMap<String, Vec<usize>> = HashMap::with_capacity(2 * content.agencies.len());
+        let mut trust = Trust::new(decode_all(&content.roots).map_err(|e| odd("roots", e))?)?;
+        for (i, entry) in content.agencies.into_iter().enumerate() {
+            let id = AgencyId::new(&entry.id).map_err(|e| odd(&entry.id, e.to_string()))?;
+            let parent = match &entry.parent {
+                None => None,
+                Some(p) => Some(
+                    AgencyId::new(p)
+                        .ok()
+                        .and_then(|p| by_id.get(&p).copied())
+                        .ok_or_else(|| odd(&entry.id, format!("its parent `{p}` is not listed")))?,
+                ),
+            };
+            for hosting in &entry.hosting {
+                if !nodes.contains_key(&hosting.node) {
+                    return Err(odd(&entry.id, format!("its node `{}` is not listed", hosting.node)));
+                }
+            }
+            for code in &entry.codes {
+                by_code.entry(code.code.clone()).or_default().push(i);
+            }
+            for seal in decode_all(&entry.seals).map_err(|e| odd(&entry.id, e))? {
+                trust = trust.with_seal(id.as_str(), &seal)?;
+            }
+            agencies.push(Agency { id, entry, parent });
+        }
+        for (i, agency) in agencies.iter().enumerate() {
+            let mut seen = HashSet::from([i]);
+            let mut at = agency.parent;
+            while let Some(p) = at {
+                if !seen.insert(p) {
+                    return Err(odd(agency.id.as_str(), "it is its own ancestor".into()));
+                }
+                at = agencies[p].parent;
+            }
+        }
+        Ok(Directory {
+            inner: Arc::new(Inner {
+                network: content.network,
+                version: content.version,
+                previous: content.previous,
+                valid_until: content.valid_until,
+                digest: sha256(note.as_bytes()),
+                note: note.to_owned(),
+                agencies,
+                by_id,
+                by_code,
+                nodes,
+                trust,
+            }),
+        })
+    }
+
+    /// Name of the network.
+    pub fn network(&self) -> &str {
+        &self.inner.network
+    }
+
+    /// Version, counting up.
+    pub fn version(&self) -> u64 {
+        self.inner.version
+    }
+
+    /// Digest of the version before.
+    pub fn previous(&self) -> Option<Digest> {
+        self.inner.previous
+    }
+
+    /// Until when the authority vouches for it.
+    pub fn valid_until(&self) -> Timestamp {
+        self.inner.valid_until
+    }
+
+    /// SHA-256 of the signed note.
+    pub fn digest(&self) -> Digest {
+        self.inner.digest
+    }
+
+    /// The signed note, as it was verified.
+    pub fn note(&self) -> &str {
+        &self.inner.note
+    }
+
+    /// Document roots and seals.
+    pub fn trust(&self) -> &Trust {
+        &self.inner.trust
+    }
+
+    /// All agencies, in the list's order.
+    pub fn agencies(&self) -> &[Agency] {
+        &self.inner.agencies
+    }
+
+    /// All nodes, by name.
+    pub fn nodes(&self) -> Vec<&Node> {
+        let mut nodes: Vec<&Node> = self.inner.nodes.values().collect();
+        nodes.sort_by(|a, b| a.name.cmp(&b.name));
+        nodes
+    }
+
+    /// A node by name.
+    pub fn node(&self, name: &NodeName) -> Option<&Node> {
+        self.inner.nodes.get(name)
+    }
+
+    /// An agency by its permanent id.
+    pub fn agency(&self, id: &AgencyId) -> Option<&Agency> {
+        self.inner.by_id.get(id).map(|i| &self.inner.agencies[*i])
+    }
+
+    /// An agency by a code that is valid on that day: current or old form. A code that was never limited in time
+    /// and belongs to one agency only is found on any day.
+    pub fn by_code(&self, code: &str, on: Date) -> Option<&Agency> {
+        self.inner
+            .by_code
+            .get(code)?
+            .iter()
+            .map(|i| &self.inner.agencies[*i])
+            .find(|a| {
+                a.entry.codes.iter().any(|c| {
+                    c.code == code && c.from.is_none_or(|f| on >= f) && c.to.is_none_or(|t| on < t)
+                })
+            })
+    }
+
+    /// Whether an agency stands anywhere under this code, on any day.
+    pub fn knows_code(&self, code: &str) -> bool {
+        self.inner.by_code.contains_key(code)
+    }
+}
+
+fn decode_all(texts: &[String]) -> Result<Vec<Vec<u8>>, String> {
+    use base64::Engine as _;
+    texts
+        .iter()
+        .map(|t| base64::engine::general_purpose::STANDARD.decode(t).map_err(|e| format!("no base64: {e}")))
+        .collect()
+}

@@ -1,0 +1,419 @@
+//! Deciding: a command is a precondition on the folds and the events that follow from it.
+//!
+//! The one writer calls [`decide`] with a view that includes the group it is building, so two commands of the same
+//! key that arrive at once end in one delivery or in one conflict. Nothing here reads a clock: a command carries what
+//! it needs.
+
+use super::document::Kind;
+use super::event::{Actor, EventKind, Item, LogRef, PaperEntry, RoleVerdicts, Subject};
+use super::fold::records::{AttemptRecord, DocumentRecord, Incoming, IncomingState, Outgoing, RequestRecord};
+use super::fold::{self, Records, ViewError, keys, load};
+use super::ids::{AgencyId, DeliveryId, Digest, NodeName, RequestId};
+use super::reason::{Reason, Rejection};
+use super::status::{DeliveryState, Status};
+use crate::time::Timestamp;
+
+/// Something that shall happen. Everything in it was checked as far as it can be without the state.
+#[derive(Debug, Clone)]
+#[expect(missing_docs, reason = "fields carry the names of the event that follows")]
+pub enum Command {
+    /// Record messages for sending: one document to its recipients, or one notice.
+    Submit { actor: Actor, request_id: RequestId, deliveries: Vec<Prepared> },
+    /// Record a message from another agency, or refuse it.
+    Accept { actor: Actor, arrival: Box<Arrival> },
+    /// Close a delivery with the other node's proof.
+    Settle {
+        delivery_id: DeliveryId,
+        outcome: DeliveryState,
+        reason: Option<Reason>,
+        receipt: LogRef,
+        receipt_proof: Digest,
+        verdicts: RoleVerdicts,
+        received_at: Timestamp,
+    },
+    /// Give a delivery up.
+    GiveUp { delivery_id: DeliveryId, reason: Reason },
+    /// Content is handed out.
+    Fetch { actor: Actor, agency: AgencyId, delivery_id: DeliveryId },
+    /// The recipient's system has it; `arrived` is status 01, on its way to the sender.
+    HandOver { actor: Actor, agency: AgencyId, delivery_id: DeliveryId, arrived: Box<Prepared> },
+    /// Paper register.
+    Paper { actor: Actor, entry: Box<PaperEntry> },
+    /// The node writes something about itself.
+    Note { kind: EventKind },
+}
+
+/// A message made ready for one recipient, its envelope already in the store.
+#[derive(Debug, Clone)]
+pub struct Prepared {
+    /// The message.
+    pub item: Item,
+    /// Digests of parts and signatures.
+    pub content_digests: Vec<Digest>,
+    /// Bytes of parts.
+    pub content_size: u64,
+    /// Verdicts here.
+    pub verdicts: RoleVerdicts,
+    /// The latest time of arrival.
+    pub not_after: Timestamp,
+    /// The recipient's node.
+    pub peer: NodeName,
+}
+
+/// A message that arrived, judged.
+#[derive(Debug, Clone)]
+pub struct Arrival {
+    /// The message.
+    pub item: Item,
+    /// Digests that this node computed.
+    pub content_digests: Vec<Digest>,
+    /// Verdicts here.
+    pub verdicts: RoleVerdicts,
+    /// Keep it in custody.
+    pub held: bool,
+    /// Why it is refused, when it is.
+    pub refused: Option<Reason>,
+    /// The event at the origin.
+    pub origin: LogRef,
+    /// Digest of the origin's proof.
+    pub origin_proof: Digest,
+    /// The sender's node.
+    pub peer: NodeName,
+}
+
+/// Where in the log something stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Place {
+    /// It was recorded before.
+    Existing(u64),
+    /// It is the n-th event of this decision.
+    New(usize),
+}
+
+/// What the caller is told.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Answer {
+    /// One entry per delivery, in the order of the command.
+    Sent(Vec<(DeliveryId, Place)>),
+    /// The event that records it.
+    Recorded(Place),
+}
+
+/// The events that follow, and the answer.
+#[derive(Debug, Clone)]
+pub struct Decision {
+    /// Who caused them.
+    pub actor: Actor,
+    /// In order; none when everything was recorded before.
+    pub events: Vec<EventKind>,
+    /// What the caller is told.
+    pub answer: Answer,
+}
+
+/// Why nothing follows.
+#[derive(Debug, Clone, thiserror::Error)]
+pub enum Declined {
+    /// A refusal for the caller.
+    #[error(transparent)]
+    Rejected(#[from] Rejection),
+    /// Attempt or message number were taken meanwhile: prepare again.
+    #[error("the state moved on while this was prepared")]
+    Stale,
+    /// The state cannot be read.
+    #[error(transparent)]
+    View(#[from] ViewError),
+}
+
+/// Decides a command on the state so far.
+pub fn decide(command: Command, view: &(impl Records + ?Sized)) -> Result<Decision, Declined> {
+    match command {
+        Command::Submit { actor, request_id, deliveries } => submit(view, actor, request_id, deliveries),
+        Command::Accept { actor, arrival } => accept(view, actor, *arrival),
+        Command::Settle { delivery_id, outcome, reason, receipt, receipt_proof, verdicts, received_at } => {
+            let record = outgoing(view, &delivery_id)?;
+            if !record.state.may_become(outcome) {
+                let index = record.settled_index.unwrap_or(record.submitted_index);
+                return Ok(nothing(Actor::node(), index));
+            }
+            Ok(one(
+                Actor::node(),
+                EventKind::Settled {
+                    delivery_id,
+                    outcome,
+                    reason,
+                    receipt,
+                    receipt_proof,
+                    verdicts,
+                    received_at,
+                },
+            ))
+        }
+        Command::GiveUp { delivery_id, reason } => {
+            let record = outgoing(view, &delivery_id)?;
+            if record.state != DeliveryState::Queued {
+                let index = record.settled_index.unwrap_or(record.submitted_index);
+                return Ok(nothing(Actor::node(), index));
+            }
+            Ok(one(Actor::node(), EventKind::Undelivered { delivery_id, reason }))
+        }
+        Command::Fetch { actor, agency, delivery_id } => {
+            in_force(view, &agency, &delivery_id)?;
+            Ok(one(actor, EventKind::Fetched { delivery_id }))
+        }
+        Command::HandOver { actor, agency, delivery_id, arrived } => {
+            let record = in_force(view, &agency, &delivery_id)?;
+            if let Some((index, _)) = record.handed_over {
+                return Ok(nothing(actor, index));
+            }
+            let request_id = automatic_request(&delivery_id);
+            let mut decision = submit(view, actor, request_id, vec![*arrived])?;
+            decision.events.insert(0, EventKind::HandedOver { delivery_id });
+            decision.answer = Answer::Recorded(Place::New(0));
+            Ok(decision)
+        }
+        Command::Paper { actor, entry } => {
+            let request = keys::request(&entry.parties.sender, &entry.request_id);
+            if let Some(known) = load::<RequestRecord>(view, &request)? {
+                if known.digest != fold::paper_digest(&entry) {
+                    return Err(reused(&entry.request_id).into());
+                }
+                return Ok(nothing(actor, known.index));
+            }
+            Ok(one(actor, EventKind::PaperEntered(*entry)))
+        }
+        Command::Note { kind } => Ok(one(Actor::node(), kind)),
+    }
+}
+
+/// Request id of the status 01 that a hand-over sends by itself.
+fn automatic_request(id: &DeliveryId) -> RequestId {
+    RequestId::new(&id.to_string()).unwrap_or_default()
+}
+
+fn one(actor: Actor, event: EventKind) -> Decision {
+    Decision { actor, events: vec![event], answer: Answer::Recorded(Place::New(0)) }
+}
+
+fn nothing(actor: Actor, index: u64) -> Decision {
+    Decision { actor, events: Vec::new(), answer: Answer::Recorded(Place::Existing(index)) }
+}
+
+fn reused(request_id: &RequestId) -> Rejection {
+    Rejection::new(
+        Reason::RequestIdReused,
+        "request_id",
+        format!("`{request_id}` was used for something else: give every message an id of its own"),
+    )
+}
+
+fn outgoing(view: &(impl Records + ?Sized), id: &DeliveryId) -> Result<Outgoing, Declined> {
+    load::<Outgoing>(view, &keys::outgoing(id))?.ok_or_else(|| unknown(id).into())
+}
+
+fn unknown(id: &DeliveryId) -> Rejection {
+    Rejection::new(Reason::UnknownDelivery, "delivery_id", format!("no delivery {id} of this agency is known here"))
+}
+
+/// The delivery, when it is this agency's to open.
+fn in_force(
+    view: &(impl Records + ?Sized),
+    agency: &AgencyId,
+    id: &DeliveryId,
+) -> Result<Incoming, Declined> {
+    let record = load::<Incoming>(view, &keys::incoming(id))?.filter(|r| r.facts.recipient == *agency);
+    let record = record.filter(|r| r.state != IncomingState::Refused).ok_or_else(|| unknown(id))?;
+    if record.state == IncomingState::Held {
+        return Err(Rejection::new(
+            Reason::Held,
+            "delivery_id",
+            format!("delivery {id} is held until its signatures can be judged: wait, or release it"),
+        )
+        .into());
+    }
+    if !record.facts.kind.is_document() {
+        return Err(Rejection::new(
+            Reason::WrongParty,
+            "delivery_id",
+            format!("{id} is a {} message, not a document: read it with Watch", record.facts.kind.as_str()),
+        )
+        .into());
+    }
+    Ok(record)
+}
+
+/// Submit: one key, one content while anything of it is in force; one event per new delivery.
+fn submit(
+    view: &(impl Records + ?Sized),
+    actor: Actor,
+    request_id: RequestId,
+    deliveries: Vec<Prepared>,
+) -> Result<Decision, Declined> {
+    let mut events = Vec::with_capacity(deliveries.len());
+    let mut sent = Vec::with_capacity(deliveries.len());
+    for mut prepared in deliveries {
+        let sender = prepared.item.parties.sender.clone();
+        let recipient = prepared.item.parties.recipient.clone().unwrap_or_default();
+        let known: Option<RequestRecord> = load(view, &keys::request(&sender, &request_id))?;
+        let existing = match &mut prepared.item.subject {
+            Subject::Document(d) => {
+                if known.is_some_and(|k| k.digest != d.document_digest) {
+                    return Err(reused(&request_id).into());
+                }
+                let in_use: Option<DocumentRecord> = load(view, &keys::document(&sender, &d.key))?;
+                if in_use.is_some_and(|r| r.live > 0 && r.digest != d.document_digest) {
+                    return Err(Rejection::new(
+                        Reason::Conflict,
+                        "metadata.number",
+                        format!(
+                            "{} of {sender} is in force with other metadata or content: send an update or a \
+                             replacement, or correct the number",
+                            d.key
+                        ),
+                    )
+                    .into());
+                }
+                let attempt: Option<AttemptRecord> = load(view, &keys::attempt(&sender, &d.key, &recipient))?;
+                match attempt {
+                    Some(a) if a.live => Some(a.delivery_id),
+                    other => {
+                        let expected = other.map_or(1, |a| a.attempt + 1);
+                        if expected != prepared.item.attempt {
+                            return Err(Declined::Stale);
+                        }
+                        None
+                    }
+                }
+            }
+            Subject::Notice(n) => {
+                if let Some(known) = known {
+                    if Some(known.digest) != fold::notice_digest(&prepared.item) {
+                        return Err(reused(&request_id).into());
+                    }
+                    sent.push((prepared.item.delivery_id, Place::Existing(known.index)));
+                    continue;
+                }
+                let (notices, history) = notices_so_far(view, &sender, &n.target)?;
+                if notices + 1 != n.message_number {
+                    return Err(Declined::Stale);
+                }
+                if let Some(status) = n.status {
+                    n.out_of_order = !Status::is_legal(&history, status);
+                }
+                None
+            }
+        };
+        if let Some(id) = existing {
+            let record = outgoing(view, &id)?;
+            sent.push((id, Place::Existing(record.submitted_index)));
+            continue;
+        }
+        sent.push((prepared.item.delivery_id, Place::New(events.len())));
+        events.push(EventKind::Submitted {
+            item: prepared.item,
+            request_id: request_id.clone(),
+            content_digests: prepared.content_digests,
+            verdicts: prepared.verdicts,
+            not_after: prepared.not_after,
+            peer: prepared.peer,
+            content_size: prepared.content_size,
+        });
+    }
+    Ok(Decision { actor, events, answer: Answer::Sent(sent) })
+}
+
+/// How many notices `agency` sent about `target`, and the statuses so far, on its side of the delivery.
+pub fn notices_so_far(
+    view: &(impl Records + ?Sized),
+    agency: &AgencyId,
+    target: &DeliveryId,
+) -> Result<(u32, Vec<Status>), Declined> {
+    if let Some(record) = load::<Incoming>(view, &keys::incoming(target))?
+        && record.facts.recipient == *agency
+        && record.state == IncomingState::Received
+    {
+        return Ok((record.notices, fold::history(&record.statuses)));
+    }
+    if let Some(record) = load::<Outgoing>(view, &keys::outgoing(target))?
+        && record.facts.sender == *agency
+    {
+        return Ok((record.notices, fold::history(&record.statuses)));
+    }
+    Err(unknown(target).into())
+}
+
+/// Accept: the same delivery has the same answer; a document comes into force once.
+fn accept(view: &(impl Records + ?Sized), actor: Actor, mut arrival: Arrival) -> Result<Decision, Declined> {
+    let id = arrival.item.delivery_id;
+    let sender = arrival.item.parties.sender.clone();
+    let recipient = arrival.item.parties.recipient.clone().unwrap_or_default();
+    if let Some(known) = load::<Incoming>(view, &keys::incoming(&id))? {
+        if known.facts.envelope_digest == arrival.item.envelope_digest {
+            return Ok(nothing(actor, known.index));
+        }
+        arrival.refused = Some(Reason::Conflict);
+    } else if arrival.refused.is_none() {
+        match &mut arrival.item.subject {
+            Subject::Document(d) => {
+                let before: Option<DeliveryId> = load(view, &keys::in_force(&sender, &d.key, &recipient))?;
+                if before.is_some() {
+                    arrival.refused = Some(Reason::AlreadyDelivered);
+                }
+            }
+            Subject::Notice(n) => match other_side(view, &sender, &recipient, &n.target)? {
+                Some(history) => {
+                    if let Some(status) = n.status {
+                        n.out_of_order = !Status::is_legal(&history, status);
+                    }
+                }
+                None => arrival.refused = Some(Reason::UnknownDelivery),
+            },
+        }
+    }
+    let Arrival { item, content_digests, verdicts, held, refused, origin, origin_proof, peer } = arrival;
+    let event = match refused {
+        Some(reason) => {
+            EventKind::Refused { item, content_digests, verdicts, reason, origin, origin_proof, peer }
+        }
+        None => EventKind::Received { item, content_digests, verdicts, held, origin, origin_proof, peer },
+    };
+    Ok(one(actor, event))
+}
+
+/// The statuses of a delivery between these two agencies, whichever of them sent it; `None` when there is none.
+fn other_side(
+    view: &(impl Records + ?Sized),
+    from: &AgencyId,
+    to: &AgencyId,
+    target: &DeliveryId,
+) -> Result<Option<Vec<Status>>, ViewError> {
+    if let Some(record) = load::<Outgoing>(view, &keys::outgoing(target))?
+        && record.facts.sender == *to
+        && record.facts.recipient == *from
+    {
+        return Ok(Some(fold::history(&record.statuses)));
+    }
+    if let Some(record) = load::<Incoming>(view, &keys::incoming(target))?
+        && record.facts.recipient == *to
+        && record.facts.sender == *from
+    {
+        return Ok(Some(fold::history(&record.statuses)));
+    }
+    Ok(None)
+}
+
+/// The attempt that the next submission of a document to a recipient would be, and the live delivery if there is one.
+pub fn next_attempt(
+    view: &(impl Records + ?Sized),
+    sender: &AgencyId,
+    key: &super::ids::DocumentKey,
+    recipient: &AgencyId,
+) -> Result<u32, ViewError> {
+    let attempt: Option<AttemptRecord> = load(view, &keys::attempt(sender, key, recipient))?;
+    Ok(attempt.map_or(1, |a| if a.live { a.attempt } else { a.attempt + 1 }))
+}
+
+/// Which agency may send which notice about a delivery: revoke, update and 13 are the sender's, all else the
+/// recipient's.
+pub fn is_senders_notice(kind: Kind, status: Option<Status>) -> bool {
+    kind != Kind::Status || status.is_some_and(Status::is_senders)
+}

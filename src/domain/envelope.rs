@@ -1,0 +1,146 @@
+//! The envelope: what a message says of itself, bound by digest to the events of both nodes.
+//!
+//! The bytes are encoded once, at the origin, and never re-encoded; the type here is what those bytes mean.
+
+use super::document::{Kind, Metadata, Part};
+use super::ids::{AgencyId, DeliveryId, Digest};
+use super::reason::{Reason, Rejection};
+use super::status::Status;
+use super::{document, ids, limits};
+use crate::time::Timestamp;
+
+/// A message of any kind, on its way from one agency to one other.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Envelope {
+    /// Id of this delivery.
+    pub delivery_id: DeliveryId,
+    /// What it is.
+    pub kind: Kind,
+    /// Sender's code as the sender wrote it.
+    pub sender_code: String,
+    /// Sender's permanent id.
+    pub sender: AgencyId,
+    /// Recipient's code as the sender wrote it.
+    pub recipient_code: String,
+    /// Recipient's permanent id.
+    pub recipient: AgencyId,
+    /// Attempt, from 1.
+    pub attempt: u32,
+    /// Directory version that the origin used.
+    pub directory_version: u64,
+    /// When the origin took it.
+    pub submitted_at: Timestamp,
+    /// The latest time of arrival.
+    pub not_after: Timestamp,
+    /// What it carries.
+    pub body: Body,
+}
+
+/// What an envelope carries.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Body {
+    /// A document: kinds new and replace.
+    Document {
+        /// Its metadata.
+        metadata: Box<Metadata>,
+        /// Its files.
+        parts: Vec<Part>,
+    },
+    /// A message about a delivery: revoke, update and status.
+    Notice(Notice),
+}
+
+/// A message about a delivery that was made.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Notice {
+    /// The delivery.
+    pub target: DeliveryId,
+    /// Number among the messages of its sender about this delivery, from 1.
+    pub message_number: u32,
+    /// For a status message.
+    pub status: Option<Status>,
+    /// Why.
+    pub reason: String,
+    /// Office in charge.
+    pub office: String,
+    /// Person in charge.
+    pub officer: String,
+}
+
+impl Envelope {
+    /// The parts, none for a notice.
+    pub fn parts(&self) -> &[Part] {
+        match &self.body {
+            Body::Document { parts, .. } => parts,
+            Body::Notice(_) => &[],
+        }
+    }
+
+    /// Digest of every part and of every signature, in order: what a receipt must repeat.
+    pub fn content_digests(&self) -> Vec<Digest> {
+        self.parts()
+            .iter()
+            .flat_map(|p| std::iter::once(p.sha256).chain(p.signatures.iter().map(|s| s.0)))
+            .collect()
+    }
+
+    /// Bytes of all parts.
+    pub fn content_size(&self) -> u64 {
+        self.parts().iter().fold(0, |n, p| n.saturating_add(p.size))
+    }
+
+    /// Checks what any envelope must fulfil, wherever it comes from: kind and body agree, limits hold, and the
+    /// delivery id is the one that its fields give.
+    pub fn check(&self, max_bytes: u64) -> Result<(), Rejection> {
+        let odd = |field: &'static str, message: String| Rejection::new(Reason::BadEnvelope, field, message);
+        let expected = match &self.body {
+            Body::Document { metadata, parts } => {
+                if !self.kind.is_document() {
+                    return Err(odd("kind", format!("{} carries no document", self.kind.as_str())));
+                }
+                document::check_parts(parts, max_bytes)?;
+                if !(1..=limits::ATTEMPTS).contains(&self.attempt) {
+                    return Err(odd("attempt", format!("{} is not between 1 and {}", self.attempt, limits::ATTEMPTS)));
+                }
+                let key = &metadata.key;
+                DeliveryId::of_document(&self.sender, self.kind.number(), key, &self.recipient, self.attempt)
+            }
+            Body::Notice(notice) => {
+                if self.kind.is_document() {
+                    return Err(odd("kind", format!("{} carries a document", self.kind.as_str())));
+                }
+                if (self.kind == Kind::Status) != notice.status.is_some() {
+                    return Err(odd("status", format!("{} and status do not go together", self.kind.as_str())));
+                }
+                if !(1..=limits::NOTICES).contains(&notice.message_number) {
+                    return Err(odd("message_number", format!("{} is out of range", notice.message_number)));
+                }
+                notice.check()?;
+                let number = notice.message_number;
+                DeliveryId::of_notice(&self.sender, self.kind.number(), &notice.target, number, &self.recipient)
+            }
+        };
+        if expected != self.delivery_id {
+            let id = self.delivery_id;
+            return Err(odd("delivery_id", format!("{id} is not the id that the envelope's fields give")));
+        }
+        Ok(())
+    }
+}
+
+impl Notice {
+    /// Lengths and characters; a reason where one is required.
+    pub fn check(&self) -> Result<(), Rejection> {
+        ids::optional_text("reason", &self.reason, limits::REASON_CHARS)?;
+        ids::optional_text("office", &self.office, limits::AGENCY_NAME_CHARS)?;
+        ids::optional_text("officer", &self.officer, limits::AGENCY_NAME_CHARS)?;
+        if self.status.is_some_and(Status::needs_reason) && self.reason.trim().is_empty() {
+            return Err(Rejection::new(
+                Reason::MissingField,
+                "reason",
+                "this status must say why (Decision 28/2018/QĐ-TTg, art. 5.4)",
+            ));
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,143 @@
+//! The key of every record: a letter for its kind, then its parts. Texts end in a zero byte, numbers are big-endian,
+//! so that keys of one kind sort by their parts.
+
+use crate::domain::document::Urgency;
+use crate::domain::ids::{AgencyId, DeliveryId, Digest, DocumentKey, NodeName, RequestId};
+
+/// All fold records begin with this byte in the store, apart from the log itself.
+pub const FOLD: u8 = b'f';
+
+fn key(letter: u8) -> Vec<u8> {
+    let mut key = Vec::with_capacity(80);
+    key.extend([FOLD, letter]);
+    key
+}
+
+fn text(mut key: Vec<u8>, text: &str) -> Vec<u8> {
+    key.extend_from_slice(text.as_bytes());
+    key.push(0);
+    key
+}
+
+fn bytes(mut key: Vec<u8>, bytes: &[u8]) -> Vec<u8> {
+    key.extend_from_slice(bytes);
+    key
+}
+
+/// Deliveries that this node sends, by id.
+pub fn outgoing(id: &DeliveryId) -> Vec<u8> {
+    bytes(key(b'o'), id.as_bytes())
+}
+
+/// Deliveries that this node received or refused, by id.
+pub fn incoming(id: &DeliveryId) -> Vec<u8> {
+    bytes(key(b'i'), id.as_bytes())
+}
+
+/// Use of a document key by its sender.
+pub fn document(sender: &AgencyId, document: &DocumentKey) -> Vec<u8> {
+    bytes(text(key(b'k'), sender.as_str()), document.hash().as_bytes())
+}
+
+/// All deliveries of a document.
+pub fn document_deliveries(sender: &AgencyId, document: &DocumentKey) -> Vec<u8> {
+    bytes(text(key(b'l'), sender.as_str()), document.hash().as_bytes())
+}
+
+/// One of them.
+pub fn document_delivery(sender: &AgencyId, document: &DocumentKey, id: &DeliveryId) -> Vec<u8> {
+    bytes(document_deliveries(sender, document), id.as_bytes())
+}
+
+/// The newest attempt of a document to a recipient.
+pub fn attempt(sender: &AgencyId, document: &DocumentKey, recipient: &AgencyId) -> Vec<u8> {
+    text(bytes(text(key(b'a'), sender.as_str()), document.hash().as_bytes()), recipient.as_str())
+}
+
+/// At the recipient's node: the delivery by which a document is in force.
+pub fn in_force(sender: &AgencyId, document: &DocumentKey, recipient: &AgencyId) -> Vec<u8> {
+    text(bytes(text(key(b'j'), sender.as_str()), document.hash().as_bytes()), recipient.as_str())
+}
+
+/// What a request id was used for.
+pub fn request(sender: &AgencyId, request: &RequestId) -> Vec<u8> {
+    text(text(key(b'r'), sender.as_str()), request.as_str())
+}
+
+/// All messages that wait for a peer.
+pub fn outbox_of(peer: &NodeName) -> Vec<u8> {
+    text(key(b'x'), peer.as_str())
+}
+
+/// Those of one urgency, from a log index on.
+pub fn outbox(peer: &NodeName, urgency: Urgency, index: u64) -> Vec<u8> {
+    let mut key = outbox_of(peer);
+    key.push(urgency as u8);
+    bytes(key, &index.to_be_bytes())
+}
+
+/// Every outbox.
+pub fn outboxes() -> Vec<u8> {
+    key(b'x')
+}
+
+/// An agency's inbox.
+pub fn inbox_of(agency: &AgencyId) -> Vec<u8> {
+    text(key(b'n'), agency.as_str())
+}
+
+/// One entry of it.
+pub fn inbox(agency: &AgencyId, index: u64) -> Vec<u8> {
+    bytes(inbox_of(agency), &index.to_be_bytes())
+}
+
+/// What an agency's system is told.
+pub fn feed_of(agency: &AgencyId) -> Vec<u8> {
+    text(key(b't'), agency.as_str())
+}
+
+/// One entry of it.
+pub fn feed(agency: &AgencyId, index: u64) -> Vec<u8> {
+    bytes(feed_of(agency), &index.to_be_bytes())
+}
+
+/// Events that concern an agency.
+pub fn agency_events(agency: &AgencyId) -> Vec<u8> {
+    text(key(b'e'), agency.as_str())
+}
+
+/// One of them.
+pub fn agency_event(agency: &AgencyId, index: u64) -> Vec<u8> {
+    bytes(agency_events(agency), &index.to_be_bytes())
+}
+
+/// Events of a delivery.
+pub fn delivery_events(id: &DeliveryId) -> Vec<u8> {
+    bytes(key(b'v'), id.as_bytes())
+}
+
+/// One of them.
+pub fn delivery_event(id: &DeliveryId, index: u64) -> Vec<u8> {
+    bytes(delivery_events(id), &index.to_be_bytes())
+}
+
+/// What one delivery counts as.
+pub fn row(row: &Digest) -> Vec<u8> {
+    bytes(key(b'w'), row.as_bytes())
+}
+
+/// Every sum of the ratios.
+pub fn cells() -> Vec<u8> {
+    key(b'c')
+}
+
+/// The sum of one scope, direction and month.
+pub fn cell(name: &str) -> Vec<u8> {
+    bytes(cells(), name.as_bytes())
+}
+
+/// The log index at the end of a key.
+pub fn index_of(key: &[u8]) -> Option<u64> {
+    let tail = key.get(key.len().checked_sub(8)?..)?;
+    Some(u64::from_be_bytes(tail.try_into().ok()?))
+}

@@ -1,0 +1,525 @@
+//! What the log means: [`apply`] takes one event and changes records in a keyed [`View`].
+//!
+//! The writer applies events to the group that it is building; opening applies what sled misses; `audit check`
+//! applies the whole log to an empty view and compares. It is one function, so they cannot disagree. No fold reads
+//! an envelope, a clock or the directory: all that it needs is in the event.
+//!
+//! [`keys`] has the key of every record, [`records`] their content.
+
+pub mod keys;
+pub mod records;
+mod rows;
+
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+use super::document::Kind;
+use super::event::{Event, EventKind, Item, NoticeFacts, Subject};
+use super::ids::{AgencyId, DeliveryId};
+use super::ratio::Electronic;
+use super::status::{DeliveryState, Status};
+use records::{
+    AttemptRecord, DocumentRecord, Feed, FeedKind, Incoming, IncomingState, MessageFacts, Outgoing,
+    RequestRecord, StatusEntry,
+};
+
+/// Reading the state failed: the storage, or a record that cannot be read.
+#[derive(Debug, Clone, thiserror::Error)]
+pub enum ViewError {
+    /// The storage below did not answer.
+    #[error("reading the state failed: {0}")]
+    Storage(String),
+    /// A record does not decode.
+    #[error("record {key} of the state is damaged: run `lienthong audit check`")]
+    Damaged {
+        /// The key in hexadecimal.
+        key: String,
+    },
+}
+
+/// Keyed records, read only: the durable state, or a [`View`].
+pub trait Records {
+    /// The record at `key`.
+    fn get(&self, key: &[u8]) -> Result<Option<Vec<u8>>, ViewError>;
+}
+
+/// Keyed records: an overlay of the group being built on what is durable, or an empty map for a recount.
+pub trait View: Records {
+    /// Writes a record.
+    fn put(&mut self, key: Vec<u8>, value: Vec<u8>);
+    /// Removes a record.
+    fn delete(&mut self, key: &[u8]);
+}
+
+/// Reads and decodes a record.
+pub fn load<T: DeserializeOwned>(view: &(impl Records + ?Sized), key: &[u8]) -> Result<Option<T>, ViewError> {
+    match view.get(key)? {
+        None => Ok(None),
+        Some(bytes) => decode(key, &bytes).map(Some),
+    }
+}
+
+/// Decodes a record.
+pub fn decode<T: DeserializeOwned>(key: &[u8], bytes: &[u8]) -> Result<T, ViewError> {
+    postcard::from_bytes(bytes).map_err(|_| ViewError::Damaged { key: hex::encode(key) })
+}
+
+/// Encodes and writes a record.
+fn store<T: Serialize>(view: &mut (impl View + ?Sized), key: Vec<u8>, record: &T) {
+    let bytes = postcard::to_stdvec(record).expect("records hold nothing that postcard cannot write");
+    view.put(key, bytes);
+}
+
+/// Applies the event at `index` to the view.
+pub fn apply(view: &mut (impl View + ?Sized), index: u64, event: &Event) -> Result<(), ViewError> {
+    let mut agencies: Vec<AgencyId> = Vec::with_capacity(2);
+    match &event.kind {
+        EventKind::Submitted { item, .. } => {
+            parties_of(item, &mut agencies);
+            submitted(view, index, event)?;
+        }
+        EventKind::Received { item, .. } => {
+            parties_of(item, &mut agencies);
+            received(view, index, event)?;
+        }
+        EventKind::Refused { item, .. } => {
+            parties_of(item, &mut agencies);
+            refused(view, index, event)?;
+        }
+        EventKind::Settled { delivery_id, .. } | EventKind::Undelivered { delivery_id, .. } => {
+            closed(view, index, event, delivery_id, &mut agencies)?;
+        }
+        EventKind::Fetched { delivery_id } => {
+            if let Some(record) = load::<Incoming>(view, &keys::incoming(delivery_id))? {
+                agencies.extend([record.facts.sender, record.facts.recipient]);
+            }
+        }
+        EventKind::HandedOver { delivery_id } => {
+            handed_over(view, index, event, delivery_id, &mut agencies)?;
+        }
+        EventKind::PaperEntered(entry) => {
+            agencies.push(entry.parties.sender.clone());
+            agencies.extend(entry.parties.recipient.clone());
+            let request = keys::request(&entry.parties.sender, &entry.request_id);
+            store(view, request, &RequestRecord { digest: rows::paper_digest(entry), index });
+            rows::paper(view, entry)?;
+        }
+        EventKind::Released { delivery_id, .. } => {
+            released(view, index, event, delivery_id, &mut agencies)?;
+        }
+        EventKind::Started { .. }
+        | EventKind::Stopped { .. }
+        | EventKind::DirectoryAdopted { .. }
+        | EventKind::Alarm { .. }
+        | EventKind::Unknown => {}
+    }
+    agencies.dedup();
+    for agency in &agencies {
+        view.put(keys::agency_event(agency, index), Vec::new());
+    }
+    if let Some(id) = event.kind.delivery_id() {
+        view.put(keys::delivery_event(&id, index), Vec::new());
+    }
+    Ok(())
+}
+
+fn parties_of(item: &Item, agencies: &mut Vec<AgencyId>) {
+    agencies.push(item.parties.sender.clone());
+    agencies.extend(item.parties.recipient.clone());
+}
+
+fn facts_of(item: &Item) -> MessageFacts {
+    let (key, document_digest, urgency, issued_on, target, status) = match &item.subject {
+        Subject::Document(d) => {
+            (Some(d.key.clone()), Some(d.document_digest), d.urgency, Some(d.issued_on), None, None)
+        }
+        Subject::Notice(n) => (None, None, super::document::Urgency::Urgent, None, Some(n.target), n.status),
+    };
+    MessageFacts {
+        kind: item.kind(),
+        sender: item.parties.sender.clone(),
+        sender_code: item.parties.sender_code.clone(),
+        recipient: item.parties.recipient.clone().unwrap_or_default(),
+        recipient_code: item.parties.recipient_code.clone(),
+        envelope_digest: item.envelope_digest,
+        attempt: item.attempt,
+        key,
+        document_digest,
+        urgency,
+        issued_on,
+        target,
+        status,
+    }
+}
+
+fn feed(
+    view: &mut (impl View + ?Sized),
+    agency: &AgencyId,
+    index: u64,
+    kind: FeedKind,
+    delivery_id: DeliveryId,
+) {
+    store(view, keys::feed(agency, index), &Feed { kind, delivery_id });
+}
+
+/// Submitted: the delivery is queued for its peer; the document's key is taken; a notice reaches its own side.
+fn submitted(view: &mut (impl View + ?Sized), index: u64, event: &Event) -> Result<(), ViewError> {
+    let EventKind::Submitted { item, request_id, content_digests, verdicts, not_after, peer, .. } = &event.kind
+    else {
+        return Ok(());
+    };
+    let facts = facts_of(item);
+    let id = item.delivery_id;
+    let request = match &item.subject {
+        Subject::Document(d) => d.document_digest,
+        Subject::Notice(n) => rows::notice_digest(n, &facts),
+    };
+    let request_key = keys::request(&facts.sender, request_id);
+    if load::<RequestRecord>(view, &request_key)?.is_none() {
+        store(view, request_key, &RequestRecord { digest: request, index });
+    }
+    match &item.subject {
+        Subject::Document(d) => {
+            let document_key = keys::document(&facts.sender, &d.key);
+            let live = load::<DocumentRecord>(view, &document_key)?.map_or(0, |r| r.live);
+            let record = DocumentRecord { digest: d.document_digest, live: live + 1 };
+            store(view, document_key, &record);
+            let attempt = AttemptRecord { attempt: item.attempt, delivery_id: id, live: true };
+            store(view, keys::attempt(&facts.sender, &d.key, &facts.recipient), &attempt);
+            view.put(keys::document_delivery(&facts.sender, &d.key, &id), Vec::new());
+            rows::submitted(view, &item.parties, d, event.at, *verdicts)?;
+        }
+        Subject::Notice(n) => notice_submitted(view, index, &facts, n)?,
+    }
+    view.put(keys::outbox(peer, facts.urgency, index), id.as_bytes().to_vec());
+    let record = Outgoing {
+        facts,
+        content_digests: content_digests.clone(),
+        peer: peer.clone(),
+        submitted_index: index,
+        submitted_at: event.at,
+        not_after: *not_after,
+        state: DeliveryState::Queued,
+        reason: None,
+        settled_index: None,
+        settled_at: None,
+        receipt: None,
+        receipt_proof: None,
+        verdicts: *verdicts,
+        peer_verdicts: None,
+        statuses: Vec::new(),
+        notices: 0,
+    };
+    store(view, keys::outgoing(&id), &record);
+    Ok(())
+}
+
+/// The sender of a notice counts it, and sees a status of its own at once.
+fn notice_submitted(
+    view: &mut (impl View + ?Sized),
+    index: u64,
+    facts: &MessageFacts,
+    notice: &NoticeFacts,
+) -> Result<(), ViewError> {
+    let incoming_key = keys::incoming(&notice.target);
+    if let Some(mut record) = load::<Incoming>(view, &incoming_key)?
+        && record.facts.recipient == facts.sender
+    {
+        record.notices = record.notices.max(notice.message_number);
+        record.statuses.extend(status_entry(notice, index));
+        if notice.status == Some(Status::Refused)
+            && let Some(document) = &record.facts.key
+        {
+            // Refused by the recipient: a corrected document may follow under the same key.
+            view.delete(&keys::in_force(&record.facts.sender, document, &record.facts.recipient));
+        }
+        store(view, incoming_key, &record);
+        return Ok(());
+    }
+    let outgoing_key = keys::outgoing(&notice.target);
+    if let Some(mut record) = load::<Outgoing>(view, &outgoing_key)? {
+        record.notices = record.notices.max(notice.message_number);
+        record.statuses.extend(status_entry(notice, index));
+        store(view, outgoing_key, &record);
+    }
+    Ok(())
+}
+
+fn status_entry(notice: &NoticeFacts, index: u64) -> Option<StatusEntry> {
+    notice.status.map(|status| StatusEntry {
+        status,
+        at: notice.sent_at,
+        out_of_order: notice.out_of_order,
+        index,
+    })
+}
+
+/// Received: the recipient's node has it; a document waits in the inbox, a notice reaches its target.
+fn received(view: &mut (impl View + ?Sized), index: u64, event: &Event) -> Result<(), ViewError> {
+    let EventKind::Received { item, content_digests, verdicts, held, origin, origin_proof, peer } = &event.kind
+    else {
+        return Ok(());
+    };
+    let facts = facts_of(item);
+    let id = item.delivery_id;
+    match &item.subject {
+        Subject::Document(d) => {
+            store(view, keys::in_force(&facts.sender, &d.key, &facts.recipient), &id);
+            if *held {
+                feed(view, &facts.recipient, index, FeedKind::Held, id);
+            } else {
+                view.put(keys::inbox(&facts.recipient, index), id.as_bytes().to_vec());
+                feed(view, &facts.recipient, index, FeedKind::Arrived, id);
+            }
+        }
+        Subject::Notice(n) => notice_received(view, index, &facts, n)?,
+    }
+    let record = Incoming {
+        facts,
+        content_digests: content_digests.clone(),
+        peer: peer.clone(),
+        index,
+        received_at: event.at,
+        inbox_index: index,
+        origin: origin.clone(),
+        origin_proof: *origin_proof,
+        verdicts: *verdicts,
+        state: if *held { IncomingState::Held } else { IncomingState::Received },
+        reason: None,
+        handed_over: None,
+        statuses: Vec::new(),
+        notices: 0,
+    };
+    store(view, keys::incoming(&id), &record);
+    Ok(())
+}
+
+/// A status reaches the delivery that it is about, on the other side than its sender's, and the ratios.
+fn notice_received(
+    view: &mut (impl View + ?Sized),
+    index: u64,
+    facts: &MessageFacts,
+    notice: &NoticeFacts,
+) -> Result<(), ViewError> {
+    let kind = notice.status.map_or(FeedKind::Notice(notice.kind), FeedKind::Status);
+    let outgoing_key = keys::outgoing(&notice.target);
+    if let Some(mut record) = load::<Outgoing>(view, &outgoing_key)?
+        && record.facts.recipient == facts.sender
+    {
+        record.statuses.extend(status_entry(notice, index));
+        if let Some(status) = notice.status
+            && record.facts.kind.is_document()
+        {
+            rows::status(view, &record.facts, status, notice.sent_at)?;
+            if status == Status::Refused && record.state == DeliveryState::Delivered {
+                // The recipient refused: the attempt is closed, so that a corrected document may follow.
+                close_attempt(view, &record.facts)?;
+            }
+        }
+        feed(view, &record.facts.sender, index, kind, notice.target);
+        store(view, outgoing_key, &record);
+        return Ok(());
+    }
+    let incoming_key = keys::incoming(&notice.target);
+    if let Some(mut record) = load::<Incoming>(view, &incoming_key)? {
+        record.statuses.extend(status_entry(notice, index));
+        feed(view, &record.facts.recipient, index, kind, notice.target);
+        store(view, incoming_key, &record);
+    }
+    Ok(())
+}
+
+/// Refused at this node: kept, so that the same delivery gets the same answer.
+fn refused(view: &mut (impl View + ?Sized), index: u64, event: &Event) -> Result<(), ViewError> {
+    let EventKind::Refused { item, content_digests, verdicts, reason, origin, origin_proof, peer } = &event.kind
+    else {
+        return Ok(());
+    };
+    let key = keys::incoming(&item.delivery_id);
+    if load::<Incoming>(view, &key)?.is_some() {
+        // Another envelope under a delivery id that is taken: the first one stands.
+        return Ok(());
+    }
+    let record = Incoming {
+        facts: facts_of(item),
+        content_digests: content_digests.clone(),
+        peer: peer.clone(),
+        index,
+        received_at: event.at,
+        inbox_index: index,
+        origin: origin.clone(),
+        origin_proof: *origin_proof,
+        verdicts: *verdicts,
+        state: IncomingState::Refused,
+        reason: Some(*reason),
+        handed_over: None,
+        statuses: Vec::new(),
+        notices: 0,
+    };
+    store(view, key, &record);
+    Ok(())
+}
+
+/// Frees the document's key from one closed attempt.
+fn close_attempt(view: &mut (impl View + ?Sized), facts: &MessageFacts) -> Result<(), ViewError> {
+    let Some(key) = &facts.key else { return Ok(()) };
+    let attempt_key = keys::attempt(&facts.sender, key, &facts.recipient);
+    let Some(mut attempt) = load::<AttemptRecord>(view, &attempt_key)? else { return Ok(()) };
+    if attempt.attempt == facts.attempt && attempt.live {
+        attempt.live = false;
+        store(view, attempt_key, &attempt);
+        let document_key = keys::document(&facts.sender, key);
+        if let Some(mut document) = load::<DocumentRecord>(view, &document_key)? {
+            document.live = document.live.saturating_sub(1);
+            store(view, document_key, &document);
+        }
+    }
+    Ok(())
+}
+
+/// Takes an attempt back into force, when a proof overrides a give-up.
+fn reopen_attempt(view: &mut (impl View + ?Sized), facts: &MessageFacts) -> Result<(), ViewError> {
+    let Some(key) = &facts.key else { return Ok(()) };
+    let attempt_key = keys::attempt(&facts.sender, key, &facts.recipient);
+    let Some(mut attempt) = load::<AttemptRecord>(view, &attempt_key)? else { return Ok(()) };
+    if attempt.attempt == facts.attempt && !attempt.live {
+        attempt.live = true;
+        store(view, attempt_key, &attempt);
+        let document_key = keys::document(&facts.sender, key);
+        if let Some(mut document) = load::<DocumentRecord>(view, &document_key)? {
+            document.live += 1;
+            store(view, document_key, &document);
+        }
+    }
+    Ok(())
+}
+
+/// Settled or given up: the outbox lets go, the sender's system is told, the row counts anew.
+fn closed(
+    view: &mut (impl View + ?Sized),
+    index: u64,
+    event: &Event,
+    id: &DeliveryId,
+    agencies: &mut Vec<AgencyId>,
+) -> Result<(), ViewError> {
+    let key = keys::outgoing(id);
+    let Some(mut record) = load::<Outgoing>(view, &key)? else { return Ok(()) };
+    agencies.extend([record.facts.sender.clone(), record.facts.recipient.clone()]);
+    let before = record.state;
+    let mut arrived = None;
+    match &event.kind {
+        EventKind::Settled { outcome, reason, receipt, receipt_proof, verdicts, received_at, .. } => {
+            record.state = *outcome;
+            record.reason = *reason;
+            record.receipt = Some(receipt.clone());
+            record.receipt_proof = Some(*receipt_proof);
+            record.peer_verdicts = Some(*verdicts);
+            arrived = Some(*received_at);
+        }
+        EventKind::Undelivered { reason, .. } => {
+            record.state = DeliveryState::Undelivered;
+            record.reason = Some(*reason);
+        }
+        _ => return Ok(()),
+    }
+    record.settled_index = Some(index);
+    record.settled_at = Some(event.at);
+    view.delete(&keys::outbox(&record.peer, record.facts.urgency, record.submitted_index));
+    if !record.state.is_live() && before.is_live() {
+        close_attempt(view, &record.facts)?;
+    } else if record.state.is_live() && !before.is_live() {
+        reopen_attempt(view, &record.facts)?;
+    }
+    if record.facts.kind.is_document() {
+        let electronic = match record.state {
+            DeliveryState::Queued | DeliveryState::Held => Electronic::Pending,
+            DeliveryState::Delivered => Electronic::Delivered,
+            DeliveryState::Refused => Electronic::Refused,
+            DeliveryState::Undelivered => Electronic::Undelivered,
+            DeliveryState::Withdrawn => Electronic::Withdrawn,
+        };
+        let signed = record.peer_verdicts.is_some_and(super::event::RoleVerdicts::both_valid);
+        rows::settled(view, &record.facts, electronic, arrived, signed)?;
+        let kind = match record.state {
+            DeliveryState::Delivered | DeliveryState::Held => FeedKind::Delivered,
+            DeliveryState::Undelivered => FeedKind::Undelivered,
+            _ => FeedKind::Refused,
+        };
+        feed(view, &record.facts.sender, index, kind, *id);
+    } else if record.state != DeliveryState::Delivered {
+        // A status or notice that did not arrive concerns its sender as well.
+        let kind = match record.state {
+            DeliveryState::Undelivered => FeedKind::Undelivered,
+            _ => FeedKind::Refused,
+        };
+        feed(view, &record.facts.sender, index, kind, *id);
+    }
+    store(view, key, &record);
+    Ok(())
+}
+
+/// The recipient's system has it: out of the inbox.
+fn handed_over(
+    view: &mut (impl View + ?Sized),
+    index: u64,
+    event: &Event,
+    id: &DeliveryId,
+    agencies: &mut Vec<AgencyId>,
+) -> Result<(), ViewError> {
+    let key = keys::incoming(id);
+    let Some(mut record) = load::<Incoming>(view, &key)? else { return Ok(()) };
+    agencies.extend([record.facts.sender.clone(), record.facts.recipient.clone()]);
+    record.handed_over = Some((index, event.at));
+    view.delete(&keys::inbox(&record.facts.recipient, record.inbox_index));
+    store(view, key, &record);
+    Ok(())
+}
+
+/// A held delivery is released to its recipient, or refused.
+fn released(
+    view: &mut (impl View + ?Sized),
+    index: u64,
+    event: &Event,
+    id: &DeliveryId,
+    agencies: &mut Vec<AgencyId>,
+) -> Result<(), ViewError> {
+    let EventKind::Released { refused, verdicts, .. } = &event.kind else { return Ok(()) };
+    let key = keys::incoming(id);
+    let Some(mut record) = load::<Incoming>(view, &key)? else { return Ok(()) };
+    agencies.extend([record.facts.sender.clone(), record.facts.recipient.clone()]);
+    record.verdicts = *verdicts;
+    record.reason = *refused;
+    if refused.is_some() {
+        record.state = IncomingState::Refused;
+        if let Some(document) = &record.facts.key {
+            view.delete(&keys::in_force(&record.facts.sender, document, &record.facts.recipient));
+        }
+    } else {
+        record.state = IncomingState::Received;
+        record.inbox_index = index;
+        view.put(keys::inbox(&record.facts.recipient, index), id.as_bytes().to_vec());
+        feed(view, &record.facts.recipient, index, FeedKind::Arrived, *id);
+    }
+    store(view, key, &record);
+    Ok(())
+}
+
+/// Digest by which a notice is recognised when it is sent again under the same request id.
+pub fn notice_digest(item: &Item) -> Option<super::ids::Digest> {
+    match &item.subject {
+        Subject::Document(_) => None,
+        Subject::Notice(n) => Some(rows::notice_digest(n, &facts_of(item))),
+    }
+}
+
+pub use rows::paper_digest;
+
+/// The status history of a delivery on the side of the agency that would send the next status.
+pub fn history(statuses: &[StatusEntry]) -> Vec<Status> {
+    statuses.iter().filter(|s| !s.out_of_order).map(|s| s.status).collect()
+}
+
+/// Whether a message of this kind takes a place in its recipient's inbox.
+pub fn enters_inbox(kind: Kind) -> bool {
+    kind.is_document()
+}

@@ -1,0 +1,183 @@
+//! The records of the folds: local state, written with postcard, rebuilt from the log whenever their form changes.
+
+use serde::{Deserialize, Serialize};
+
+use crate::domain::document::{Kind, Urgency};
+use crate::domain::event::{LogRef, RoleVerdicts};
+use crate::domain::ids::{AgencyId, DeliveryId, Digest, DocumentKey, NodeName};
+use crate::domain::reason::Reason;
+use crate::domain::status::{DeliveryState, Status};
+use crate::time::{Date, Timestamp};
+
+/// Form of the records; another number means: rebuild.
+pub const VERSION: u32 = 1;
+
+/// What both sides know of a message.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[expect(missing_docs, reason = "the fields of domain::event::Item")]
+pub struct MessageFacts {
+    pub kind: Kind,
+    pub sender: AgencyId,
+    pub sender_code: String,
+    pub recipient: AgencyId,
+    pub recipient_code: String,
+    pub envelope_digest: Digest,
+    pub attempt: u32,
+    pub key: Option<DocumentKey>,
+    pub document_digest: Option<Digest>,
+    pub urgency: Urgency,
+    pub issued_on: Option<Date>,
+    pub target: Option<DeliveryId>,
+    pub status: Option<Status>,
+}
+
+/// A status that was reported.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct StatusEntry {
+    /// The status.
+    pub status: Status,
+    /// When its sender sent it.
+    pub at: Timestamp,
+    /// No legal successor of the one before.
+    pub out_of_order: bool,
+    /// Log index at this node.
+    pub index: u64,
+}
+
+/// A message that an agency of this node sends.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Outgoing {
+    /// What it is.
+    pub facts: MessageFacts,
+    /// What the receipt must repeat.
+    pub content_digests: Vec<Digest>,
+    /// The recipient's node.
+    pub peer: NodeName,
+    /// Where it was recorded.
+    pub submitted_index: u64,
+    /// When.
+    pub submitted_at: Timestamp,
+    /// The latest time of arrival.
+    pub not_after: Timestamp,
+    /// How far it is.
+    pub state: DeliveryState,
+    /// Why it was refused or given up.
+    pub reason: Option<Reason>,
+    /// Where the end was recorded.
+    pub settled_index: Option<u64>,
+    /// When.
+    pub settled_at: Option<Timestamp>,
+    /// The event at the recipient's node.
+    pub receipt: Option<LogRef>,
+    /// Digest of the proof as it is kept.
+    pub receipt_proof: Option<Digest>,
+    /// Verdicts here.
+    pub verdicts: RoleVerdicts,
+    /// Verdicts there.
+    pub peer_verdicts: Option<RoleVerdicts>,
+    /// What the recipient reported, and what the sender asked.
+    pub statuses: Vec<StatusEntry>,
+    /// Number of the last notice that the sender sent about it.
+    pub notices: u32,
+}
+
+/// How a received message stands at its recipient's node.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub enum IncomingState {
+    /// The recipient's.
+    Received,
+    /// In custody.
+    Held,
+    /// Refused by this node.
+    Refused,
+}
+
+/// A message for an agency of this node.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Incoming {
+    /// What it is.
+    pub facts: MessageFacts,
+    /// What this node computed.
+    pub content_digests: Vec<Digest>,
+    /// The sender's node.
+    pub peer: NodeName,
+    /// Where it was recorded.
+    pub index: u64,
+    /// When.
+    pub received_at: Timestamp,
+    /// Place in the inbox: the index of the event that put it there.
+    pub inbox_index: u64,
+    /// The event at the origin.
+    pub origin: LogRef,
+    /// Digest of the origin's proof as it is kept.
+    pub origin_proof: Digest,
+    /// Verdicts here.
+    pub verdicts: RoleVerdicts,
+    /// How it stands.
+    pub state: IncomingState,
+    /// Why it was refused.
+    pub reason: Option<Reason>,
+    /// Index and time of the hand-over.
+    pub handed_over: Option<(u64, Timestamp)>,
+    /// What the recipient reported, and what the sender asked.
+    pub statuses: Vec<StatusEntry>,
+    /// Number of the last notice that the recipient sent about it.
+    pub notices: u32,
+}
+
+/// Use of a document key.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DocumentRecord {
+    /// Metadata and content under this key.
+    pub digest: Digest,
+    /// Deliveries under way or in force; other content is a conflict while there are any.
+    pub live: u32,
+}
+
+/// The newest attempt of a document to one recipient.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AttemptRecord {
+    /// Its number.
+    pub attempt: u32,
+    /// Its id.
+    pub delivery_id: DeliveryId,
+    /// Under way or in force.
+    pub live: bool,
+}
+
+/// What a request id was used for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RequestRecord {
+    /// What was asked.
+    pub digest: Digest,
+    /// The first event of the answer.
+    pub index: u64,
+}
+
+/// Something that an agency's system is told.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Feed {
+    /// What.
+    pub kind: FeedKind,
+    /// About which delivery.
+    pub delivery_id: DeliveryId,
+}
+
+/// What an agency's system is told.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub enum FeedKind {
+    /// A document arrived.
+    Arrived,
+    /// A status arrived.
+    Status(Status),
+    /// A document is held here.
+    Held,
+    /// What it sent was delivered.
+    Delivered,
+    /// What it sent was refused.
+    Refused,
+    /// What it sent was given up.
+    Undelivered,
+    /// A revoke or an update arrived.
+    Notice(Kind),
+}

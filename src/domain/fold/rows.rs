@@ -1,0 +1,182 @@
+//! The fold of the ratios: one row per delivery, and sums per cell that follow every change of a row.
+
+use super::records::MessageFacts;
+use super::{View, ViewError, keys, load, store};
+use crate::domain::event::{DocumentFacts, NoticeFacts, PaperEntry, Parties, RoleVerdicts};
+use crate::domain::ids::{AgencyId, Digest, DocumentKey, framed};
+use crate::domain::ratio::{Counters, Electronic, Row};
+use crate::domain::status::Status;
+use crate::time::Timestamp;
+
+/// A delivery is known by sender, number, notation, year, and its recipient (an id, or a name where there is none).
+fn row_name(sender: &AgencyId, key: &DocumentKey, recipient: Option<&AgencyId>, name: &str) -> Digest {
+    let (tag, to) = recipient.map_or((b"n", name), |r| (b"i", r.as_str()));
+    framed(&[b"lienthong/row/1", sender.as_str().as_bytes(), key.hash().as_bytes(), tag, to.as_bytes()])
+}
+
+/// Changes a row, and with it the cells that it counts in.
+fn change(
+    view: &mut (impl View + ?Sized),
+    name: &Digest,
+    new: Option<Row>,
+    edit: impl FnOnce(&mut Row),
+) -> Result<(), ViewError> {
+    let row_key = keys::row(name);
+    let before: Option<Row> = load(view, &row_key)?;
+    let Some(mut row) = before.clone().or(new) else { return Ok(()) };
+    edit(&mut row);
+    let after = row.count();
+    let old_count = before.as_ref().map_or(Counters::default(), Row::count);
+    let old_cells = before.as_ref().map_or_else(Vec::new, Row::cells);
+    let cells = row.cells();
+    if old_count != after || old_cells != cells {
+        for cell in old_cells {
+            add(view, &cell, |c| c.minus(old_count))?;
+        }
+        for cell in cells {
+            add(view, &cell, |c| c.plus(after))?;
+        }
+    }
+    store(view, row_key, &row);
+    Ok(())
+}
+
+fn add(
+    view: &mut (impl View + ?Sized),
+    cell: &str,
+    f: impl FnOnce(Counters) -> Counters,
+) -> Result<(), ViewError> {
+    let key = keys::cell(cell);
+    let sum = f(load::<Counters>(view, &key)?.unwrap_or_default());
+    if sum == Counters::default() {
+        view.delete(&key);
+    } else {
+        store(view, key, &sum);
+    }
+    Ok(())
+}
+
+/// A document was submitted: pending, whatever an earlier attempt came to.
+pub(super) fn submitted(
+    view: &mut (impl View + ?Sized),
+    parties: &Parties,
+    document: &DocumentFacts,
+    at: Timestamp,
+    verdicts: RoleVerdicts,
+) -> Result<(), ViewError> {
+    let name = row_name(&parties.sender, &document.key, parties.recipient.as_ref(), "");
+    let new = Row {
+        scope: parties.scope,
+        direction: parties.direction,
+        issued_on: document.issued_on,
+        issued_at: document.issued_at,
+        urgency: document.urgency,
+        origin: document.origin,
+        electronic: Electronic::None,
+        submitted_at: None,
+        signed_here: false,
+        signed_there: false,
+        arrived_at: None,
+        acknowledged_at: None,
+        paper: None,
+    };
+    change(view, &name, Some(new), |row| {
+        row.issued_on = document.issued_on;
+        row.issued_at = document.issued_at;
+        row.urgency = document.urgency;
+        row.origin = document.origin;
+        row.scope = parties.scope;
+        row.direction = parties.direction;
+        row.electronic = Electronic::Pending;
+        row.submitted_at = row.submitted_at.or(Some(at));
+        row.signed_here = verdicts.both_valid();
+        row.signed_there = false;
+        row.arrived_at = None;
+        row.acknowledged_at = None;
+    })
+}
+
+/// The recipient's node answered, or the time is over.
+pub(super) fn settled(
+    view: &mut (impl View + ?Sized),
+    facts: &MessageFacts,
+    electronic: Electronic,
+    arrived_at: Option<Timestamp>,
+    signed: bool,
+) -> Result<(), ViewError> {
+    let Some(key) = &facts.key else { return Ok(()) };
+    let name = row_name(&facts.sender, key, Some(&facts.recipient), "");
+    change(view, &name, None, |row| {
+        row.electronic = electronic;
+        row.arrived_at = arrived_at;
+        row.signed_there = signed;
+    })
+}
+
+/// The recipient reported a status: the first of 01, 02, 03 acknowledges; 02 takes the delivery back out.
+pub(super) fn status(
+    view: &mut (impl View + ?Sized),
+    facts: &MessageFacts,
+    status: Status,
+    at: Timestamp,
+) -> Result<(), ViewError> {
+    let Some(key) = &facts.key else { return Ok(()) };
+    let name = row_name(&facts.sender, key, Some(&facts.recipient), "");
+    change(view, &name, None, |row| {
+        if matches!(status, Status::Arrived | Status::Refused | Status::Accepted) {
+            row.acknowledged_at = Some(row.acknowledged_at.map_or(at, |before| before.min(at)));
+        }
+        if status == Status::Refused {
+            row.electronic = Electronic::Refused;
+        }
+    })
+}
+
+/// The paper register changed.
+pub(super) fn paper(view: &mut (impl View + ?Sized), entry: &PaperEntry) -> Result<(), ViewError> {
+    let parties = &entry.parties;
+    let name = row_name(&parties.sender, &entry.key, parties.recipient.as_ref(), &entry.recipient_name);
+    let new = Row {
+        scope: parties.scope,
+        direction: parties.direction,
+        issued_on: entry.issued_on,
+        issued_at: None,
+        urgency: entry.urgency,
+        origin: crate::domain::document::Origin::BornDigital,
+        electronic: Electronic::None,
+        submitted_at: None,
+        signed_here: false,
+        signed_there: false,
+        arrived_at: None,
+        acknowledged_at: None,
+        paper: None,
+    };
+    let new = (!entry.withdrawn).then_some(new);
+    change(view, &name, new, |row| row.paper = (!entry.withdrawn).then_some(entry.mandatory))
+}
+
+/// What makes two notices the same: everything but when they were sent.
+pub(super) fn notice_digest(notice: &NoticeFacts, facts: &MessageFacts) -> Digest {
+    framed(&[
+        b"lienthong/notice-request/1",
+        facts.sender.as_str().as_bytes(),
+        notice.target.as_bytes(),
+        &[notice.kind.number(), notice.status.map_or(0, Status::code)],
+    ])
+}
+
+/// What makes two paper entries the same.
+pub fn paper_digest(entry: &PaperEntry) -> Digest {
+    framed(&[
+        b"lienthong/paper/1",
+        entry.parties.sender.as_str().as_bytes(),
+        entry.parties.recipient_code.as_bytes(),
+        entry.recipient_name.as_bytes(),
+        entry.key.hash().as_bytes(),
+        &entry.issued_on.days().to_be_bytes(),
+        &[u8::from(entry.mandatory), u8::from(entry.withdrawn), entry.urgency as u8],
+        entry.basis.as_bytes(),
+        entry.type_name.as_bytes(),
+        &entry.dispatched_on.map_or(0, crate::time::Date::days).to_be_bytes(),
+    ])
+}

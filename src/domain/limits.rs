@@ -1,0 +1,91 @@
+//! Every limit against abuse in one place, each with its reason. What an operator may need to change is in the
+//! configuration and starts from these values.
+
+/// Characters of a document number (Decree 30/2020/NĐ-CP's register; QCVN 102:2016).
+pub const NUMBER_CHARS: usize = 11;
+/// Characters of a notation.
+pub const NOTATION_CHARS: usize = 30;
+/// Characters of a subject.
+pub const SUBJECT_CHARS: usize = 500;
+/// Characters of a summary: about a page.
+pub const SUMMARY_CHARS: usize = 2_000;
+/// Characters of a document type's name.
+pub const TYPE_NAME_CHARS: usize = 100;
+/// Characters of a document type's code.
+pub const TYPE_CODE_CHARS: usize = 20;
+/// Characters of a place, a position, an authority.
+pub const POSITION_CHARS: usize = 100;
+/// Characters of a person's full name.
+pub const FULL_NAME_CHARS: usize = 50;
+/// Characters of an agency's name.
+pub const AGENCY_NAME_CHARS: usize = 200;
+/// Characters of an agency code (Decision 20/2020/QĐ-TTg).
+pub const AGENCY_CODE_CHARS: usize = 35;
+/// Characters of a reason that a person writes.
+pub const REASON_CHARS: usize = 500;
+/// Characters of a client's idempotency key: room for a UUID and a prefix.
+pub const REQUEST_ID_CHARS: usize = 64;
+/// Characters of an opaque user id.
+pub const USER_CHARS: usize = 100;
+/// Characters of a file name.
+pub const FILE_NAME_CHARS: usize = 200;
+/// Characters of a media type.
+pub const MEDIA_TYPE_CHARS: usize = 100;
+/// Places received of one document.
+pub const PLACES: usize = 100;
+/// Documents that one document answers.
+pub const RESPONSES: usize = 50;
+/// Recipients of one send: all agencies of a large province in a few calls.
+pub const RECIPIENTS: usize = 1_000;
+/// Parts of one document.
+pub const PARTS: usize = 100;
+/// Detached signatures of one part.
+pub const SIGNATURES_PER_PART: usize = 16;
+/// Detached signatures of one document: their bytes travel in one message.
+pub const SIGNATURES: usize = 64;
+/// Bytes of one detached signature: a long chain with revocation data fits.
+pub const SIGNATURE_BYTES: usize = 64 * 1024;
+/// Bytes of all parts of one document, by default.
+pub const CONTENT_BYTES: u64 = 10 * 1024 * 1024 * 1024;
+/// Bytes of content that travel inside a `Deliver` message; more is pulled on a stream of its own.
+pub const INLINE_BYTES: u64 = 256 * 1024;
+/// Bytes of content in one `SendMany` message.
+pub const BULK_BYTES: usize = 1024 * 1024;
+/// Bytes of one chunk that this node writes to a stream.
+pub const CHUNK_BYTES: usize = 256 * 1024;
+/// Bytes of an envelope: metadata at its longest and a thousand signature digests stay below.
+pub const ENVELOPE_BYTES: usize = 256 * 1024;
+/// Bytes of a log leaf.
+pub const LEAF_BYTES: usize = 64 * 1024;
+/// Bytes of one gRPC message: a `Deliver` with inline content, envelope and signatures at their largest.
+pub const MESSAGE_BYTES: usize = 8 * 1024 * 1024;
+/// Entries of one page.
+pub const PAGE_ENTRIES: u32 = 1_000;
+/// How far a document's day of issue may lie ahead of this node's clock: time zones and clocks that differ.
+pub const FUTURE_MS: i64 = 10 * 60 * 1000;
+/// How long delivery is tried, by default (5 days).
+pub const DELIVERY_MS: i64 = 5 * 24 * 3600 * 1000;
+/// The longest that a client may ask to try (30 days).
+pub const DELIVERY_MAX_MS: i64 = 30 * 24 * 3600 * 1000;
+/// How long a fetch keeps a delivery from other clients (5 minutes).
+pub const LEASE_MS: i64 = 5 * 60 * 1000;
+/// Leases at once: memory only, so bounded.
+pub const LEASES: usize = 100_000;
+/// Events of one commit: bounds memory and the time that a waiter waits.
+pub const COMMIT_EVENTS: usize = 2_048;
+/// Commands waiting for the writer; a client beyond it waits in its own stream.
+pub const COMMANDS_WAITING: usize = 4_096;
+/// Messages in flight to one peer.
+pub const PEER_IN_FLIGHT: usize = 512;
+/// Documents of one client's bulk stream in flight.
+pub const STREAM_IN_FLIGHT: usize = 512;
+/// Attempts of one document to one recipient: more is a loop.
+pub const ATTEMPTS: u32 = 1_000;
+/// Notices about one delivery from one side.
+pub const NOTICES: u32 = 1_000;
+/// gRPC streams open on one connection.
+pub const STREAMS_PER_CONNECTION: u32 = 1_024;
+/// Connections open on one listener.
+pub const CONNECTIONS: usize = 4_096;
+/// Time for a TLS handshake, in milliseconds: an idle socket must not hold a place.
+pub const HANDSHAKE_MS: u64 = 10_000;

@@ -1,0 +1,30 @@
+//! What agencies exchange, and what is true of it: pure, no clock, disk, network or async.
+//!
+//! - [`ids`], [`document`], [`envelope`], [`event`]: the words, each parsed once.
+//! - [`limits`]: every limit against abuse, with its reason.
+//! - [`reason`]: the stable reason codes of every refusal.
+//! - [`status`]: the state machines of transport and of business.
+//! - [`fold`]: what the log means: `apply(event)` on a keyed view; inbox, outbox, statuses, ratios.
+//! - [`decide`]: a command is a precondition on the folds and the events that follow.
+//! - [`ratio`]: what a delivery counts as, and the ratios of a sum of deliveries.
+//!
+//! Time is an argument everywhere.
+
+pub mod decide;
+pub mod document;
+pub mod envelope;
+pub mod event;
+pub mod fold;
+pub mod ids;
+pub mod limits;
+pub mod ratio;
+pub mod reason;
+pub mod status;
+
+pub use decide::{Answer, Command, Decision, decide};
+pub use document::{DocumentRef, Kind, Metadata, Origin, Part, PartRole, Urgency};
+pub use envelope::{Body, Envelope, Notice};
+pub use event::{Event, EventKind};
+pub use ids::{AgencyId, DeliveryId, Digest, DocumentKey, NodeName, RequestId};
+pub use reason::{Reason, Rejection};
+pub use status::{DeliveryState, Status};

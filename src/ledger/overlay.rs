@@ -1,0 +1,105 @@
+//! The state that the writer builds: changes of the group on top of what is durable.
+
+use std::collections::BTreeMap;
+
+use crate::domain::fold::{Records, View, ViewError};
+use crate::store::index::{Index, Sum};
+
+/// Changes on top of the index. Remembers what each key held before, for the head's sum.
+pub struct Overlay<'a> {
+    index: &'a Index,
+    changes: BTreeMap<Vec<u8>, Change>,
+    error: Option<ViewError>,
+}
+
+struct Change {
+    before: Option<Vec<u8>>,
+    after: Option<Vec<u8>>,
+}
+
+impl<'a> Overlay<'a> {
+    /// No changes yet.
+    pub fn new(index: &'a Index) -> Self {
+        Overlay { index, changes: BTreeMap::new(), error: None }
+    }
+
+    fn set(&mut self, key: Vec<u8>, after: Option<Vec<u8>>) {
+        if let Some(change) = self.changes.get_mut(&key) {
+            change.after = after;
+            return;
+        }
+        let before = match Records::get(self.index, &key) {
+            Ok(before) => before,
+            Err(e) => {
+                self.error.get_or_insert(e);
+                None
+            }
+        };
+        self.changes.insert(key, Change { before, after });
+    }
+
+    /// The changes, with the sum adjusted for them.
+    pub fn finish(self, sum: &mut Sum) -> Result<BTreeMap<Vec<u8>, Option<Vec<u8>>>, ViewError> {
+        if let Some(error) = self.error {
+            return Err(error);
+        }
+        let mut out = BTreeMap::new();
+        for (key, change) in self.changes {
+            if change.before == change.after {
+                continue;
+            }
+            if Sum::counts(&key) {
+                if let Some(before) = &change.before {
+                    sum.remove(&key, before);
+                }
+                if let Some(after) = &change.after {
+                    sum.add(&key, after);
+                }
+            }
+            out.insert(key, change.after);
+        }
+        Ok(out)
+    }
+}
+
+impl Records for Overlay<'_> {
+    fn get(&self, key: &[u8]) -> Result<Option<Vec<u8>>, ViewError> {
+        match self.changes.get(key) {
+            Some(change) => Ok(change.after.clone()),
+            None => Records::get(self.index, key),
+        }
+    }
+}
+
+impl View for Overlay<'_> {
+    fn put(&mut self, key: Vec<u8>, value: Vec<u8>) {
+        self.set(key, Some(value));
+    }
+
+    fn delete(&mut self, key: &[u8]) {
+        self.set(key.to_vec(), None);
+    }
+}
+
+/// A state in memory, for recounts.
+#[derive(Debug, Clone, Default)]
+pub struct MemoryView {
+    /// Every record.
+    pub records: BTreeMap<Vec<u8>, Vec<u8>>,
+}
+
+impl Records for MemoryView {
+    fn get(&self, key: &[u8]) -> Result<Option<Vec<u8>>, ViewError> {
+        Ok(self.records.get(key).cloned())
+    }
+}
+
+impl View for MemoryView {
+    fn put(&mut self, key: Vec<u8>, value: Vec<u8>) {
+        self.records.insert(key, value);
+    }
+
+    fn delete(&mut self, key: &[u8]) {
+        self.records.remove(key);
+    }
+}

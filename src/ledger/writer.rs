@@ -1,0 +1,252 @@
+//! The one writer.
+//!
+//! A commit, in this order:
+//! 1. collect what waits (group commit);
+//! 2. decide each command on the state including the group so far;
+//! 3. number its events: index, time (never before the event before), salt; encode each once;
+//! 4. extend the tree;
+//! 5. sign the checkpoint;
+//! 6. make content durable, and its directory entries;
+//! 7. append one block to the journal and sync it: **this is the commit**;
+//! 8. apply to sled;
+//! 9. publish the new state and release every waiter.
+//!
+//! Nobody sees anything of a commit before step 7 is done; refusals wait for it too, since they may rest on what the
+//! group holds. A full disk is met at the beginning of step 7 at the latest and refuses the group with nothing
+//! written. Any other failure of 6, 7 or 8 ends the writer, and with it the process: waiters are told that the
+//! outcome is unknown.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use ring::rand::{SecureRandom, SystemRandom};
+use tokio::sync::{mpsc, watch};
+
+use super::overlay::Overlay;
+use super::{Clock, Committed, DirectoryStamp, Job, LedgerError, Snapshot, storage};
+use crate::domain::decide::decide;
+use crate::domain::event::Event;
+use crate::domain::fold::{self, View, records};
+use crate::domain::{Decision, limits};
+use crate::merkle::{Checkpoint, NoteSigner, SignedCheckpoint, Tree, leaf_hash};
+use crate::store::StoreError;
+use crate::store::content::ContentStore;
+use crate::store::index::{self, Head, Index, Sum};
+use crate::store::journal::{Journal, Position};
+use crate::time::Timestamp;
+use crate::wire::leaf;
+
+pub(super) struct Writer {
+    pub(super) jobs: mpsc::Receiver<Job>,
+    pub(super) head: watch::Sender<Arc<Snapshot>>,
+    pub(super) failed: watch::Sender<Option<Arc<StoreError>>>,
+    pub(super) journal: Journal,
+    pub(super) index: Index,
+    pub(super) content: Arc<ContentStore>,
+    pub(super) tree: Tree,
+    pub(super) signer: NoteSigner,
+    pub(super) clock: Arc<dyn Clock>,
+    pub(super) stamp: Arc<DirectoryStamp>,
+    pub(super) last_time: Timestamp,
+    pub(super) sum: Sum,
+    pub(super) random: SystemRandom,
+}
+
+/// A command of the group and what it will be answered.
+struct Waiting {
+    job: tokio::sync::oneshot::Sender<Result<Committed, LedgerError>>,
+    outcome: Result<(crate::domain::Answer, u64, Timestamp), LedgerError>,
+}
+
+impl Writer {
+    /// Runs until all handles are gone or writing fails.
+    pub(super) fn run(mut self) {
+        while let Some(first) = self.jobs.blocking_recv() {
+            let mut group = vec![first];
+            while group.len() < limits::COMMIT_EVENTS {
+                match self.jobs.try_recv() {
+                    Ok(job) => group.push(job),
+                    Err(_) => break,
+                }
+            }
+            if let Err(error) = self.commit(group) {
+                tracing::error!(%error, "writing failed, the node stops: what was not answered is unknown");
+                self.failed.send_replace(Some(Arc::new(error)));
+                return;
+            }
+        }
+    }
+
+    fn commit(&mut self, group: Vec<Job>) -> Result<(), StoreError> {
+        let before = (self.tree.clone(), self.last_time);
+        let index = self.index.clone();
+        let mut overlay = Overlay::new(&index);
+        let mut leaves: Vec<Bytes> = Vec::new();
+        let mut waiting = Vec::with_capacity(group.len());
+        let now = self.clock.now();
+        for job in group {
+            // 2: decide
+            let outcome = match decide(job.command, &overlay) {
+                Err(declined) => Err(LedgerError::from(declined)),
+                Ok(decision) => {
+                    let first = self.tree.size();
+                    let at = now.max(self.last_time);
+                    let answer = decision.answer.clone();
+                    // 3 and 4: number, encode, extend the tree
+                    self.number(decision, at, &mut overlay, &mut leaves)?;
+                    Ok((answer, first, at))
+                }
+            };
+            waiting.push(Waiting { job: job.reply, outcome });
+        }
+        if leaves.is_empty() {
+            self.release(waiting);
+            return Ok(());
+        }
+        match self.write(overlay, &leaves) {
+            Ok(()) => {
+                self.release(waiting);
+                Ok(())
+            }
+            Err(error @ StoreError::Full { .. }) => {
+                (self.tree, self.last_time) = before;
+                for waiter in waiting {
+                    let _ = waiter.job.send(Err(LedgerError::Rejected(storage(&error))));
+                }
+                Ok(())
+            }
+            Err(error) => {
+                let error = Arc::new(error);
+                for waiter in waiting {
+                    let _ = waiter.job.send(Err(LedgerError::Failed(error.clone())));
+                }
+                Err(Arc::try_unwrap(error).unwrap_or_else(|shared| StoreError::Index {
+                    path: std::path::PathBuf::new(),
+                    problem: shared.to_string(),
+                }))
+            }
+        }
+    }
+
+    fn number(
+        &mut self,
+        decision: Decision,
+        at: Timestamp,
+        overlay: &mut Overlay<'_>,
+        leaves: &mut Vec<Bytes>,
+    ) -> Result<(), StoreError> {
+        let (directory_version, directory_expired) = self.stamp.get(at);
+        for kind in decision.events {
+            let mut salt = [0; 16];
+            self.random.fill(&mut salt).map_err(|_| StoreError::Io {
+                action: "drawing a salt from",
+                path: "the system's random source".into(),
+                error: std::io::Error::other("no random bytes"),
+            })?;
+            let actor = decision.actor.clone();
+            let event = Event { at, salt, actor, directory_version, directory_expired, kind };
+            let bytes = leaf::encode(&event).map_err(|e| StoreError::Index {
+                path: "event".into(),
+                problem: e.to_string(),
+            })?;
+            apply_event(overlay, self.tree.size(), &event)?;
+            self.tree.push(leaf_hash(&bytes));
+            leaves.push(bytes);
+            self.last_time = at;
+        }
+        Ok(())
+    }
+
+    fn write(&mut self, overlay: Overlay<'_>, leaves: &[Bytes]) -> Result<(), StoreError> {
+        // 5: sign
+        let origin = self.signer.verifier().name().to_owned();
+        let checkpoint = Checkpoint { origin, size: self.tree.size(), root: self.tree.root() }.sign(&self.signer);
+        // 6: content
+        self.journal.reserve(leaves.iter().map(|l| l.len() as u64 + 4).sum::<u64>() + 4096)?;
+        let synced = self.content.sync()?;
+        // 7: the commit
+        self.journal.append(leaves, checkpoint.note())?;
+        // 8: sled
+        let first = self.tree.size() - leaves.len() as u64;
+        let state = Staged {
+            first,
+            leaves,
+            checkpoint: &checkpoint,
+            last_time: self.last_time,
+            journal: self.journal.position(),
+            content: synced.position,
+            content_entries: &synced.entries,
+        };
+        apply_block(&self.index, overlay, &mut self.tree, &mut self.sum, &state)?;
+        self.content.indexed(&synced.entries);
+        // 9: publish
+        self.head.send_replace(Arc::new(Snapshot { tree: self.tree.clone(), checkpoint: Some(checkpoint) }));
+        Ok(())
+    }
+
+    fn release(&self, waiting: Vec<Waiting>) {
+        let snapshot = self.head.borrow().clone();
+        for waiter in waiting {
+            let answer = waiter.outcome.map(|(answer, first, at)| Committed {
+                answer,
+                first,
+                at,
+                snapshot: snapshot.clone(),
+            });
+            // Who no longer waits finds the answer by sending the same again.
+            let _ = waiter.job.send(answer);
+        }
+    }
+}
+
+/// Applies one event to the folds.
+pub(super) fn apply_event(view: &mut impl View, index: u64, event: &Event) -> Result<(), StoreError> {
+    fold::apply(view, index, event)
+        .map_err(|e| StoreError::Index { path: "folds".into(), problem: format!("event {index}: {e}") })
+}
+
+/// A block that is durable in the journal, on its way to sled.
+pub(super) struct Staged<'a> {
+    pub(super) first: u64,
+    pub(super) leaves: &'a [Bytes],
+    pub(super) checkpoint: &'a SignedCheckpoint,
+    pub(super) last_time: Timestamp,
+    pub(super) journal: Position,
+    pub(super) content: Position,
+    pub(super) content_entries: &'a [(crate::merkle::Hash, crate::store::content::Location)],
+}
+
+/// Brings sled up to a block: leaves, tiles, content places, folds and head in one batch. Commit and opening both end
+/// here.
+pub(super) fn apply_block(
+    store: &Index,
+    mut overlay: Overlay<'_>,
+    tree: &mut Tree,
+    sum: &mut Sum,
+    block: &Staged<'_>,
+) -> Result<(), StoreError> {
+    for (key, chunk) in index::chunks(block.first, block.leaves) {
+        overlay.put(key, chunk);
+    }
+    for (id, hashes) in tree.take_full_tiles() {
+        overlay.put(index::tile_key(id), index::tile_bytes(&hashes));
+    }
+    for (digest, location) in block.content_entries {
+        let place = postcard::to_stdvec(location)
+            .map_err(|e| StoreError::Index { path: "content".into(), problem: e.to_string() })?;
+        overlay.put(index::content_key(digest), place);
+    }
+    let changes = overlay
+        .finish(sum)
+        .map_err(|e| StoreError::Index { path: "folds".into(), problem: e.to_string() })?;
+    let head = Head {
+        version: records::VERSION,
+        size: tree.size(),
+        checkpoint: block.checkpoint.note().to_owned(),
+        last_time: block.last_time.millis(),
+        journal: block.journal,
+        content: block.content,
+        sum: sum.0,
+    };
+    store.apply(&changes, &head)
+}

@@ -1,0 +1,251 @@
+//! Certificates and keys made in code, and a CMS that can be built wrong in every way.
+
+use std::sync::LazyLock;
+
+use rcgen::{
+    BasicConstraints, CertificateParams, DnType, IsCa, Issuer, KeyPair, KeyUsagePurpose, date_time_ymd,
+};
+use rsa::pkcs8::EncodePrivateKey;
+
+use crate::signature::algorithm::{ECDSA_SHA256, SHA256};
+use crate::signature::asn1::{INTEGER, NULL, OCTET_STRING, OID, SEQUENCE, SET, context, encode_time, tlv};
+use crate::signature::certificate::Certificate;
+use crate::signature::cms::{
+    CONTENT_TYPE, ID_DATA, ID_SIGNED_DATA, MESSAGE_DIGEST, SIGNING_CERTIFICATE_V2, SIGNING_TIME,
+};
+use crate::signature::digest::{DigestNeeds, Digests, sha256};
+use crate::signature::{Judgement, Signer, SigningKey, Trust, Verdicts, judge_detached};
+use crate::time::Timestamp;
+
+pub const CONTENT: &[u8] = "Công văn số 1250/UBND-VX\n".as_bytes();
+pub const SENDER: &str = "bd";
+
+pub fn now() -> Timestamp {
+    "2026-06-01T08:00:00+07:00".parse().unwrap()
+}
+
+/// One key pair with its certificate.
+pub struct Party {
+    pub key: KeyPair,
+    pub params: CertificateParams,
+    pub der: Vec<u8>,
+}
+
+impl Party {
+    pub fn issuer(&self) -> Issuer<'_, &KeyPair> {
+        Issuer::from_params(&self.params, &self.key)
+    }
+
+    pub fn signing_key(&self) -> SigningKey {
+        SigningKey::from_pkcs8(&self.key.serialize_der()).unwrap()
+    }
+}
+
+pub fn params(name: &str) -> CertificateParams {
+    let mut params = CertificateParams::default();
+    params.distinguished_name = rcgen::DistinguishedName::new();
+    params.distinguished_name.push(DnType::CountryName, "VN");
+    params.distinguished_name.push(DnType::CommonName, name);
+    (params.not_before, params.not_after) = (date_time_ymd(2025, 1, 1), date_time_ymd(2030, 1, 1));
+    params.key_usages = vec![KeyUsagePurpose::DigitalSignature, KeyUsagePurpose::ContentCommitment];
+    params.use_authority_key_identifier_extension = true;
+    params
+}
+
+pub fn ca_params(name: &str) -> CertificateParams {
+    let mut params = params(name);
+    params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+    params.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign];
+    params
+}
+
+pub fn self_signed(params: CertificateParams) -> Party {
+    let key = KeyPair::generate().unwrap();
+    let der = params.self_signed(&key).unwrap().der().to_vec();
+    Party { key, params, der }
+}
+
+pub fn issue(params: CertificateParams, issuer: &Party) -> Party {
+    issue_for(KeyPair::generate().unwrap(), params, issuer)
+}
+
+pub fn issue_for(key: KeyPair, params: CertificateParams, issuer: &Party) -> Party {
+    let der = params.signed_by(&key, &issuer.issuer()).unwrap().der().to_vec();
+    Party { key, params, der }
+}
+
+/// An RSA key of 2048 bits, made once.
+pub fn rsa_key() -> KeyPair {
+    static DER: LazyLock<Vec<u8>> = LazyLock::new(|| rsa_pkcs8(2048));
+    KeyPair::from_pkcs8_der_and_sign_algo(&DER.as_slice().into(), &rcgen::PKCS_RSA_SHA256).unwrap()
+}
+
+pub fn rsa_pkcs8(bits: usize) -> Vec<u8> {
+    let key = rsa::RsaPrivateKey::new(&mut rsa::rand_core::OsRng, bits).unwrap();
+    key.to_pkcs8_der().unwrap().as_bytes().to_vec()
+}
+
+/// A root, a subordinate authority, a person and the sender's seal.
+pub struct Pki {
+    pub root: Party,
+    pub sub: Party,
+    pub person: Party,
+    pub seal: Party,
+    pub trust: Trust,
+}
+
+impl Pki {
+    pub fn new() -> Pki {
+        let root = self_signed(ca_params("Root thử nghiệm"));
+        let sub = issue(ca_params("Sub CA thử nghiệm"), &root);
+        let person = issue(params("Nguyễn Văn A"), &sub);
+        let seal = issue(params("UBND tỉnh"), &sub);
+        let trust = Trust::new([&root.der]).unwrap().with_seal(SENDER, &seal.der).unwrap();
+        Pki { root, sub, person, seal, trust }
+    }
+
+    pub fn signer(&self, party: &Party) -> Signer {
+        Signer::new(party.signing_key(), party.der.clone(), vec![self.sub.der.clone()]).unwrap()
+    }
+
+    /// A CMS by this party, right in every way yet.
+    pub fn cms(&self, party: &Party) -> Forge {
+        Forge::new(party, vec![party.der.clone(), self.sub.der.clone()])
+    }
+
+    pub fn judge(&self, signature: &[u8]) -> Judgement {
+        self.judge_at(signature, now())
+    }
+
+    pub fn judge_at(&self, signature: &[u8], at: Timestamp) -> Judgement {
+        self.judge_all(&[signature], at).signatures.remove(0)
+    }
+
+    pub fn judge_all(&self, signatures: &[&[u8]], at: Timestamp) -> Verdicts {
+        let needs = DigestNeeds { sha384: true, sha512: true };
+        judge_detached(signatures, &Digests::of(needs, CONTENT), SENDER, &self.trust, at)
+    }
+}
+
+/// Makes a signature value over a message.
+pub type SignFn = Box<dyn Fn(&[u8]) -> Vec<u8>>;
+
+/// The parts of a CMS; tests change what they please before [`Forge::build`].
+pub struct Forge {
+    /// Signs the message.
+    pub sign: SignFn,
+    pub certificates: Vec<Vec<u8>>,
+    pub digests: Vec<u8>,
+    pub digest: Vec<u8>,
+    pub algorithm: Vec<u8>,
+    pub content_type: &'static [u8],
+    pub content: Option<Vec<u8>>,
+    pub id: Vec<u8>,
+    pub version: u8,
+    /// As sent, in this order; none: no signed attributes.
+    pub attributes: Option<Vec<Vec<u8>>>,
+    /// What is signed when there are no signed attributes.
+    pub message: Vec<u8>,
+    pub signers: usize,
+    /// A last change of the signature value.
+    pub signature: fn(Vec<u8>) -> Vec<u8>,
+}
+
+pub fn attribute(kind: &[u8], values: &[&[u8]]) -> Vec<u8> {
+    tlv(SEQUENCE, &[&tlv(OID, &[kind]), &tlv(SET, values)])
+}
+
+pub fn signing_certificate(certificate: &[u8]) -> Vec<u8> {
+    let id = tlv(SEQUENCE, &[&tlv(OCTET_STRING, &[&sha256(certificate)])]);
+    attribute(SIGNING_CERTIFICATE_V2, &[&tlv(SEQUENCE, &[&tlv(SEQUENCE, &[&id])])])
+}
+
+pub fn content_type(oid: &[u8]) -> Vec<u8> {
+    attribute(CONTENT_TYPE, &[&tlv(OID, &[oid])])
+}
+
+pub fn message_digest(digest: &[u8]) -> Vec<u8> {
+    attribute(MESSAGE_DIGEST, &[&tlv(OCTET_STRING, &[digest])])
+}
+
+impl Forge {
+    fn new(party: &Party, certificates: Vec<Vec<u8>>) -> Forge {
+        let read = Certificate::read(&party.der).unwrap();
+        let digest = tlv(SEQUENCE, &[&tlv(OID, &[SHA256]), &[NULL, 0]]);
+        let mut attributes = vec![
+            content_type(ID_DATA),
+            attribute(SIGNING_TIME, &[&encode_time(now()).unwrap()]),
+            message_digest(&sha256(CONTENT)),
+            signing_certificate(&party.der),
+        ];
+        attributes.sort();
+        let key = party.key.algorithm() == &rcgen::PKCS_ECDSA_P256_SHA256;
+        let key = key.then(|| party.signing_key());
+        Forge {
+            sign: Box::new(move |message| {
+                let random = ring::rand::SystemRandom::new();
+                key.as_ref().unwrap().sign(&random, message).unwrap()
+            }),
+            certificates,
+            digests: digest.clone(),
+            digest,
+            algorithm: tlv(SEQUENCE, &[&tlv(OID, &[ECDSA_SHA256])]),
+            content_type: ID_DATA,
+            content: None,
+            id: tlv(SEQUENCE, &[read.issuer, &tlv(INTEGER, &[read.serial])]),
+            version: 1,
+            attributes: Some(attributes),
+            message: Vec::new(),
+            signers: 1,
+            signature: |s| s,
+        }
+    }
+
+    /// Drops the attribute of this type.
+    pub fn without(mut self, kind: &[u8]) -> Forge {
+        let head = tlv(OID, &[kind]);
+        self.attributes.as_mut().unwrap().retain(|a| !a[2..].starts_with(&head));
+        self
+    }
+
+    /// Adds an attribute in its place.
+    pub fn with(mut self, attribute: Vec<u8>) -> Forge {
+        let all = self.attributes.as_mut().unwrap();
+        all.push(attribute);
+        all.sort();
+        self
+    }
+
+    pub fn build(&self) -> Vec<u8> {
+        let pieces = |all: &[Vec<u8>]| all.concat();
+        let signed = self.attributes.as_ref().map(|a| tlv(SET, &[&pieces(a)]));
+        let value = (self.signature)((self.sign)(signed.as_deref().unwrap_or(&self.message)));
+        let sent = signed.map(|mut s| {
+            s[0] = context(0);
+            s
+        });
+        let info = tlv(
+            SEQUENCE,
+            &[
+                &tlv(INTEGER, &[&[self.version]]),
+                &self.id,
+                &self.digest,
+                &sent.unwrap_or_default(),
+                &self.algorithm,
+                &tlv(OCTET_STRING, &[&value]),
+            ],
+        );
+        let content = self.content.as_ref().map(|c| tlv(context(0), &[&tlv(OCTET_STRING, &[c])]));
+        let data = tlv(
+            SEQUENCE,
+            &[
+                &tlv(INTEGER, &[&[1]]),
+                &tlv(SET, &[&self.digests]),
+                &tlv(SEQUENCE, &[&tlv(OID, &[self.content_type]), &content.unwrap_or_default()]),
+                &tlv(context(0), &[&pieces(&self.certificates)]),
+                &tlv(SET, &[&info.repeat(self.signers)]),
+            ],
+        );
+        tlv(SEQUENCE, &[&tlv(OID, &[ID_SIGNED_DATA]), &tlv(context(0), &[&data])])
+    }
+}

@@ -1,0 +1,386 @@
+//! sled as the persisted form of the log that everything reads, and of all folds. Never the commit point: it is
+//! caught up from the journal at opening and made again from it when it is damaged.
+//!
+//! One tree, one batch per commit, keys by their first byte:
+//! ```text
+//! h                      the head: how far sled is, and the sum over all other records
+//! l <index u64>          leaves of one commit from that index on, in chunks
+//! t <level> <index u64>  a full tile of the Merkle tree: 256 hashes
+//! c <SHA-256>            where content is
+//! p <node>               the newest checkpoint seen of a peer (state, not an event)
+//! f …                    folds (domain::fold::keys)
+//! ```
+//! The head carries a sum of hashes over every record but itself and `p`. After an unclean stop the sum is
+//! recomputed, so a store that sled opened without complaint, but with something lost or changed, is found and made
+//! again. After a clean stop the digests of sled's files stand in a marker, which is quicker to compare.
+
+use std::collections::BTreeMap;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use bytes::Bytes;
+use serde::{Deserialize, Serialize};
+
+use super::StoreError;
+use super::content::{Location, Locations};
+use super::journal::Position;
+use crate::merkle::{Hash, TileId, TileReader, sha256};
+
+/// Bytes of leaves in one record: sled keeps larger values in files that it never syncs.
+const CHUNK_BYTES: usize = 32 * 1024;
+
+/// How far sled is.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Head {
+    /// Form of the records.
+    pub version: u32,
+    /// Number of leaves.
+    pub size: u64,
+    /// The newest checkpoint.
+    pub checkpoint: String,
+    /// Time of the newest event, in milliseconds.
+    pub last_time: i64,
+    /// Where the journal goes on after these leaves.
+    pub journal: Position,
+    /// Where content goes on that is in the index.
+    pub content: Position,
+    /// Sum over all other records.
+    pub sum: [u64; 4],
+}
+
+/// A sum of hashes over records, independent of their order.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Sum(pub [u64; 4]);
+
+impl Sum {
+    fn words(key: &[u8], value: &[u8]) -> [u64; 4] {
+        let mut input = Vec::with_capacity(4 + key.len() + value.len());
+        input.extend_from_slice(&(key.len() as u32).to_be_bytes());
+        input.extend_from_slice(key);
+        input.extend_from_slice(value);
+        let digest = sha256(&input);
+        let mut words = [0; 4];
+        for (word, bytes) in words.iter_mut().zip(digest.as_bytes().chunks_exact(8)) {
+            *word = u64::from_be_bytes(bytes.try_into().expect("eight bytes"));
+        }
+        words
+    }
+
+    /// Adds a record.
+    pub fn add(&mut self, key: &[u8], value: &[u8]) {
+        for (sum, word) in self.0.iter_mut().zip(Sum::words(key, value)) {
+            *sum = sum.wrapping_add(word);
+        }
+    }
+
+    /// Takes a record out.
+    pub fn remove(&mut self, key: &[u8], value: &[u8]) {
+        for (sum, word) in self.0.iter_mut().zip(Sum::words(key, value)) {
+            *sum = sum.wrapping_sub(word);
+        }
+    }
+
+    /// Whether a key counts.
+    pub fn counts(key: &[u8]) -> bool {
+        !matches!(key.first(), Some(b'h' | b'p'))
+    }
+}
+
+/// The sled store.
+#[derive(Clone)]
+pub struct Index {
+    db: sled::Db,
+    path: PathBuf,
+}
+
+impl Index {
+    /// Opens or creates the store in `dir`; a panic of sled becomes an error.
+    pub fn open(dir: &Path, cache_bytes: u64) -> Result<Index, StoreError> {
+        let index = guarded(dir, || {
+            let config = sled::Config::default()
+                .path(dir)
+                .cache_capacity(cache_bytes)
+                .mode(sled::Mode::HighThroughput)
+                .flush_every_ms(Some(1_000));
+            config.open()
+        })?;
+        Ok(Index { db: index, path: dir.to_owned() })
+    }
+
+    fn guard<T>(&self, f: impl FnOnce() -> Result<T, sled::Error>) -> Result<T, StoreError> {
+        guarded(&self.path, f)
+    }
+
+    /// How far the store is; `None` when it is empty.
+    pub fn head(&self) -> Result<Option<Head>, StoreError> {
+        match self.get(b"h")? {
+            None => Ok(None),
+            Some(bytes) => postcard::from_bytes(&bytes).map(Some).map_err(|e| self.problem(format!("head: {e}"))),
+        }
+    }
+
+    fn problem(&self, problem: String) -> StoreError {
+        StoreError::Index { path: self.path.clone(), problem }
+    }
+
+    /// A record.
+    pub fn get(&self, key: &[u8]) -> Result<Option<sled::IVec>, StoreError> {
+        self.guard(|| self.db.get(key))
+    }
+
+    /// Applies the changes of one commit, all or none, with the new head.
+    pub fn apply(&self, changes: &BTreeMap<Vec<u8>, Option<Vec<u8>>>, head: &Head) -> Result<(), StoreError> {
+        let mut batch = sled::Batch::default();
+        for (key, value) in changes {
+            match value {
+                Some(value) => batch.insert(key.as_slice(), value.as_slice()),
+                None => batch.remove(key.as_slice()),
+            }
+        }
+        let head = postcard::to_stdvec(head).map_err(|e| self.problem(format!("head: {e}")))?;
+        batch.insert(b"h", head);
+        self.guard(|| self.db.apply_batch(batch))
+    }
+
+    /// Writes state that is no part of the log.
+    pub fn put_state(&self, key: &[u8], value: &[u8]) -> Result<(), StoreError> {
+        self.guard(|| self.db.insert(key, value)).map(|_| ())
+    }
+
+    /// Records whose key begins with `prefix`, from `from` on (inclusive), at most `limit`.
+    pub fn scan(
+        &self,
+        prefix: &[u8],
+        from: &[u8],
+        limit: usize,
+    ) -> Result<Vec<(sled::IVec, sled::IVec)>, StoreError> {
+        let start = if from > prefix { from } else { prefix };
+        self.guard(|| {
+            self.db
+                .range(start..)
+                .take_while(|r| r.as_ref().map_or(true, |(k, _)| k.starts_with(prefix)))
+                .take(limit)
+                .collect()
+        })
+    }
+
+    /// The same backwards: from `from` down (inclusive).
+    pub fn scan_back(
+        &self,
+        prefix: &[u8],
+        from: &[u8],
+        limit: usize,
+    ) -> Result<Vec<(sled::IVec, sled::IVec)>, StoreError> {
+        self.guard(|| {
+            self.db
+                .range(..=from)
+                .rev()
+                .take_while(|r| r.as_ref().map_or(true, |(k, _)| k.starts_with(prefix)))
+                .take(limit)
+                .collect()
+        })
+    }
+
+    /// Every record in the order of keys; for checking.
+    pub fn for_each(&self, mut f: impl FnMut(&[u8], &[u8])) -> Result<(), StoreError> {
+        self.guard(|| {
+            for record in self.db.iter() {
+                let (key, value) = record?;
+                f(&key, &value);
+            }
+            Ok(())
+        })
+    }
+
+    /// Recomputes the sum over all records.
+    pub fn sum(&self) -> Result<Sum, StoreError> {
+        let mut sum = Sum::default();
+        self.for_each(|key, value| {
+            if Sum::counts(key) {
+                sum.add(key, value);
+            }
+        })?;
+        Ok(sum)
+    }
+
+    /// The leaf at an index.
+    pub fn leaf(&self, index: u64) -> Result<Option<Bytes>, StoreError> {
+        Ok(self.leaves(index, 1)?.into_iter().next().map(|(_, leaf)| leaf))
+    }
+
+    /// Up to `limit` leaves from an index on.
+    pub fn leaves(&self, from: u64, limit: usize) -> Result<Vec<(u64, Bytes)>, StoreError> {
+        let start = self.scan_back(b"l", &leaf_key(from), 1)?;
+        let Some((key, _)) = start.first() else { return Ok(Vec::new()) };
+        let mut out = Vec::new();
+        let mut key = key.to_vec();
+        while out.len() < limit {
+            let chunks = self.scan(b"l", &key, 16)?;
+            let Some((last, _)) = chunks.last() else { break };
+            let next = [last.as_ref(), &[0]].concat();
+            for (chunk_key, value) in &chunks {
+                let first = u64::from_be_bytes(
+                    chunk_key[1..].try_into().map_err(|_| self.problem("a leaf key is damaged".into()))?,
+                );
+                for (i, leaf) in self.unpack(value)?.into_iter().enumerate() {
+                    let index = first + i as u64;
+                    if index >= from && out.len() < limit {
+                        out.push((index, leaf));
+                    }
+                }
+            }
+            key = next;
+        }
+        Ok(out)
+    }
+
+    fn unpack(&self, chunk: &sled::IVec) -> Result<Vec<Bytes>, StoreError> {
+        let data = Bytes::copy_from_slice(chunk);
+        let mut leaves = Vec::new();
+        let mut at = 0;
+        while at < data.len() {
+            let size = data.get(at..at + 4).ok_or_else(|| self.problem("a leaf chunk is cut off".into()))?;
+            let size = u32::from_be_bytes(size.try_into().expect("four bytes")) as usize;
+            if at + 4 + size > data.len() {
+                return Err(self.problem("a leaf chunk is cut off".into()));
+            }
+            leaves.push(data.slice(at + 4..at + 4 + size));
+            at += 4 + size;
+        }
+        Ok(leaves)
+    }
+
+    /// Flushes what sled still holds in memory; not needed for safety.
+    pub fn flush(&self) -> Result<(), StoreError> {
+        self.guard(|| self.db.flush()).map(|_| ())
+    }
+
+    /// Bytes on disk.
+    pub fn bytes(&self) -> u64 {
+        self.db.size_on_disk().unwrap_or(0)
+    }
+}
+
+fn guarded<T>(path: &Path, f: impl FnOnce() -> Result<T, sled::Error>) -> Result<T, StoreError> {
+    let problem = |problem: String| StoreError::Index { path: path.to_owned(), problem };
+    match catch_unwind(AssertUnwindSafe(f)) {
+        Ok(Ok(value)) => Ok(value),
+        Ok(Err(e)) => Err(problem(e.to_string())),
+        Err(panic) => {
+            let text = panic
+                .downcast_ref::<String>()
+                .cloned()
+                .or_else(|| panic.downcast_ref::<&str>().map(|s| (*s).to_owned()))
+                .unwrap_or_else(|| "sled panicked".to_owned());
+            Err(problem(text.chars().take(200).collect()))
+        }
+    }
+}
+
+/// Key of a chunk of leaves.
+pub fn leaf_key(first: u64) -> Vec<u8> {
+    [b"l".as_slice(), &first.to_be_bytes()].concat()
+}
+
+/// Key of a tile.
+pub fn tile_key(id: TileId) -> Vec<u8> {
+    [b"t".as_slice(), &[id.level], &id.index.to_be_bytes()].concat()
+}
+
+/// Key of a content location.
+pub fn content_key(digest: &Hash) -> Vec<u8> {
+    [b"c".as_slice(), digest.as_bytes()].concat()
+}
+
+/// Key of a peer's newest checkpoint.
+pub fn peer_key(node: &str) -> Vec<u8> {
+    [b"p".as_slice(), node.as_bytes()].concat()
+}
+
+/// Leaves as chunks for the store.
+pub fn chunks(first: u64, leaves: &[Bytes]) -> Vec<(Vec<u8>, Vec<u8>)> {
+    let mut out: Vec<(Vec<u8>, Vec<u8>)> = Vec::new();
+    for (i, leaf) in leaves.iter().enumerate() {
+        if out.last().is_none_or(|(_, chunk)| chunk.len() + leaf.len() > CHUNK_BYTES) {
+            out.push((leaf_key(first + i as u64), Vec::new()));
+        }
+        if let Some((_, chunk)) = out.last_mut() {
+            chunk.extend_from_slice(&(leaf.len() as u32).to_be_bytes());
+            chunk.extend_from_slice(leaf);
+        }
+    }
+    out
+}
+
+/// A tile as it is stored.
+pub fn tile_bytes(hashes: &[Hash]) -> Vec<u8> {
+    hashes.iter().flat_map(|h| *h.as_bytes()).collect()
+}
+
+impl TileReader for Index {
+    type Error = StoreError;
+
+    fn tile(&self, id: TileId) -> Result<Option<Arc<[Hash]>>, StoreError> {
+        let Some(bytes) = self.get(&tile_key(id))? else { return Ok(None) };
+        let hashes: Option<Vec<Hash>> = bytes.chunks(32).map(Hash::from_slice).collect();
+        match hashes {
+            Some(hashes) if hashes.len() == 256 => Ok(Some(hashes.into())),
+            _ => Err(self.problem(format!("tile {} is damaged", id.path(256)))),
+        }
+    }
+}
+
+impl Locations for Index {
+    fn location(&self, digest: &Hash) -> Result<Option<Location>, StoreError> {
+        match self.get(&content_key(digest))? {
+            None => Ok(None),
+            Some(bytes) => postcard::from_bytes(&bytes)
+                .map(Some)
+                .map_err(|e| self.problem(format!("place of {digest}: {e}"))),
+        }
+    }
+}
+
+/// Digests of sled's files after a clean stop, so that the next start need not read every record.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CleanMarker {
+    /// Number of leaves at the stop.
+    pub size: u64,
+    /// Digest of each file, by path within the folder.
+    pub files: BTreeMap<String, String>,
+}
+
+impl CleanMarker {
+    /// Of the folder as it is.
+    pub fn of(dir: &Path, size: u64) -> Result<CleanMarker, StoreError> {
+        let mut files = BTreeMap::new();
+        let mut todo = vec![dir.to_owned()];
+        while let Some(at) = todo.pop() {
+            for entry in std::fs::read_dir(&at).map_err(StoreError::io("listing", &at))? {
+                let path = entry.map_err(StoreError::io("listing", &at))?.path();
+                if path.is_dir() {
+                    todo.push(path);
+                    continue;
+                }
+                let name = path.strip_prefix(dir).unwrap_or(&path).to_string_lossy().into_owned();
+                files.insert(name, file_digest(&path)?);
+            }
+        }
+        Ok(CleanMarker { size, files })
+    }
+}
+
+fn file_digest(path: &Path) -> Result<String, StoreError> {
+    use std::io::Read as _;
+    let mut file = std::fs::File::open(path).map_err(StoreError::io("opening", path))?;
+    let mut context = ring::digest::Context::new(&ring::digest::SHA256);
+    let mut buffer = vec![0; 1 << 20];
+    loop {
+        let n = file.read(&mut buffer).map_err(StoreError::io("reading", path))?;
+        if n == 0 {
+            return Ok(hex::encode(context.finish()));
+        }
+        context.update(&buffer[..n]);
+    }
+}

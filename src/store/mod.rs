@@ -1,0 +1,76 @@
+//! What is on disk, and how it gets there.
+//!
+//! - [`disk`]: the storage port: the few operations that everything durable stands on; tests inject faults here.
+//! - [`appender`]: a preallocated file that only grows, used by journal and content.
+//! - [`journal`]: blocks of log leaves with their checkpoint; appending one is the commit.
+//! - [`content`]: documents, signatures, envelopes and proofs by digest.
+//! - [`index`]: sled: the log as everything reads it, and all folds; never the commit point.
+//!
+//! What a commit is and in which order these are written is the `ledger`'s to say.
+
+pub mod appender;
+pub mod content;
+pub mod disk;
+pub mod index;
+pub mod journal;
+
+use std::path::PathBuf;
+
+/// Storage that failed.
+#[derive(Debug, thiserror::Error)]
+pub enum StoreError {
+    /// No space is left; nothing was changed.
+    #[error("no space is left for {path}: free some, what is recorded is safe")]
+    Full {
+        /// The file.
+        path: PathBuf,
+    },
+    /// The operating system failed.
+    #[error("{action} {path}: {error}")]
+    Io {
+        /// What was tried.
+        action: &'static str,
+        /// The file.
+        path: PathBuf,
+        /// Why it failed.
+        error: std::io::Error,
+    },
+    /// What was read is not what was written.
+    #[error("{path} is damaged at byte {offset}: {problem}; restore it from a backup, or rebuild it (docs/reasons/damaged.md)")]
+    Damaged {
+        /// The file.
+        path: PathBuf,
+        /// Where.
+        offset: u64,
+        /// What is wrong.
+        problem: String,
+    },
+    /// sled failed.
+    #[error("the sled store {path} cannot be used: {problem}; it is rebuilt from the journal at the next start")]
+    Index {
+        /// Its folder.
+        path: PathBuf,
+        /// What is wrong.
+        problem: String,
+    },
+    /// Another process uses the data.
+    #[error("{path} is in use by another process: stop it first")]
+    InUse {
+        /// The lock.
+        path: PathBuf,
+    },
+}
+
+impl StoreError {
+    /// Wraps an error of the operating system; a full disk is told apart.
+    pub fn io(action: &'static str, path: impl Into<PathBuf>) -> impl FnOnce(std::io::Error) -> StoreError {
+        let path = path.into();
+        move |error| {
+            if matches!(error.kind(), std::io::ErrorKind::StorageFull | std::io::ErrorKind::QuotaExceeded) {
+                StoreError::Full { path }
+            } else {
+                StoreError::Io { action, path, error }
+            }
+        }
+    }
+}

@@ -1,0 +1,23 @@
+//! The only place that names generated code: domain types to bytes and back.
+//!
+//! - [`leaf`]: an event as the log keeps it, one version byte and then protobuf.
+//! - [`envelope`]: an envelope as it travels.
+//! - [`words`]: enumerations, metadata, parts, verdicts.
+//! - [`failure`]: reasons and gRPC statuses.
+//!
+//! `TryFrom`-like functions come in (`read_*`), and refuse what the domain does not allow; the others go out.
+
+pub mod envelope;
+pub mod failure;
+pub mod leaf;
+pub mod proof;
+pub mod words;
+
+/// Generated from proto/lienthong/v1.
+#[allow(missing_docs, clippy::all, reason = "generated; the .proto files carry the documentation")]
+pub mod pb {
+    tonic::include_proto!("lienthong.v1");
+
+    /// The compiled descriptors, for server reflection.
+    pub const DESCRIPTORS: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/descriptors.bin"));
+}
