@@ -35,3 +35,14 @@ pub mod wire;
 pub mod store;
 
 pub mod ledger;
+
+pub mod exchange;
+
+pub mod audit;
+pub mod report;
+
+pub mod rpc;
+
+pub mod node;
+
+pub mod cli;
