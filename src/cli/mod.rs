@@ -8,11 +8,13 @@
 //! - [`load`]: a measured load with its limit beside it.
 
 pub mod args;
+pub mod audit;
 pub mod demo;
 pub mod network;
 pub mod pki;
 pub mod remote;
 pub mod scenario;
+mod show;
 
 use std::fmt::Display;
 use std::path::Path;
@@ -72,9 +74,28 @@ pub(crate) fn note(text: impl Display) {
     let _ = writeln!(std::io::stderr(), "{text}");
 }
 
+/// Logs to stderr: warnings, or what `LIENTHONG_LOG` asks for (`info`, `lienthong=debug`, …); as JSON with
+/// `LIENTHONG_LOG_FORMAT=json`.
+fn logs() {
+    let filter = tracing_subscriber::EnvFilter::try_from_env("LIENTHONG_LOG")
+        .unwrap_or_else(|_| tracing_subscriber::EnvFilter::new("warn"));
+    // It logs the subjects of certificates, which are personal data.
+    let filter = match "certval=off".parse() {
+        Ok(directive) => filter.add_directive(directive),
+        Err(_) => filter,
+    };
+    let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    if std::env::var("LIENTHONG_LOG_FORMAT").is_ok_and(|f| f == "json") {
+        builder.json().init();
+    } else {
+        builder.init();
+    }
+}
+
 /// Runs the program.
 pub fn main() -> ExitCode {
     let args = args::Args::parse();
+    logs();
     let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
         Ok(runtime) => runtime,
         Err(error) => {

@@ -233,8 +233,11 @@ impl PeerTask {
         if turn.failures > 0 && !turn.delayed.is_empty() {
             return;
         }
+        // While a commit is applied to sled, a scan may see its later records before its earlier ones, and nobody would
+        // come back for those. What is below the published size is all there.
+        let size = self.exchange.ledger().snapshot().size();
         for urgency in Urgency::ALL {
-            while turn.in_flight.len() < window {
+            'urgency: while turn.in_flight.len() < window {
                 let from = turn.next[urgency as usize];
                 let prefix = [keys::outbox_of(&self.peer), vec![urgency as u8]].concat();
                 let wanted = window - turn.in_flight.len();
@@ -252,9 +255,11 @@ impl PeerTask {
                     }
                 };
                 for (key, value) in found {
-                    if let Some(index) = keys::index_of(&key) {
-                        turn.next[urgency as usize] = index + 1;
+                    let Some(index) = keys::index_of(&key) else { continue };
+                    if index >= size {
+                        break 'urgency;
                     }
+                    turn.next[urgency as usize] = index + 1;
                     if let Ok(id) = DeliveryId::from_slice(&value) {
                         self.start(turn, work, id, 0);
                     }

@@ -102,6 +102,20 @@ impl DirectoryHolder {
         Ok(holder)
     }
 
+    /// The newest version that a stopped node's data holds.
+    pub fn newest_kept(data: &Path, authority: &NoteVerifier) -> Option<Directory> {
+        let newest = std::fs::read_dir(data.join("directories"))
+            .ok()?
+            .flatten()
+            .filter_map(|e| {
+                let path = e.path();
+                let version: u64 = path.file_name()?.to_str()?.strip_suffix(".note")?.parse().ok()?;
+                Some((version, path))
+            })
+            .max()?;
+        Directory::verify(&std::fs::read_to_string(newest.1).ok()?, authority).ok()
+    }
+
     /// The version in force.
     pub fn current(&self) -> Directory {
         self.current.read().expect("no holder of this lock panics").clone()

@@ -147,6 +147,9 @@ impl Exchange {
         from: u64,
         limit: usize,
     ) -> Result<Vec<Notification>, Rejection> {
+        // While a commit is applied to sled, a scan may see its later records before its earlier ones. What is below
+        // the published size is all there.
+        let size = self.ledger().snapshot().size();
         let mut all = Vec::new();
         // Beyond the smallest end of a full scan, items of that agency may be missing.
         let mut complete_to = u64::MAX;
@@ -166,7 +169,7 @@ impl Exchange {
                 complete_to = complete_to.min(all.last().map_or(0, |n| n.index));
             }
         }
-        all.retain(|n| n.index <= complete_to);
+        all.retain(|n| n.index <= complete_to && n.index < size);
         all.sort_by_key(|n| n.index);
         Ok(all)
     }

@@ -122,9 +122,8 @@ fn morning(day: Date) -> Timestamp {
 
 /// A folder that holds something else is not written into.
 fn check_empty(dir: &Path) -> Result<(), CliError> {
-    match std::fs::read_dir(dir) {
-        Err(_) => Ok(()),
-        Ok(entries) if entries.count() == 0 => Ok(()),
+    match std::fs::read_dir(dir).map(Iterator::count) {
+        Err(_) | Ok(0) => Ok(()),
         Ok(_) => Err(CliError::failed(format!("--data {}: the folder is not empty: name a new one", dir.display()))),
     }
 }
