@@ -10,11 +10,17 @@
 pub mod args;
 pub mod audit;
 pub mod demo;
+pub mod dms;
+pub mod init;
+pub mod load;
 pub mod network;
+pub mod operate;
 pub mod pki;
 pub mod remote;
 pub mod scenario;
+pub mod serve;
 mod show;
+pub mod verify;
 
 use std::fmt::Display;
 use std::path::Path;

@@ -95,7 +95,14 @@ impl Exchange {
             return self.ledger().prove(known.index, &self.ledger().snapshot());
         }
         // 3
-        let origin = self.inner.proofs.verify(&offer.origin, log_key(&directory, peer))?;
+        let origin = self.inner.proofs.verify(&offer.origin, log_key(&directory, peer)).map_err(|rejection| {
+            // A key that is listed since then looks like a wrong one from here.
+            if envelope.directory_version > directory.version() {
+                behind(&envelope, &directory, "the origin's proof")
+            } else {
+                rejection
+            }
+        })?;
         check_origin(origin.event(), &envelope, envelope_digest)?;
         let mut arrival = Arrival {
             item: Item {
@@ -134,6 +141,10 @@ impl Exchange {
                 let verdicts = received.judge(registered.as_str(), &directory, now);
                 arrival.verdicts = verdicts;
                 arrival.refused = message::invalid(verdicts);
+                if arrival.refused.is_some() && envelope.directory_version > directory.version() {
+                    // A root or a seal that is listed since then: never a refusal on old knowledge.
+                    return Err(behind(&envelope, &directory, "a signature"));
+                }
                 arrival.held = message::undecided(verdicts);
             }
         }
@@ -156,15 +167,7 @@ impl Exchange {
     ) -> Result<(Agency, Agency), Rejection> {
         let unknown = |reason: Reason, field: &str, id: &str| {
             if envelope.directory_version > directory.version() {
-                Rejection::new(
-                    Reason::DirectoryBehind,
-                    field,
-                    format!(
-                        "{id} is not in directory version {}, the envelope names version {}: trying again later",
-                        directory.version(),
-                        envelope.directory_version
-                    ),
-                )
+                behind(envelope, directory, id)
             } else {
                 Rejection::new(reason, field, format!("{id} is not in directory version {}", directory.version()))
             }
@@ -260,6 +263,19 @@ impl Exchange {
         }
         Ok(ReceivedContent { signatures, digests })
     }
+}
+
+/// Not now: this node's directory is older than the one that the envelope names.
+fn behind(envelope: &Envelope, directory: &Directory, what: &str) -> Rejection {
+    Rejection::new(
+        Reason::DirectoryBehind,
+        "envelope.directory_version",
+        format!(
+            "{what} cannot be judged by directory version {}, the envelope names version {}: try again later",
+            directory.version(),
+            envelope.directory_version
+        ),
+    )
 }
 
 /// Content whose digests are those of the envelope.

@@ -4,9 +4,10 @@
 //! messages from the outbox fold by urgency, then in log order, up to a window in flight; each is loaded from the
 //! store when its turn comes, so memory is bounded by the window. What fails for now waits with exponential back-off
 //! and jitter; what has outlived its `not_after` is given up as Undelivered. After a crash the outbox, a fold, is all
-//! that is needed to go on.
+//! that is needed to go on. Notices about one delivery go one after the other, so that its statuses arrive in the order
+//! in which they were given; a notice whose turn has not come waits behind the one before it.
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet, VecDeque};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -171,11 +172,18 @@ struct PeerTask {
     wake: Arc<Notify>,
 }
 
-/// A message that failed for now.
-struct Delayed {
+/// A message that is tried.
+#[derive(Debug, Clone, Copy)]
+struct Message {
     id: DeliveryId,
+    /// For a notice: the delivery that it is about.
+    target: Option<DeliveryId>,
+    /// Failures so far.
     tries: u32,
 }
+
+/// Messages under way.
+type Work = JoinSet<(Message, Result<(), Rejection>)>;
 
 /// What the task remembers between turns.
 #[derive(Default)]
@@ -183,7 +191,11 @@ struct Turn {
     /// Where to go on in the outbox, by urgency: entries only ever come after it.
     next: [u64; 4],
     in_flight: HashSet<DeliveryId>,
-    delayed: BTreeMap<(Instant, u64), Delayed>,
+    delayed: BTreeMap<(Instant, u64), Message>,
+    /// Deliveries about which a notice is under way or delayed, and the notices behind it.
+    notices: HashMap<DeliveryId, VecDeque<Message>>,
+    /// Number of notices that wait behind another.
+    behind: usize,
     sequence: u64,
     /// Failures in a row of the peer itself.
     failures: u32,
@@ -192,7 +204,7 @@ struct Turn {
 impl PeerTask {
     async fn run(self, mut stop: watch::Receiver<bool>) {
         let mut turn = Turn::default();
-        let mut work: JoinSet<(DeliveryId, u32, Result<(), Rejection>)> = JoinSet::new();
+        let mut work = Work::new();
         loop {
             if *stop.borrow() {
                 break;
@@ -202,13 +214,12 @@ impl PeerTask {
             self.queues.set(&self.peer, |q| q.in_flight = turn.in_flight.len() as u64);
             tokio::select! {
                 Some(done) = work.join_next(), if !work.is_empty() => {
-                    if let Ok(done) = done {
-                        self.finished(&mut turn, done);
-                    }
-                    while let Some(done) = work.try_join_next() {
-                        if let Ok(done) = done {
-                            self.finished(&mut turn, done);
+                    let mut done = Some(done);
+                    while let Some(joined) = done {
+                        if let Ok((message, outcome)) = joined {
+                            self.finished(&mut turn, &mut work, message, outcome);
                         }
+                        done = work.try_join_next();
                     }
                 }
                 () = self.wake.notified() => {}
@@ -221,14 +232,14 @@ impl PeerTask {
     }
 
     /// Puts messages in flight: what is due again, then what is new, first to send first.
-    fn fill(&self, turn: &mut Turn, work: &mut JoinSet<(DeliveryId, u32, Result<(), Rejection>)>) {
+    fn fill(&self, turn: &mut Turn, work: &mut Work) {
         let now = Instant::now();
         // While the peer itself does not answer, a few messages probe it.
         let window = if turn.failures > 0 { 4 } else { limits::PEER_IN_FLIGHT };
         while turn.in_flight.len() < window {
             let Some(entry) = turn.delayed.first_entry().filter(|e| e.key().0 <= now) else { break };
-            let delayed = entry.remove();
-            self.start(turn, work, delayed.id, delayed.tries);
+            let message = entry.remove();
+            self.start(turn, work, message);
         }
         if turn.failures > 0 && !turn.delayed.is_empty() {
             return;
@@ -237,10 +248,10 @@ impl PeerTask {
         // come back for those. What is below the published size is all there.
         let size = self.exchange.ledger().snapshot().size();
         for urgency in Urgency::ALL {
-            'urgency: while turn.in_flight.len() < window {
+            'urgency: while turn.in_flight.len() + turn.behind < window {
                 let from = turn.next[urgency as usize];
                 let prefix = [keys::outbox_of(&self.peer), vec![urgency as u8]].concat();
-                let wanted = window - turn.in_flight.len();
+                let wanted = window - turn.in_flight.len() - turn.behind;
                 let found = self.exchange.ledger().index().scan(
                     &prefix,
                     &keys::outbox(&self.peer, urgency, from),
@@ -261,32 +272,60 @@ impl PeerTask {
                     }
                     turn.next[urgency as usize] = index + 1;
                     if let Ok(id) = DeliveryId::from_slice(&value) {
-                        self.start(turn, work, id, 0);
+                        self.enter(turn, work, id);
                     }
                 }
             }
         }
     }
 
-    fn start(
-        &self,
-        turn: &mut Turn,
-        work: &mut JoinSet<(DeliveryId, u32, Result<(), Rejection>)>,
-        id: DeliveryId,
-        tries: u32,
-    ) {
-        if turn.in_flight.insert(id) {
+    /// A message that comes out of the outbox: in flight, or behind an earlier notice about the same delivery.
+    fn enter(&self, turn: &mut Turn, work: &mut Work, id: DeliveryId) {
+        let record: Option<Outgoing> = match load(self.exchange.ledger(), &keys::outgoing(&id)) {
+            Ok(record) => record,
+            Err(error) => {
+                tracing::error!(%error, delivery = %id, "a message of the outbox cannot be read");
+                return;
+            }
+        };
+        let Some(record) = record else { return };
+        let message = Message { id, target: record.facts.target, tries: 0 };
+        if let Some(target) = message.target {
+            if let Some(behind) = turn.notices.get_mut(&target) {
+                behind.push_back(message);
+                turn.behind += 1;
+                return;
+            }
+            turn.notices.insert(target, VecDeque::new());
+        }
+        self.start(turn, work, message);
+    }
+
+    fn start(&self, turn: &mut Turn, work: &mut Work, message: Message) {
+        if turn.in_flight.insert(message.id) {
             let exchange = self.exchange.clone();
             let link = self.link.clone();
-            work.spawn(async move { (id, tries, deliver(&exchange, &*link, id).await) });
+            work.spawn(async move { (message, deliver(&exchange, &*link, message.id).await) });
         }
     }
 
-    fn finished(&self, turn: &mut Turn, (id, tries, outcome): (DeliveryId, u32, Result<(), Rejection>)) {
+    fn finished(&self, turn: &mut Turn, work: &mut Work, message: Message, outcome: Result<(), Rejection>) {
+        let Message { id, tries, target } = message;
         turn.in_flight.remove(&id);
         match outcome {
             Ok(()) => {
                 turn.failures = 0;
+                if let Some(target) = target {
+                    match turn.notices.get_mut(&target).and_then(VecDeque::pop_front) {
+                        Some(next) => {
+                            turn.behind -= 1;
+                            self.start(turn, work, next);
+                        }
+                        None => {
+                            turn.notices.remove(&target);
+                        }
+                    }
+                }
                 self.queues.set(&self.peer, |q| {
                     q.last_error.clear();
                     q.next_try = None;
@@ -302,8 +341,8 @@ impl PeerTask {
                         wait_ms = wait.as_millis() as u64, "delivery failed for now");
                 }
                 turn.sequence += 1;
-                let delayed = Delayed { id, tries: tries + 1 };
-                turn.delayed.insert((Instant::now() + wait, turn.sequence), delayed);
+                let again = Message { tries: tries + 1, ..message };
+                turn.delayed.insert((Instant::now() + wait, turn.sequence), again);
                 let at = self.exchange.ledger().now().plus_millis(wait.as_millis() as i64);
                 self.queues.set(&self.peer, |q| {
                     q.last_error = rejection.to_string();
@@ -330,8 +369,12 @@ async fn deliver(exchange: &Exchange, link: &dyn PeerLink, id: DeliveryId) -> Re
         return Ok(());
     }
     let offer = exchange.offer(&record)?;
-    match link.deliver(offer).await {
+    let settled = match link.deliver(offer).await {
         Ok(proof) => exchange.settle(id, &proof).await.map(|_| ()),
+        Err(rejection) => Err(rejection),
+    };
+    match settled {
+        Ok(()) => Ok(()),
         Err(rejection) => {
             if exchange.ledger().now() > record.not_after {
                 let command = Command::GiveUp { delivery_id: id, reason: rejection.reason };

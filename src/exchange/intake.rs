@@ -217,6 +217,15 @@ impl PartHeader {
     }
 }
 
+/// What the judge says of the signature that decided.
+fn detail(judged: &Verdicts) -> String {
+    judged
+        .signatures
+        .iter()
+        .find(|s| s.reason.is_some() && s.reason == judged.reason)
+        .map_or_else(|| "a signature does not hold".to_owned(), |s| s.detail.clone())
+}
+
 fn check_signatures(parts: &[PartHeader]) -> Result<(), Rejection> {
     for (i, part) in parts.iter().enumerate() {
         for signature in &part.signatures {
@@ -319,15 +328,17 @@ impl Upload {
                 format!("only {seen} of {} bytes of `{}` came: send it again", part.size, ids::shorten(&part.name)),
             ));
         }
-        let verdicts = self.judge();
+        let judged = self.judge();
+        let verdicts = message::role_verdicts(&judged);
         if let Some(reason) = message::invalid(verdicts) {
             return Err(Rejection::new(
                 reason,
                 "parts.signatures",
                 format!(
-                    "person: {}, agency: {}: the document was not taken; docs/reasons/{reason}.md says what to do",
+                    "person: {}, agency: {}: {}; the document was not taken",
                     verdicts.person.as_str(),
-                    verdicts.agency.as_str()
+                    verdicts.agency.as_str(),
+                    detail(&judged)
                 ),
             ));
         }
@@ -348,7 +359,7 @@ impl Upload {
         Err(LedgerError::Stale.into_rejection())
     }
 
-    fn judge(&self) -> RoleVerdicts {
+    fn judge(&self) -> Verdicts {
         let sender = self.directory.registered(&self.sender);
         let parts: Vec<Verdicts> = self
             .header
@@ -359,7 +370,7 @@ impl Upload {
                 judge_detached(&part.signatures, digests, sender.id.as_str(), self.directory.trust(), self.now)
             })
             .collect();
-        message::role_verdicts(&Verdicts::worst(&parts))
+        Verdicts::worst(&parts)
     }
 
     async fn submit(&self, document: Digest, verdicts: RoleVerdicts) -> Result<Receipt, LedgerError> {
