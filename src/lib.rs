@@ -35,3 +35,5 @@ pub mod wire;
 pub mod store;
 
 pub mod ledger;
+
+pub mod audit;

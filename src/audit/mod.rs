@@ -1,0 +1,142 @@
+//! The audit: readers of a log that trust neither of its two copies, only the checkpoints.
+//!
+//! - [`verify`](fn@verify): journal and sled side by side, every leaf, tile and checkpoint.
+//! - [`check`](fn@check): the same, and every fold recounted from the events.
+//! - [`list`](fn@list): events by agency, delivery, kind, time, number and reason, a page at a time.
+//! - [`Offline`]: a stopped node's files, never changed.
+//!
+//! What is wrong becomes a [`Finding`], and the reading goes on where it still makes sense. An error is returned only
+//! where nothing can be said: the operating system does not give the journal's bytes. A finding names the place and,
+//! where there is one, the index of the event. Nothing here repairs anything: the next start does, or a person.
+
+mod check;
+mod leaves;
+mod list;
+mod offline;
+mod verify;
+
+use std::fmt;
+
+use crate::merkle::Hash;
+use crate::store::StoreError;
+
+pub use check::check;
+pub use list::{Page, Query, list};
+pub use offline::Offline;
+pub use verify::verify;
+
+/// Findings that are listed; the others are counted. One damaged region can make as many as there are events.
+const LISTED: usize = 1_000;
+
+/// What part of the log a finding is about.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Place {
+    /// The journal as a whole: it cannot be read on, or ends too early.
+    Journal,
+    /// A block of the journal: its epoch.
+    Block,
+    /// The bytes of one event, in one of the copies.
+    Leaf,
+    /// A stored tile of the Merkle tree; the index is that of its first event.
+    Tile,
+    /// A signed checkpoint; the index is that of the last event under it.
+    Checkpoint,
+    /// An event: its form, its time, what follows from it.
+    Event,
+    /// A record derived from the events; the index is that of the newest event that touched it.
+    Fold,
+    /// The sum over sled's records.
+    Sum,
+    /// A place of content.
+    Content,
+    /// sled as a whole: its head, or it cannot be read.
+    Store,
+}
+
+impl Place {
+    /// The word for it.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Place::Journal => "journal",
+            Place::Block => "block",
+            Place::Leaf => "leaf",
+            Place::Tile => "tile",
+            Place::Checkpoint => "checkpoint",
+            Place::Event => "event",
+            Place::Fold => "fold",
+            Place::Sum => "sum",
+            Place::Content => "content",
+            Place::Store => "store",
+        }
+    }
+}
+
+impl fmt::Display for Place {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+/// Something that is not as it was written.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Finding {
+    /// Where.
+    pub place: Place,
+    /// The event that it is about, where it is about one.
+    pub index: Option<u64>,
+    /// For a person.
+    pub message: String,
+}
+
+impl fmt::Display for Finding {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.index {
+            Some(index) => write!(f, "{} {index}: {}", self.place, self.message),
+            None => write!(f, "{}: {}", self.place, self.message),
+        }
+    }
+}
+
+/// What a reading of the whole log came to.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Checked {
+    /// Events read.
+    pub events: u64,
+    /// Root of the tree over them; none for an empty log, or where no copy has the events that were signed.
+    pub root: Option<Hash>,
+    /// The newest checkpoint whose signature and root hold.
+    pub checkpoint: Option<String>,
+    /// Everything that is wrong, at most a thousand entries.
+    pub findings: Vec<Finding>,
+    /// Findings beyond those listed.
+    pub unlisted: u64,
+}
+
+impl Checked {
+    /// Whether nothing is wrong.
+    pub fn is_clean(&self) -> bool {
+        self.findings.is_empty() && self.unlisted == 0
+    }
+}
+
+/// Findings so far.
+#[derive(Debug, Default)]
+struct Findings {
+    listed: Vec<Finding>,
+    unlisted: u64,
+}
+
+impl Findings {
+    fn add(&mut self, place: Place, index: impl Into<Option<u64>>, message: impl Into<String>) {
+        if self.listed.len() < LISTED {
+            self.listed.push(Finding { place, index: index.into(), message: message.into() });
+        } else {
+            self.unlisted += 1;
+        }
+    }
+
+    /// sled did not answer.
+    fn store(&mut self, error: &StoreError) {
+        self.add(Place::Store, None, error.to_string());
+    }
+}

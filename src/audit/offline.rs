@@ -1,0 +1,100 @@
+//! A stopped node's data, read without changing it: the journal as it is, sled as a copy, because opening sled writes.
+
+use std::fs::File;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use tempfile::TempDir;
+
+use super::verify::walk;
+use super::{Checked, Finding, Place, check, verify};
+use crate::ledger::offline_index;
+use crate::merkle::NoteVerifier;
+use crate::store::StoreError;
+use crate::store::disk::RealDisk;
+use crate::store::index::Index;
+
+/// A stopped node's log.
+pub struct Offline {
+    journal: PathBuf,
+    index: Result<Index, Finding>,
+    /// Holds the copy; goes after the index.
+    _copy: TempDir,
+    /// Keeps a node from starting on these files meanwhile.
+    _lock: Option<File>,
+}
+
+impl Offline {
+    /// Opens the data of a stopped node. A sled that cannot be opened is a finding, not an error.
+    pub fn open(data: &Path) -> Result<Offline, StoreError> {
+        let lock = data.join("LOCK");
+        let lock = match File::open(&lock) {
+            // Shared: any number of readers, but no node.
+            Ok(file) => match file.try_lock_shared() {
+                Ok(()) => Some(file),
+                Err(std::fs::TryLockError::WouldBlock) => return Err(StoreError::InUse { path: lock }),
+                Err(std::fs::TryLockError::Error(e)) => return Err(StoreError::io("locking", lock)(e)),
+            },
+            Err(e) if e.kind() == std::io::ErrorKind::NotFound => None,
+            Err(e) => return Err(StoreError::io("opening", lock)(e)),
+        };
+        let journal = data.join("journal");
+        if !journal.is_dir() {
+            let missing = std::io::Error::from(std::io::ErrorKind::NotFound);
+            return Err(StoreError::io("opening", journal)(missing));
+        }
+        let copy = TempDir::new().map_err(StoreError::io("creating a folder in", std::env::temp_dir()))?;
+        let index = if data.join("sled").is_dir() {
+            match offline_index(data, copy.path()) {
+                Ok(index) => Ok(index),
+                Err(error @ StoreError::Index { .. }) => Err(error.to_string()),
+                Err(error) => return Err(error),
+            }
+        } else {
+            Err("sled is missing: the next start makes it again from the journal".to_owned())
+        };
+        let index = index.map_err(|message| Finding { place: Place::Store, index: None, message });
+        Ok(Offline { journal, index, _copy: copy, _lock: lock })
+    }
+
+    /// sled's copy, for listing and reports; a finding where it cannot be opened.
+    pub fn index(&self) -> Result<&Index, &Finding> {
+        self.index.as_ref()
+    }
+
+    /// Number of events that sled knows.
+    pub fn size(&self) -> Result<u64, StoreError> {
+        match &self.index {
+            Ok(index) => Ok(index.head()?.map_or(0, |h| h.size)),
+            Err(_) => Ok(0),
+        }
+    }
+
+    /// As [`verify`](fn@verify); of the journal alone where sled cannot be opened.
+    pub fn verify(&self, key: &NoteVerifier, progress: impl FnMut(u64)) -> Result<Checked, StoreError> {
+        match &self.index {
+            Ok(index) => verify(&self.journal, Arc::new(RealDisk), index, key, progress),
+            Err(finding) => self.journal_alone(finding, key, progress),
+        }
+    }
+
+    /// As [`check`](fn@check); of the journal alone where sled cannot be opened.
+    pub fn check(&self, key: &NoteVerifier, progress: impl FnMut(u64)) -> Result<Checked, StoreError> {
+        match &self.index {
+            Ok(index) => check(&self.journal, Arc::new(RealDisk), index, key, progress),
+            Err(finding) => self.journal_alone(finding, key, progress),
+        }
+    }
+
+    fn journal_alone(
+        &self,
+        finding: &Finding,
+        key: &NoteVerifier,
+        progress: impl FnMut(u64),
+    ) -> Result<Checked, StoreError> {
+        let walked = walk(&self.journal, Arc::new(RealDisk), None, key, |_, _| Ok(()), progress)?;
+        let mut checked = walked.checked();
+        checked.findings.insert(0, finding.clone());
+        Ok(checked)
+    }
+}
