@@ -124,15 +124,16 @@ impl ContentStore {
             })?;
             segment = number;
         }
-        if from == Position::default() {
-            let large = dir.join("large");
-            for name in disk.list(&large).map_err(StoreError::io("listing", &large))? {
-                let path = large.join(&name);
-                if let Ok(digest) = name.parse::<Hash>() {
-                    let file = disk.open_read(&path).map_err(StoreError::io("opening", &path))?;
-                    let length = file.len().map_err(StoreError::io("measuring", &path))?;
-                    found(digest, Location::File { length });
-                }
+        // A sled that is behind may miss any of them, not only the newest.
+        let large = dir.join("large");
+        for name in disk.list(&large).map_err(StoreError::io("listing", &large))? {
+            let path = large.join(&name);
+            if let Ok(digest) = name.parse::<Hash>()
+                && locations.location(&digest)?.is_none()
+            {
+                let file = disk.open_read(&path).map_err(StoreError::io("opening", &path))?;
+                let length = file.len().map_err(StoreError::io("measuring", &path))?;
+                found(digest, Location::File { length });
             }
         }
         let appender = if segment > 0 && end != u64::MAX {
