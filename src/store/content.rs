@@ -170,11 +170,16 @@ impl ContentStore {
         }
         let full = writing.appender.as_ref().is_none_or(|a| a.end() > 0 && a.end() + HEADER > SEGMENT_BYTES);
         if full {
-            if let Some(mut old) = writing.appender.take() {
+            if let Some(old) = &mut writing.appender {
                 old.sync()?;
             }
             let number = writing.segment + 1;
-            writing.appender = Some(Appender::create(&*self.disk, &self.dir.join(name(number)))?);
+            let path = self.dir.join(name(number));
+            // A create that failed half-way left an empty file of that name.
+            if numbers(&*self.disk, &self.dir)?.contains(&number) {
+                self.disk.remove(&path).map_err(StoreError::io("removing", &path))?;
+            }
+            writing.appender = Some(Appender::create(&*self.disk, &path)?);
             writing.segment = number;
         }
         let segment = writing.segment;
@@ -218,7 +223,7 @@ impl ContentStore {
         }
         if writing.dir_dirty {
             let large = self.dir.join("large");
-            self.disk.sync_dir(&large).map_err(StoreError::io("syncing", &large))?;
+            self.disk.sync_dir(&large).map_err(StoreError::sync(&large))?;
             writing.dir_dirty = false;
         }
         let entries = writing.pending.iter().map(|(d, l)| (*d, *l)).collect();
