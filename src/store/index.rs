@@ -206,7 +206,7 @@ impl Index {
 
     /// The leaf at an index.
     pub fn leaf(&self, index: u64) -> Result<Option<Bytes>, StoreError> {
-        Ok(self.leaves(index, 1)?.into_iter().next().map(|(_, leaf)| leaf))
+        Ok(self.leaves(index, 1)?.pop().filter(|(found, _)| *found == index).map(|(_, leaf)| leaf))
     }
 
     /// Up to `limit` leaves from an index on.
@@ -216,7 +216,8 @@ impl Index {
         let mut out = Vec::new();
         let mut key = key.to_vec();
         while out.len() < limit {
-            let chunks = self.scan(b"l", &key, 16)?;
+            // Chunks are large: one leaf needs one.
+            let chunks = self.scan(b"l", &key, if limit == 1 { 1 } else { 16 })?;
             let Some((last, _)) = chunks.last() else { break };
             let next = [last.as_ref(), &[0]].concat();
             for (chunk_key, value) in &chunks {
@@ -258,7 +259,7 @@ impl Index {
 
     /// Bytes on disk.
     pub fn bytes(&self) -> u64 {
-        self.db.size_on_disk().unwrap_or(0)
+        self.guard(|| self.db.size_on_disk()).unwrap_or(0)
     }
 }
 
