@@ -1,9 +1,11 @@
 //! Opening a log, after a stop or after a crash: the same code.
 //!
 //! 1. Take the lock: one process per data folder.
-//! 2. Open the journal: its last segment is read, rewritten and synced. What it ends with is what was committed.
+//! 2. Read the end of the journal. What it ends with is what was committed.
 //! 3. Open sled. It may be behind (it is caught up), damaged (it is made again), but never ahead: a journal that ends
-//!    before what sled or the marker of the last clean stop knows has lost acknowledged events, and is refused.
+//!    before what sled or the marker of the last clean stop knows has lost acknowledged events, and is refused, with
+//!    every byte of it as it was. Then open the journal: its last segment is rewritten, without a torn tail, and
+//!    synced.
 //! 4. Open the content store; places that the index misses are read from its segments.
 //! 5. Apply the blocks that sled misses, as the commit does; check the last checkpoint's signature and root.
 
@@ -116,8 +118,7 @@ impl Ledger {
         // 1
         let lock = lock(&layout.lock())?;
         // 2
-        let (journal, end) =
-            Journal::open(config.disk.clone(), &layout.journal(), config.journal_segment_bytes)?;
+        let end = Journal::end(&*config.disk, &layout.journal())?;
         let mut opened = Opened { size: end.size, torn: end.torn, ..Opened::default() };
         // 3
         let marker = read_marker(&layout.marker());
@@ -134,6 +135,8 @@ impl Ledger {
             let size = head.map_or(0, |h| h.size);
             return Err(shorter(&layout.journal(), end.size, size, "sled"));
         }
+        let (journal, end) =
+            Journal::open(config.disk.clone(), &layout.journal(), config.journal_segment_bytes)?;
         if let Some(rebuilt) = &opened.rebuilt {
             tracing::warn!(reason = %rebuilt, events = end.size, "sled is made again from the journal");
         }
