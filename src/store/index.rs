@@ -225,7 +225,7 @@ impl Index {
                     chunk_key[1..].try_into().map_err(|_| self.problem("a leaf key is damaged".into()))?,
                 );
                 for (i, leaf) in self.unpack(value)?.into_iter().enumerate() {
-                    let index = first + i as u64;
+                    let index = first.saturating_add(i as u64);
                     if index >= from && out.len() < limit {
                         out.push((index, leaf));
                     }

@@ -261,7 +261,8 @@ impl Tail {
         let Some(last) = numbers.last() else { return Ok(None) };
         let mut segment = Segment::read(disk, dir, *last)?;
         let mut end = End { size: 0, checkpoint: None, torn: 0 };
-        let (mut epoch, mut expected) = (0, None);
+        // The first segment begins the log.
+        let (mut epoch, mut expected) = (0, (*last == 1).then_some(0));
         while let Some(block) = segment.next(true, expected)? {
             expected = Some(block.end());
             end.size = block.end();
