@@ -78,8 +78,12 @@ impl StoreLeaves {
             );
             return;
         }
-        self.end = first.saturating_add(leaves.len() as u64);
-        self.ready.extend((first..).zip(leaves));
+        let Some(end) = first.checked_add(leaves.len() as u64) else {
+            findings.add(Place::Leaf, first, "sled has leaves beyond every index");
+            return;
+        };
+        self.end = end;
+        self.ready.extend((first..end).zip(leaves));
     }
 }
 
