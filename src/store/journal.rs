@@ -374,6 +374,12 @@ impl Journal {
         let block =
             Block { first: self.size, leaves: leaves.to_vec(), checkpoint: checkpoint.to_owned(), epoch: self.epoch };
         let bytes = block.encode();
+        if bytes.len() > MAX_BODY {
+            // It could never be read again.
+            let path = self.dir.join(name(self.segment));
+            let error = std::io::Error::other(format!("a block of {} bytes is over the limit", bytes.len()));
+            return Err(StoreError::Io { action: "writing", path, error });
+        }
         self.reserve(bytes.len() as u64)?;
         let appender = self.appender.as_mut().expect("reserve made a segment");
         // Room was made: a disk that is full now may have taken a part of the block, which is no refusal any more.
