@@ -120,6 +120,15 @@ impl Ledger {
         // 2
         let end = Journal::end(&*config.disk, &layout.journal())?;
         let mut opened = Opened { size: end.size, torn: end.torn, ..Opened::default() };
+        let key = config.signer.verifier();
+        if let Some(checkpoint) = &end.checkpoint {
+            // Another key than the log's must not look like a damaged sled.
+            SignedCheckpoint::verify(checkpoint, key).map_err(|e| StoreError::Damaged {
+                path: layout.journal(),
+                offset: 0,
+                problem: format!("its newest checkpoint is not one of this log and key: {e}"),
+            })?;
+        }
         // 3
         let marker = read_marker(&layout.marker());
         if let Some(marker) = &marker
@@ -127,7 +136,7 @@ impl Ledger {
         {
             return Err(shorter(&layout.journal(), end.size, marker.size, "the marker of the last clean stop"));
         }
-        let (index, reason) = open_index(&layout, marker.as_ref(), config.cache_bytes)?;
+        let (index, reason) = open_index(&layout, marker.as_ref(), config.cache_bytes, key)?;
         opened.rebuilt = reason;
         let _ = std::fs::remove_file(layout.marker());
         let mut head = index.head()?;
@@ -221,13 +230,14 @@ fn open_index(
     layout: &Layout,
     marker: Option<&CleanMarker>,
     cache_bytes: u64,
+    key: &NoteVerifier,
 ) -> Result<(Index, Option<String>), StoreError> {
     let dir = layout.sled();
     if !dir.exists() {
         let existed = layout.journal().join("00000001.journal").exists();
         return Ok((Index::open(&dir, cache_bytes)?, existed.then(|| "it was missing".to_owned())));
     }
-    match open_existing(&dir, marker, cache_bytes) {
+    match open_existing(&dir, marker, cache_bytes, key) {
         Ok(index) => Ok((index, None)),
         Err(error) => {
             let mut n = 1;
@@ -243,7 +253,12 @@ fn open_index(
 }
 
 /// Opens sled as it is: by its marker after a clean stop, by reading every record otherwise.
-fn open_existing(dir: &Path, marker: Option<&CleanMarker>, cache_bytes: u64) -> Result<Index, String> {
+fn open_existing(
+    dir: &Path,
+    marker: Option<&CleanMarker>,
+    cache_bytes: u64,
+    key: &NoteVerifier,
+) -> Result<Index, String> {
     if let Some(marker) = marker {
         let now = CleanMarker::of(dir, marker.size).map_err(|e| e.to_string())?;
         if now != *marker {
@@ -265,6 +280,8 @@ fn open_existing(dir: &Path, marker: Option<&CleanMarker>, cache_bytes: u64) -> 
             if marker.is_none() && index.sum().map_err(|e| e.to_string())? != Sum(head.sum) {
                 return Err("its records are not those that were written".to_owned());
             }
+            // The sum leaves the head out: its checkpoint says whether it fits the records.
+            Catching::from_head(&index, Some(head), key).map_err(|e| e.to_string())?;
             Ok(index)
         }
     }
