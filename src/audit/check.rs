@@ -1,14 +1,14 @@
 //! Checking a log: everything that [`verify`](fn@super::verify) does, and a recount: all events are applied to an empty
 //! state by the same fold that the writer uses, and every record of sled is compared with the outcome.
 //!
-//! The recount is in memory. The comparison needs a state that stands still: when the log moves on meanwhile, the new
-//! events are applied and it is made again, a few times.
+//! The recount is in memory. A running log moves on while it is compared: what differs is compared again after the new
+//! events are applied, until the log stands still for that moment; the sum is judged only when it stood still all along.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::sync::Arc;
 
-use super::verify::walk;
+use super::verify::{Extent, walk};
 use super::{Checked, Findings, Place};
 use crate::domain::event::Event;
 use crate::domain::fold::{self, Records, View, ViewError, keys};
@@ -19,10 +19,10 @@ use crate::store::disk::Disk;
 use crate::store::index::{Index, Sum};
 use crate::wire::leaf;
 
-/// Comparisons that are tried while the log moves on.
-const TRIES: u32 = 5;
+/// Comparisons of what differs that are tried while the log moves on: each is a few reads.
+const TRIES: u32 = 100;
 
-/// Verifies the log and recounts every fold.
+/// Verifies the log and recounts every fold. A running log is read up to where it stands at the beginning.
 pub fn check(
     journal_dir: &Path,
     disk: Arc<dyn Disk>,
@@ -30,112 +30,105 @@ pub fn check(
     key: &NoteVerifier,
     progress: impl FnMut(u64),
 ) -> Result<Checked, StoreError> {
+    recount(Extent::Known, journal_dir, disk, index, key, progress)
+}
+
+/// The same of a log that is read to an end of choice.
+pub(super) fn recount(
+    extent: Extent,
+    journal_dir: &Path,
+    disk: Arc<dyn Disk>,
+    index: &Index,
+    key: &NoteVerifier,
+    progress: impl FnMut(u64),
+) -> Result<Checked, StoreError> {
     let mut recount = Recount::default();
-    let mut walked =
-        walk(journal_dir, disk, Some(index), key, |at, event| recount.apply(at, event), progress)?;
+    let apply = |at: u64, event: &Event| recount.apply(at, event);
+    let mut walked = walk(extent, journal_dir, disk, Some(index), key, apply, progress)?;
     let size = walked.events();
-    if let Err(error) = compare_settled(index, recount, size, &mut walked.findings) {
+    if let Err(error) = compare(index, recount, size, &mut walked.findings) {
         walked.findings.store(&error);
     }
     Ok(walked.checked())
 }
 
-fn compare_settled(
+/// Compares everything; what differs is looked at again with the head standing still, because the log may move on.
+fn compare(
     index: &Index,
     mut recount: Recount,
     mut size: u64,
     findings: &mut Findings,
 ) -> Result<(), StoreError> {
+    let Some(before) = index.head()? else { return Ok(()) };
+    if before.size < size || !recount.catch_up(index, &mut size, before.size, findings)? {
+        // sled is behind, or has a hole: reported by the walk, and nothing to compare with.
+        return Ok(());
+    }
+    let (mut differing, sum) = differences(index, &recount, findings)?;
     for _ in 0..TRIES {
-        let Some(before) = index.head()? else { return Ok(()) };
-        if before.size < size {
-            // Reported as being behind; a state of then is not kept.
+        let Some(head) = index.head()? else { return Ok(()) };
+        if !recount.catch_up(index, &mut size, head.size, findings)? {
             return Ok(());
         }
-        while size < before.size {
-            let page = index.leaves(size, 256)?;
-            for (at, bytes) in page.iter().take_while(|(at, _)| *at < before.size) {
-                let event = leaf::decode(bytes).map_err(|e| e.to_string());
-                if let Err(message) = event.and_then(|e| recount.apply(*at, &e)) {
-                    findings.add(Place::Event, *at, message);
-                }
-                size = at + 1;
-            }
-            if page.is_empty() {
-                // A hole: reported by the walk, and nothing behind it can be recounted.
-                return Ok(());
+        let mut found = Findings::default();
+        let mut rest = BTreeSet::new();
+        for key in differing {
+            if let Some((at, problem)) = recount.difference(&key, index.get(&key)?.as_deref()) {
+                found.add(Place::Fold, at, format!("{} {problem}", describe(&key)));
+                rest.insert(key);
             }
         }
-        let mut found = Findings::default();
-        let sum = compare(index, &recount, &mut found)?;
-        let after = index.head()?;
-        if after.as_ref().is_some_and(|h| h.size == before.size && h.sum == before.sum) {
-            if sum != Sum(before.sum) {
-                found.add(Place::Sum, None, "the sum over sled's records is not the one in its head");
-            }
+        if index.head()?.is_some_and(|now| now.size == head.size) {
             for finding in found.listed {
                 findings.add(finding.place, finding.index, finding.message);
             }
             findings.unlisted += found.unlisted;
+            // A sum over records that changed under the reading says nothing.
+            if head == before && sum != Sum(head.sum) {
+                findings.add(Place::Sum, None, "the sum over sled's records is not the one in its head");
+            }
             return Ok(());
         }
+        differing = rest;
     }
     findings.add(Place::Fold, None, "the log moved on while its records were compared: check again");
     Ok(())
 }
 
-/// Compares every record, both ways, and sums them up.
-fn compare(index: &Index, recount: &Recount, findings: &mut Findings) -> Result<Sum, StoreError> {
+/// The keys of fold records that are not what the events give, and the sum over all records.
+fn differences(
+    index: &Index,
+    recount: &Recount,
+    findings: &mut Findings,
+) -> Result<(BTreeSet<Vec<u8>>, Sum), StoreError> {
+    let mut differing = BTreeSet::new();
     let mut sum = Sum::default();
-    let mut expected = recount.records.iter().peekable();
+    let mut expected = recount.records.iter().filter(|(_, (value, _))| value.is_some()).peekable();
     index.for_each(|key, value| {
         if Sum::counts(key) {
             sum.add(key, value);
         }
         match key.first() {
-            Some(&keys::FOLD) => {}
-            Some(b'c') if key.len() == 33 && postcard::from_bytes::<Location>(value).is_ok() => return,
+            Some(&keys::FOLD) => {
+                while let Some((missing, _)) = expected.next_if(|(k, _)| k.as_slice() < key) {
+                    differing.insert(missing.clone());
+                }
+                let _ = expected.next_if(|(k, _)| k.as_slice() == key);
+                if recount.difference(key, Some(value)).is_some() {
+                    differing.insert(key.to_vec());
+                }
+            }
+            Some(b'c') if key.len() == 33 && postcard::from_bytes::<Location>(value).is_ok() => {}
             Some(b'c') => {
                 let key = hex::encode(&key[1..]);
-                return findings.add(
-                    Place::Content,
-                    None,
-                    format!("the place of content {key} cannot be read"),
-                );
+                findings.add(Place::Content, None, format!("the place of content {key} cannot be read"));
             }
-            Some(b'h' | b'l' | b'p' | b't') => return,
-            _ => return findings.add(Place::Store, None, format!("an unknown record {}", hex::encode(key))),
-        }
-        while let Some((missing, record)) = expected.next_if(|(k, _)| k.as_slice() < key) {
-            absent(missing, record, findings);
-        }
-        match expected.next_if(|(k, _)| k.as_slice() == key) {
-            Some((_, (Some(right), _))) if right == value => {}
-            Some((_, (Some(_), at))) => {
-                findings.add(Place::Fold, *at, format!("{} is not what the events give", describe(key)));
-            }
-            Some((_, (None, at))) => {
-                findings.add(
-                    Place::Fold,
-                    *at,
-                    format!("{} is there, but this event removed it", describe(key)),
-                );
-            }
-            None => {
-                findings.add(Place::Fold, None, format!("{} is there, but no event gives it", describe(key)))
-            }
+            Some(b'h' | b'l' | b'p' | b't') => {}
+            _ => findings.add(Place::Store, None, format!("an unknown record {}", hex::encode(key))),
         }
     })?;
-    for (missing, record) in expected {
-        absent(missing, record, findings);
-    }
-    Ok(sum)
-}
-
-fn absent(key: &[u8], (value, at): &(Option<Vec<u8>>, u64), findings: &mut Findings) {
-    if value.is_some() {
-        findings.add(Place::Fold, *at, format!("{} is missing", describe(key)));
-    }
+    differing.extend(expected.map(|(missing, _)| missing.clone()));
+    Ok((differing, sum))
 }
 
 /// The state as the events give it: each record with the newest event that touched it, removed ones as well.
@@ -149,6 +142,45 @@ impl Recount {
     fn apply(&mut self, at: u64, event: &Event) -> Result<(), String> {
         self.at = at;
         fold::apply(self, at, event).map_err(|e| e.to_string())
+    }
+
+    /// Applies sled's events from `size` to `end`; false where one is missing.
+    fn catch_up(
+        &mut self,
+        index: &Index,
+        size: &mut u64,
+        end: u64,
+        findings: &mut Findings,
+    ) -> Result<bool, StoreError> {
+        while *size < end {
+            let page = index.leaves(*size, (end - *size).min(256) as usize)?;
+            if page.is_empty() {
+                return Ok(false);
+            }
+            for (at, bytes) in page {
+                if at != *size {
+                    return Ok(false);
+                }
+                let event = leaf::decode(&bytes).map_err(|e| e.to_string());
+                if let Err(message) = event.and_then(|event| self.apply(at, &event)) {
+                    findings.add(Place::Event, at, message);
+                }
+                *size = at + 1;
+            }
+        }
+        Ok(true)
+    }
+
+    /// How a record differs from what the events give, and the newest event that touched it.
+    fn difference(&self, key: &[u8], found: Option<&[u8]>) -> Option<(Option<u64>, &'static str)> {
+        match (self.records.get(key), found) {
+            (Some((Some(right), _)), Some(found)) if right == found => None,
+            (None | Some((None, _)), None) => None,
+            (Some((Some(_), at)), Some(_)) => Some((Some(*at), "is not what the events give")),
+            (Some((Some(_), at)), None) => Some((Some(*at), "is missing")),
+            (Some((None, at)), Some(_)) => Some((Some(*at), "is there, but this event removed it")),
+            (None, Some(_)) => Some((None, "is there, but no event gives it")),
+        }
     }
 }
 

@@ -6,8 +6,9 @@ use std::sync::Arc;
 
 use tempfile::TempDir;
 
-use super::verify::walk;
-use super::{Checked, Finding, Place, check, verify};
+use super::check::recount;
+use super::verify::{Extent, walk};
+use super::{Checked, Finding, Place};
 use crate::ledger::offline_index;
 use crate::merkle::NoteVerifier;
 use crate::store::StoreError;
@@ -70,31 +71,23 @@ impl Offline {
         }
     }
 
-    /// As [`verify`](fn@verify); of the journal alone where sled cannot be opened.
+    /// As [`verify`](fn@super::verify), to the journal's end; of the journal alone where sled cannot be opened.
     pub fn verify(&self, key: &NoteVerifier, progress: impl FnMut(u64)) -> Result<Checked, StoreError> {
-        match &self.index {
-            Ok(index) => verify(&self.journal, Arc::new(RealDisk), index, key, progress),
-            Err(finding) => self.journal_alone(finding, key, progress),
+        let index = self.index.as_ref().ok();
+        let disk = Arc::new(RealDisk);
+        let walked = walk(Extent::Whole, &self.journal, disk, index, key, |_, _| Ok(()), progress)?;
+        let mut checked = walked.checked();
+        if let Err(finding) = &self.index {
+            checked.findings.insert(0, finding.clone());
         }
+        Ok(checked)
     }
 
-    /// As [`check`](fn@check); of the journal alone where sled cannot be opened.
+    /// As [`check`](fn@super::check), to the journal's end; of the journal alone where sled cannot be opened.
     pub fn check(&self, key: &NoteVerifier, progress: impl FnMut(u64)) -> Result<Checked, StoreError> {
         match &self.index {
-            Ok(index) => check(&self.journal, Arc::new(RealDisk), index, key, progress),
-            Err(finding) => self.journal_alone(finding, key, progress),
+            Ok(index) => recount(Extent::Whole, &self.journal, Arc::new(RealDisk), index, key, progress),
+            Err(_) => self.verify(key, progress),
         }
-    }
-
-    fn journal_alone(
-        &self,
-        finding: &Finding,
-        key: &NoteVerifier,
-        progress: impl FnMut(u64),
-    ) -> Result<Checked, StoreError> {
-        let walked = walk(&self.journal, Arc::new(RealDisk), None, key, |_, _| Ok(()), progress)?;
-        let mut checked = walked.checked();
-        checked.findings.insert(0, finding.clone());
-        Ok(checked)
     }
 }

@@ -28,8 +28,17 @@ use crate::store::journal::{Block, Position, Reader};
 use crate::time::Timestamp;
 use crate::wire::leaf;
 
-/// Verifies journal and sled against each other and against the log's key. `progress` is told how many events are
-/// done.
+/// How far a log is read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Extent {
+    /// To sled's head: what the journal of a running node has beyond it may be a commit under way.
+    Known,
+    /// To the journal's end.
+    Whole,
+}
+
+/// Verifies journal and sled against each other and against the log's key. A running log is read up to where it
+/// stands at the beginning. `progress` is told how many events are done.
 pub fn verify(
     journal_dir: &Path,
     disk: Arc<dyn Disk>,
@@ -37,7 +46,7 @@ pub fn verify(
     key: &NoteVerifier,
     progress: impl FnMut(u64),
 ) -> Result<Checked, StoreError> {
-    Ok(walk(journal_dir, disk, Some(index), key, |_, _| Ok(()), progress)?.checked())
+    Ok(walk(Extent::Known, journal_dir, disk, Some(index), key, |_, _| Ok(()), progress)?.checked())
 }
 
 /// What a walk found, and where sled stood when it began.
@@ -63,6 +72,7 @@ impl Walked {
 /// Reads the whole log; `apply` is given every event in order, and its error is a finding. Without an index only the
 /// journal is read.
 pub(super) fn walk(
+    extent: Extent,
     journal_dir: &Path,
     disk: Arc<dyn Disk>,
     index: Option<&Index>,
@@ -71,12 +81,17 @@ pub(super) fn walk(
     mut progress: impl FnMut(u64),
 ) -> Result<Walked, StoreError> {
     let mut findings = Findings::default();
-    let head = index.and_then(|i| {
-        i.head().unwrap_or_else(|e| {
-            findings.store(&e);
-            None
-        })
-    });
+    let (head, end) = match index.map(Index::head).transpose() {
+        Ok(head) => {
+            let head = head.flatten();
+            let known = head.as_ref().map_or(0, |h| h.size);
+            (head, if extent == Extent::Known { known } else { u64::MAX })
+        }
+        Err(error) => {
+            findings.store(&error);
+            (None, u64::MAX)
+        }
+    };
     let mut walk = Walk {
         known: head.as_ref().map_or(0, |h| h.size),
         leaves: StoreLeaves::new(),
@@ -93,22 +108,24 @@ pub(super) fn walk(
     };
     let mut at_head = None;
     match Reader::open(disk, journal_dir, Position::default()) {
-        Ok(mut reader) => loop {
-            match reader.next_block() {
-                Ok(Some(block)) => {
-                    walk.block(&block);
-                    if block.end() == walk.known {
-                        at_head = Some((block.checkpoint, walk.last_time, reader.position()));
+        Ok(mut reader) => {
+            while walk.tree.size() < end {
+                match reader.next_block() {
+                    Ok(Some(block)) => {
+                        walk.block(&block);
+                        if block.end() == walk.known {
+                            at_head = Some((block.checkpoint, walk.last_time, reader.position()));
+                        }
+                        progress(walk.tree.size());
                     }
-                    progress(walk.tree.size());
-                }
-                Ok(None) => break,
-                Err(error) => {
-                    walk.journal_stops(error)?;
-                    break;
+                    Ok(None) => break,
+                    Err(error) => {
+                        walk.journal_stops(error)?;
+                        break;
+                    }
                 }
             }
-        },
+        }
         Err(error) => walk.journal_stops(error)?,
     }
     let journal_end = walk.tree.size();

@@ -3,16 +3,19 @@
 
 use std::collections::BTreeMap;
 use std::path::Path;
+use std::sync::Arc;
 
 use lienthong::audit::{Finding, Place};
 use lienthong::domain::document::Urgency;
 use lienthong::domain::fold::keys;
 use lienthong::domain::ids::{DeliveryId, NodeName};
+use lienthong::ledger::{Ledger, LedgerConfig, SystemClock};
 use lienthong::merkle::{Checkpoint, SignedCheckpoint, TileId};
+use lienthong::store::disk::RealDisk;
 use lienthong::store::index::{Head, Index, Sum, chunks, leaf_key, tile_key};
 use lienthong::wire::leaf;
 
-use crate::harness::{Sample, agency, check, signer, signer_of};
+use crate::harness::{Sample, agency, check, close, open, runtime, signer, signer_of};
 
 type Changes = BTreeMap<Vec<u8>, Option<Vec<u8>>>;
 
@@ -227,6 +230,49 @@ fn the_head() {
     let findings = check(dir.path()).findings;
     assert_found(&findings, Place::Sum, None);
     assert_eq!(findings.len(), 1, "{findings:#?}");
+}
+
+#[test]
+fn a_head_that_contradicts_the_records_is_made_again_at_the_next_start() {
+    let sample = Sample::large();
+    let changes: [fn(&mut Head, &mut Changes); 4] = [
+        |head, _| head.checkpoint.clear(),
+        |head, _| head.size -= 1,
+        |head, _| head.size += 1,
+        |_, changes| {
+            changes.insert(tile_key(TileId { level: 0, index: 0 }), None);
+        },
+    ];
+    for change in changes {
+        let dir = sample.copy();
+        alter(dir.path(), |_, head, changes| change(head, changes));
+        let (ledger, opened) = open(dir.path());
+        assert!(opened.rebuilt.is_some());
+        sample.assert_same(&ledger);
+        close(&runtime(), ledger, dir.path(), true);
+        let checked = check(dir.path());
+        assert!(checked.is_clean(), "{:#?}", checked.findings);
+    }
+}
+
+#[test]
+fn another_key_than_the_logs_changes_nothing() {
+    let sample = Sample::small(true);
+    let config = LedgerConfig {
+        data: sample.dir.path().to_owned(),
+        disk: Arc::new(RealDisk),
+        signer: signer_of(7),
+        clock: Arc::new(SystemClock),
+        cache_bytes: 16 << 20,
+        journal_segment_bytes: 10_000,
+    };
+    match Ledger::open(config) {
+        Err(error) => assert!(error.to_string().contains("not one of this log and key"), "{error}"),
+        Ok(_) => panic!("opened with another key"),
+    }
+    let (ledger, opened) = open(sample.dir.path());
+    assert_eq!((opened.rebuilt, opened.caught_up), (None, 0));
+    sample.assert_same(&ledger);
 }
 
 #[test]

@@ -74,14 +74,14 @@ fn a_torn_block_is_dropped_when_unknown_and_refused_when_known() {
                 assert!(error.to_string().contains(who), "{error}");
             }
             let path = files(&journal(data)).pop().unwrap();
-            assert_eq!(std::fs::read(path).unwrap(), bytes, "a refused journal was changed");
+            assert!(std::fs::read(path).unwrap() == bytes, "a refused journal was changed");
         }
     }
 }
 
 #[test]
 fn a_torn_first_block_of_a_new_segment_is_dropped() {
-    let sample = Sample::new(4_600, false, (0..4).map(|n| note(&format!("n{n}"))));
+    let sample = Sample::new(4_400, false, (0..4).map(|n| note(&format!("n{n}"))));
     let segments = files(&journal(sample.dir.path()));
     assert!(segments.len() >= 3);
     let dir = sample.copy();

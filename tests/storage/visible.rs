@@ -4,12 +4,17 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, mpsc};
 
+use lienthong::audit::{check, verify};
+use lienthong::domain::limits;
 use lienthong::domain::reason::Reason;
 use lienthong::ledger::{Ledger, LedgerError};
 use lienthong::merkle::sha256;
 use lienthong::store::disk::{Disk, DiskFile, RealDisk};
+use lienthong::store::journal::{Position, Reader};
 
-use crate::harness::{SMALL_SEGMENT, journal, note, open, signer, submit, try_open_with};
+use crate::harness::{
+    SMALL_SEGMENT, assert_clean, journal, note, open, signer, submit, submit_to, try_open_with,
+};
 
 /// A disk on which a sync of the journal says that it was reached, and waits for what it shall answer.
 #[derive(Clone, Default)]
@@ -99,9 +104,9 @@ fn assert_shows_one(ledger: &Ledger, data: &Path) {
     index.for_each(|_, _| records += 1).unwrap();
     assert_eq!(records, 2, "head and one leaf");
     // An audit of the running log sees a whole state as well.
-    let checked =
-        lienthong::audit::verify(&journal(data), Arc::new(RealDisk), index, signer().verifier(), |_| {});
-    assert!(checked.unwrap().findings.iter().all(|f| f.message.contains("brings it up")));
+    let checked = check(&journal(data), Arc::new(RealDisk), index, signer().verifier(), |_| {}).unwrap();
+    assert!(checked.is_clean(), "{:#?}", checked.findings);
+    assert_eq!(checked.events, 1);
 }
 
 fn start() -> (tempfile::TempDir, PathBuf, Gate, Ledger, tokio::runtime::Runtime) {
@@ -178,4 +183,79 @@ fn a_sync_that_fails_shows_nothing_and_answers_nobody_with_a_no() {
     // The block was written: whole, it counts.
     let (ledger, opened) = open(&data);
     assert_eq!(opened.size, 2);
+}
+
+#[test]
+fn a_block_holds_a_bounded_number_of_events_however_many_wait() {
+    let (_dir, data, gate, ledger, runtime) = start();
+    let (at_sync, release) = gate.arm();
+    let spawn = |command| {
+        let ledger = ledger.clone();
+        runtime.spawn(async move { ledger.commit(command).await })
+    };
+    let mut waiting = vec![spawn(note("second"))];
+    at_sync.recv().unwrap();
+    waiting.extend((0..6).map(|n| spawn(submit_to(n, 500))));
+    release.send(Ok(())).unwrap();
+    for commit in waiting {
+        runtime.block_on(commit).unwrap().map(|_| ()).unwrap();
+    }
+    let mut reader = Reader::open(Arc::new(RealDisk), &journal(&data), Position::default()).unwrap();
+    let mut sizes = Vec::new();
+    while let Some(block) = reader.next_block().unwrap() {
+        sizes.push(block.leaves.len());
+    }
+    assert_eq!(sizes.iter().sum::<usize>(), 3_002);
+    assert!(sizes.iter().all(|n| *n <= limits::COMMIT_EVENTS), "{sizes:?}");
+}
+
+#[test]
+fn an_event_that_is_too_large_refuses_its_command_alone() {
+    let (_dir, data, gate, ledger, runtime) = start();
+    let (at_sync, release) = gate.arm();
+    let spawn = |command| {
+        let ledger = ledger.clone();
+        runtime.spawn(async move { ledger.commit(command).await })
+    };
+    let first = spawn(note("second"));
+    at_sync.recv().unwrap();
+    let (before, large, after) =
+        (spawn(note("before")), spawn(note(&"x".repeat(limits::LEAF_BYTES))), spawn(note("after")));
+    release.send(Ok(())).unwrap();
+    for good in [first, before, after] {
+        runtime.block_on(good).unwrap().map(|_| ()).unwrap();
+    }
+    match runtime.block_on(large).unwrap() {
+        Err(LedgerError::Rejected(rejection)) => assert_eq!(rejection.reason, Reason::TooLong),
+        other => panic!("{:?}", other.map(|c| c.recorded())),
+    }
+    assert_eq!(ledger.snapshot().size(), 4);
+    runtime.block_on(ledger.close(&data)).unwrap();
+    assert_clean(&data);
+}
+
+#[test]
+fn an_audit_of_a_log_that_moves_on_finds_nothing() {
+    let (_dir, data, _gate, ledger, runtime) = start();
+    let writer = {
+        let ledger = ledger.clone();
+        runtime.spawn(async move {
+            for n in 0..150 {
+                ledger.commit(submit_to(n, 4)).await.map(|_| ()).unwrap();
+            }
+        })
+    };
+    let mut rounds = 0;
+    while !writer.is_finished() || rounds < 2 {
+        let (dir, disk, signer) = (journal(&data), Arc::new(RealDisk), signer());
+        let checked = if rounds % 2 == 0 {
+            check(&dir, disk, ledger.index(), signer.verifier(), |_| {})
+        } else {
+            verify(&dir, disk, ledger.index(), signer.verifier(), |_| {})
+        };
+        let checked = checked.unwrap();
+        assert!(checked.is_clean(), "{:#?}", checked.findings);
+        rounds += 1;
+    }
+    runtime.block_on(writer).unwrap();
 }
