@@ -237,6 +237,7 @@ fn open_index(
         let existed = layout.journal().join("00000001.journal").exists();
         return Ok((Index::open(&dir, cache_bytes)?, existed.then(|| "it was missing".to_owned())));
     }
+    Index::wait_closed(&dir)?;
     match open_existing(&dir, marker, cache_bytes, key) {
         Ok(index) => Ok((index, None)),
         Err(error) => {
@@ -420,6 +421,7 @@ pub(super) async fn close(ledger: Ledger, data: &Path) -> Result<(), StoreError>
             // Ends when the writer thread drops its side.
             let _ = stopped.recv();
         }
+        Index::wait_closed(&layout.sled())?;
         let marker = CleanMarker::of(&layout.sled(), size)?;
         let path = layout.marker();
         let json = serde_json::to_vec_pretty(&marker).unwrap_or_default();
@@ -432,6 +434,7 @@ pub(super) async fn close(ledger: Ledger, data: &Path) -> Result<(), StoreError>
 /// Opens a copy of a stopped node's sled for offline commands, so that the original is never changed.
 pub fn offline_index(data: &Path, copy_to: &Path) -> Result<Index, StoreError> {
     let from = Layout::new(data).sled();
+    Index::wait_closed(&from)?;
     let mut todo = vec![from.clone()];
     while let Some(dir) = todo.pop() {
         let target = copy_to.join(dir.strip_prefix(&from).unwrap_or(Path::new("")));
