@@ -97,3 +97,18 @@ fn a_torn_first_block_of_a_new_segment_is_dropped() {
     close(&runtime, ledger, data, true);
     assert_clean(data);
 }
+
+#[test]
+fn starts_in_quick_succession_never_take_a_sled_that_is_still_closing_for_a_damaged_one() {
+    let sample = Sample::small(false);
+    let dir = sample.copy();
+    let data = dir.path();
+    let (_, end, _) = last_block(data);
+    cut(data, end - 1, end, true);
+    for _ in 0..40 {
+        // The next start comes while sled ends its work of this one.
+        let Err(error) = try_open(data) else { panic!("a shorter journal was opened") };
+        assert!(matches!(error, StoreError::Damaged { .. }), "{error}");
+    }
+    assert!(!data.join("sled.damaged").exists());
+}

@@ -19,7 +19,12 @@ use crate::harness::{
 /// A disk on which a sync of the journal says that it was reached, and waits for what it shall answer.
 #[derive(Clone, Default)]
 struct Gate {
-    armed: Arc<Mutex<Option<(mpsc::Sender<()>, mpsc::Receiver<io::Result<()>>)>>>,
+    armed: Arc<Mutex<Option<Armed>>>,
+}
+
+struct Armed {
+    reached: mpsc::Sender<()>,
+    released: mpsc::Receiver<io::Result<()>>,
 }
 
 struct GatedFile {
@@ -33,7 +38,7 @@ impl Gate {
     fn arm(&self) -> (mpsc::Receiver<()>, mpsc::Sender<io::Result<()>>) {
         let (reached, at_sync) = mpsc::channel();
         let (release, released) = mpsc::channel();
-        *self.armed.lock().unwrap() = Some((reached, released));
+        *self.armed.lock().unwrap() = Some(Armed { reached, released });
         (at_sync, release)
     }
 
@@ -52,7 +57,7 @@ impl DiskFile for GatedFile {
     }
     fn sync(&self) -> io::Result<()> {
         let armed = if self.journal { self.gate.armed.lock().unwrap().take() } else { None };
-        if let Some((reached, released)) = armed {
+        if let Some(Armed { reached, released }) = armed {
             reached.send(()).unwrap();
             released.recv().unwrap()?;
         }
