@@ -43,6 +43,18 @@ pub enum Command {
     Note { kind: EventKind },
 }
 
+impl Command {
+    /// The most events that can follow from it.
+    pub fn most_events(&self) -> usize {
+        match self {
+            Command::Submit { deliveries, .. } => deliveries.len(),
+            // The hand-over, and the status that it sends.
+            Command::HandOver { .. } => 2,
+            _ => 1,
+        }
+    }
+}
+
 /// A message made ready for one recipient, its envelope already in the store.
 #[derive(Debug, Clone)]
 pub struct Prepared {

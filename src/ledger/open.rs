@@ -1,9 +1,11 @@
 //! Opening a log, after a stop or after a crash: the same code.
 //!
 //! 1. Take the lock: one process per data folder.
-//! 2. Open the journal: its last segment is read, rewritten and synced. What it ends with is what was committed.
+//! 2. Read the end of the journal. What it ends with is what was committed.
 //! 3. Open sled. It may be behind (it is caught up), damaged (it is made again), but never ahead: a journal that ends
-//!    before what sled or the marker of the last clean stop knows has lost acknowledged events, and is refused.
+//!    before what sled or the marker of the last clean stop knows has lost acknowledged events, and is refused, with
+//!    every byte of it as it was. Then open the journal: its last segment is rewritten, without a torn tail, and
+//!    synced.
 //! 4. Open the content store; places that the index misses are read from its segments.
 //! 5. Apply the blocks that sled misses, as the commit does; check the last checkpoint's signature and root.
 
@@ -116,9 +118,17 @@ impl Ledger {
         // 1
         let lock = lock(&layout.lock())?;
         // 2
-        let (journal, end) =
-            Journal::open(config.disk.clone(), &layout.journal(), config.journal_segment_bytes)?;
+        let end = Journal::end(&*config.disk, &layout.journal())?;
         let mut opened = Opened { size: end.size, torn: end.torn, ..Opened::default() };
+        let key = config.signer.verifier();
+        if let Some(checkpoint) = &end.checkpoint {
+            // Another key than the log's must not look like a damaged sled.
+            SignedCheckpoint::verify(checkpoint, key).map_err(|e| StoreError::Damaged {
+                path: layout.journal(),
+                offset: 0,
+                problem: format!("its newest checkpoint is not one of this log and key: {e}"),
+            })?;
+        }
         // 3
         let marker = read_marker(&layout.marker());
         if let Some(marker) = &marker
@@ -126,7 +136,7 @@ impl Ledger {
         {
             return Err(shorter(&layout.journal(), end.size, marker.size, "the marker of the last clean stop"));
         }
-        let (index, reason) = open_index(&layout, marker.as_ref(), config.cache_bytes)?;
+        let (index, reason) = open_index(&layout, marker.as_ref(), config.cache_bytes, key)?;
         opened.rebuilt = reason;
         let _ = std::fs::remove_file(layout.marker());
         let mut head = index.head()?;
@@ -134,6 +144,8 @@ impl Ledger {
             let size = head.map_or(0, |h| h.size);
             return Err(shorter(&layout.journal(), end.size, size, "sled"));
         }
+        let (journal, end) =
+            Journal::open(config.disk.clone(), &layout.journal(), config.journal_segment_bytes)?;
         if let Some(rebuilt) = &opened.rebuilt {
             tracing::warn!(reason = %rebuilt, events = end.size, "sled is made again from the journal");
         }
@@ -218,13 +230,15 @@ fn open_index(
     layout: &Layout,
     marker: Option<&CleanMarker>,
     cache_bytes: u64,
+    key: &NoteVerifier,
 ) -> Result<(Index, Option<String>), StoreError> {
     let dir = layout.sled();
     if !dir.exists() {
         let existed = layout.journal().join("00000001.journal").exists();
         return Ok((Index::open(&dir, cache_bytes)?, existed.then(|| "it was missing".to_owned())));
     }
-    match open_existing(&dir, marker, cache_bytes) {
+    Index::wait_closed(&dir)?;
+    match open_existing(&dir, marker, cache_bytes, key) {
         Ok(index) => Ok((index, None)),
         Err(error) => {
             let mut n = 1;
@@ -240,7 +254,12 @@ fn open_index(
 }
 
 /// Opens sled as it is: by its marker after a clean stop, by reading every record otherwise.
-fn open_existing(dir: &Path, marker: Option<&CleanMarker>, cache_bytes: u64) -> Result<Index, String> {
+fn open_existing(
+    dir: &Path,
+    marker: Option<&CleanMarker>,
+    cache_bytes: u64,
+    key: &NoteVerifier,
+) -> Result<Index, String> {
     if let Some(marker) = marker {
         let now = CleanMarker::of(dir, marker.size).map_err(|e| e.to_string())?;
         if now != *marker {
@@ -262,6 +281,8 @@ fn open_existing(dir: &Path, marker: Option<&CleanMarker>, cache_bytes: u64) -> 
             if marker.is_none() && index.sum().map_err(|e| e.to_string())? != Sum(head.sum) {
                 return Err("its records are not those that were written".to_owned());
             }
+            // The sum leaves the head out: its checkpoint says whether it fits the records.
+            Catching::from_head(&index, Some(head), key).map_err(|e| e.to_string())?;
             Ok(index)
         }
     }
@@ -407,6 +428,7 @@ pub(super) async fn close(ledger: Ledger, data: &Path) -> Result<(), StoreError>
             // Ends when the writer thread drops its side.
             let _ = stopped.recv();
         }
+        Index::wait_closed(&layout.sled())?;
         let marker = CleanMarker::of(&layout.sled(), size)?;
         let path = layout.marker();
         let json = serde_json::to_vec_pretty(&marker).unwrap_or_default();
@@ -419,6 +441,7 @@ pub(super) async fn close(ledger: Ledger, data: &Path) -> Result<(), StoreError>
 /// Opens a copy of a stopped node's sled for offline commands, so that the original is never changed.
 pub fn offline_index(data: &Path, copy_to: &Path) -> Result<Index, StoreError> {
     let from = Layout::new(data).sled();
+    Index::wait_closed(&from)?;
     let mut todo = vec![from.clone()];
     while let Some(dir) = todo.pop() {
         let target = copy_to.join(dir.strip_prefix(&from).unwrap_or(Path::new("")));

@@ -27,6 +27,7 @@ use super::{Clock, Committed, DirectoryStamp, Job, LedgerError, Snapshot, storag
 use crate::domain::decide::decide;
 use crate::domain::event::Event;
 use crate::domain::fold::{self, View, records};
+use crate::domain::reason::{Reason, Rejection};
 use crate::domain::{Decision, limits};
 use crate::merkle::{Checkpoint, NoteSigner, SignedCheckpoint, Tree, leaf_hash};
 use crate::store::StoreError;
@@ -61,13 +62,18 @@ struct Waiting {
 impl Writer {
     /// Runs until all handles are gone or writing fails.
     pub(super) fn run(mut self) {
-        while let Some(first) = self.jobs.blocking_recv() {
+        let mut next = None;
+        while let Some(first) = next.take().or_else(|| self.jobs.blocking_recv()) {
+            let mut events = first.command.most_events();
             let mut group = vec![first];
-            while group.len() < limits::COMMIT_EVENTS {
-                match self.jobs.try_recv() {
-                    Ok(job) => group.push(job),
-                    Err(_) => break,
+            while let Ok(job) = self.jobs.try_recv() {
+                events += job.command.most_events();
+                if events > limits::COMMIT_EVENTS {
+                    // A block must stay readable: this one begins the next group.
+                    next = Some(job);
+                    break;
                 }
+                group.push(job);
             }
             if let Err(error) = self.commit(group) {
                 tracing::error!(%error, "writing failed, the node stops: what was not answered is unknown");
@@ -93,8 +99,10 @@ impl Writer {
                     let at = now.max(self.last_time);
                     let answer = decision.answer.clone();
                     // 3 and 4: number, encode, extend the tree
-                    self.number(decision, at, &mut overlay, &mut leaves)?;
-                    Ok((answer, first, at))
+                    match self.number(decision, at, &mut overlay, &mut leaves)? {
+                        Ok(()) => Ok((answer, first, at)),
+                        Err(rejection) => Err(LedgerError::Rejected(rejection)),
+                    }
                 }
             };
             waiting.push(Waiting { job: job.reply, outcome });
@@ -128,14 +136,16 @@ impl Writer {
         }
     }
 
+    /// Takes the events of a decision in, all or none: an event that is too large refuses its command alone.
     fn number(
         &mut self,
         decision: Decision,
         at: Timestamp,
         overlay: &mut Overlay<'_>,
         leaves: &mut Vec<Bytes>,
-    ) -> Result<(), StoreError> {
+    ) -> Result<Result<(), Rejection>, StoreError> {
         let (directory_version, directory_expired) = self.stamp.get(at);
+        let mut events = Vec::with_capacity(decision.events.len());
         for kind in decision.events {
             let mut salt = [0; 16];
             self.random.fill(&mut salt).map_err(|_| StoreError::Io {
@@ -145,16 +155,18 @@ impl Writer {
             })?;
             let actor = decision.actor.clone();
             let event = Event { at, salt, actor, directory_version, directory_expired, kind };
-            let bytes = leaf::encode(&event).map_err(|e| StoreError::Index {
-                path: "event".into(),
-                problem: e.to_string(),
-            })?;
+            match leaf::encode(&event) {
+                Ok(bytes) => events.push((event, bytes)),
+                Err(error) => return Ok(Err(Rejection::new(Reason::TooLong, "", error.to_string()))),
+            }
+        }
+        for (event, bytes) in events {
             apply_event(overlay, self.tree.size(), &event)?;
             self.tree.push(leaf_hash(&bytes));
             leaves.push(bytes);
             self.last_time = at;
         }
-        Ok(())
+        Ok(Ok(()))
     }
 
     fn write(&mut self, overlay: Overlay<'_>, leaves: &[Bytes]) -> Result<(), StoreError> {

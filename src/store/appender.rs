@@ -17,6 +17,7 @@ pub struct Appender {
     end: u64,
     zeroed: u64,
     dirty: bool,
+    failed: bool,
 }
 
 impl Appender {
@@ -26,7 +27,7 @@ impl Appender {
         if let Some(dir) = path.parent() {
             disk.sync_dir(dir).map_err(StoreError::io("syncing the folder of", path))?;
         }
-        Ok(Appender { path: path.to_owned(), file, end: 0, zeroed: 0, dirty: false })
+        Ok(Appender { path: path.to_owned(), file, end: 0, zeroed: 0, dirty: false, failed: false })
     }
 
     /// Goes on in an existing file at `end`; what lies behind is zeroed before it is used.
@@ -39,7 +40,14 @@ impl Appender {
             file.write_at(&vec![0; n as usize], at).map_err(StoreError::io("clearing the tail of", path))?;
             at += n;
         }
-        Ok(Appender { path: path.to_owned(), file, end, zeroed: length.max(end), dirty: length > end })
+        Ok(Appender {
+            path: path.to_owned(),
+            file,
+            end,
+            zeroed: length.max(end),
+            dirty: length > end,
+            failed: false,
+        })
     }
 
     /// Where the next append goes.
@@ -80,11 +88,16 @@ impl Appender {
         Ok(at)
     }
 
-    /// Makes everything appended durable.
+    /// Makes everything appended durable. After a failure it fails for ever: a later sync that succeeds says nothing
+    /// of what the failed one lost.
     pub fn sync(&mut self) -> Result<(), StoreError> {
+        if self.failed {
+            return Err(StoreError::sync(&self.path)(std::io::Error::other("a sync failed before")));
+        }
         if self.dirty {
-            self.file.sync().map_err(StoreError::io("syncing", &self.path))?;
-            self.dirty = false;
+            self.failed = true;
+            self.file.sync().map_err(StoreError::sync(&self.path))?;
+            (self.failed, self.dirty) = (false, false);
         }
         Ok(())
     }

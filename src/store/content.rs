@@ -124,15 +124,16 @@ impl ContentStore {
             })?;
             segment = number;
         }
-        if from == Position::default() {
-            let large = dir.join("large");
-            for name in disk.list(&large).map_err(StoreError::io("listing", &large))? {
-                let path = large.join(&name);
-                if let Ok(digest) = name.parse::<Hash>() {
-                    let file = disk.open_read(&path).map_err(StoreError::io("opening", &path))?;
-                    let length = file.len().map_err(StoreError::io("measuring", &path))?;
-                    found(digest, Location::File { length });
-                }
+        // A sled that is behind may miss any of them, not only the newest.
+        let large = dir.join("large");
+        for name in disk.list(&large).map_err(StoreError::io("listing", &large))? {
+            let path = large.join(&name);
+            if let Ok(digest) = name.parse::<Hash>()
+                && locations.location(&digest)?.is_none()
+            {
+                let file = disk.open_read(&path).map_err(StoreError::io("opening", &path))?;
+                let length = file.len().map_err(StoreError::io("measuring", &path))?;
+                found(digest, Location::File { length });
             }
         }
         let appender = if segment > 0 && end != u64::MAX {
@@ -169,11 +170,16 @@ impl ContentStore {
         }
         let full = writing.appender.as_ref().is_none_or(|a| a.end() > 0 && a.end() + HEADER > SEGMENT_BYTES);
         if full {
-            if let Some(mut old) = writing.appender.take() {
+            if let Some(old) = &mut writing.appender {
                 old.sync()?;
             }
             let number = writing.segment + 1;
-            writing.appender = Some(Appender::create(&*self.disk, &self.dir.join(name(number)))?);
+            let path = self.dir.join(name(number));
+            // A create that failed half-way left an empty file of that name.
+            if numbers(&*self.disk, &self.dir)?.contains(&number) {
+                self.disk.remove(&path).map_err(StoreError::io("removing", &path))?;
+            }
+            writing.appender = Some(Appender::create(&*self.disk, &path)?);
             writing.segment = number;
         }
         let segment = writing.segment;
@@ -217,7 +223,7 @@ impl ContentStore {
         }
         if writing.dir_dirty {
             let large = self.dir.join("large");
-            self.disk.sync_dir(&large).map_err(StoreError::io("syncing", &large))?;
+            self.disk.sync_dir(&large).map_err(StoreError::sync(&large))?;
             writing.dir_dirty = false;
         }
         let entries = writing.pending.iter().map(|(d, l)| (*d, *l)).collect();
@@ -338,8 +344,8 @@ fn numbers(disk: &dyn Disk, dir: &Path) -> Result<Vec<u64>, StoreError> {
     Ok(names.iter().filter_map(|n| n.strip_suffix(".content").and_then(|n| n.parse().ok())).collect())
 }
 
-/// Reads the records of a segment from `start`; returns where the good ones end. A record that is not whole is the
-/// end: what no leaf names may be torn.
+/// Reads the records of a segment from `start`; returns where the last good one ends. A bad record with a good one
+/// behind it is damage, and passed over: only what no leaf can name is at the end and may be torn.
 fn scan(
     disk: &dyn Disk,
     path: &Path,
@@ -348,27 +354,53 @@ fn scan(
 ) -> Result<u64, StoreError> {
     let file = disk.open_read(path).map_err(StoreError::io("opening", path))?;
     let length = file.len().map_err(StoreError::io("measuring", path))?;
-    let mut at = start;
-    let mut header = [0; HEADER as usize];
-    while at + HEADER <= length {
-        file.read_at(&mut header, at).map_err(StoreError::io("reading", path))?;
-        if header[..4] != MAGIC {
-            break;
+    let (mut at, mut end) = (start, start);
+    loop {
+        if let Some((digest, size)) = record_at(&*file, path, at, length)? {
+            found(digest, at + HEADER, size);
+            at += HEADER + u64::from(size);
+            end = at;
+            continue;
         }
-        let size = u32::from_be_bytes(header[4..8].try_into().expect("four bytes"));
-        let Some(digest) = Hash::from_slice(&header[8..]) else { break };
-        if u64::from(size) > RECORD_BYTES || at + HEADER + u64::from(size) > length {
-            break;
-        }
-        let mut data = vec![0; size as usize];
-        file.read_at(&mut data, at + HEADER).map_err(StoreError::io("reading", path))?;
-        if sha256(&data) != digest {
-            break;
-        }
-        found(digest, at + HEADER, size);
-        at += HEADER + u64::from(size);
+        let Some(next) = next_record(&*file, path, at + 1, length)? else { return Ok(end) };
+        tracing::error!(path = %path.display(), offset = at, "content is damaged; what follows it is good");
+        at = next;
     }
-    Ok(at)
+}
+
+/// The digest and size of the record at `at`, if a good one is there.
+fn record_at(file: &dyn DiskFile, path: &Path, at: u64, length: u64) -> Result<Option<(Hash, u32)>, StoreError> {
+    if at + HEADER > length {
+        return Ok(None);
+    }
+    let mut header = [0; HEADER as usize];
+    file.read_at(&mut header, at).map_err(StoreError::io("reading", path))?;
+    let size = u32::from_be_bytes(header[4..8].try_into().expect("four bytes"));
+    if header[..4] != MAGIC || u64::from(size) > RECORD_BYTES || at + HEADER + u64::from(size) > length {
+        return Ok(None);
+    }
+    let mut data = vec![0; size as usize];
+    file.read_at(&mut data, at + HEADER).map_err(StoreError::io("reading", path))?;
+    Ok(Hash::from_slice(&header[8..]).filter(|digest| sha256(&data) == *digest).map(|digest| (digest, size)))
+}
+
+/// Where the next good record begins, from `from` on.
+fn next_record(file: &dyn DiskFile, path: &Path, from: u64, length: u64) -> Result<Option<u64>, StoreError> {
+    let mut window = vec![0; 1 << 20];
+    let mut at = from;
+    while at + HEADER <= length {
+        let n = (length - at).min(window.len() as u64) as usize;
+        let window = &mut window[..n];
+        file.read_at(window, at).map_err(StoreError::io("reading", path))?;
+        for i in window.windows(MAGIC.len()).enumerate().filter(|(_, w)| *w == MAGIC).map(|(i, _)| i as u64) {
+            if record_at(file, path, at + i, length)?.is_some() {
+                return Ok(Some(at + i));
+            }
+        }
+        // The mark may lie across two windows.
+        at += (n - (MAGIC.len() - 1)) as u64;
+    }
+    Ok(None)
 }
 
 #[cfg(test)]

@@ -18,6 +18,7 @@ use std::collections::BTreeMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
@@ -29,6 +30,9 @@ use crate::merkle::{Hash, TileId, TileReader, sha256};
 
 /// Bytes of leaves in one record: sled keeps larger values in files that it never syncs.
 const CHUNK_BYTES: usize = 32 * 1024;
+
+/// How often, every 10 ms, it is looked whether sled has let go of its file.
+const CLOSING_TRIES: u32 = 1_000;
 
 /// How far sled is.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -95,6 +99,25 @@ pub struct Index {
 }
 
 impl Index {
+    /// Waits until nobody holds the store in `dir`: sled lets go of its file some time after its last handle is gone,
+    /// and what looks like damage then is none.
+    pub fn wait_closed(dir: &Path) -> Result<(), StoreError> {
+        let path = dir.join("db");
+        let file = match std::fs::File::open(&path) {
+            Ok(file) => file,
+            Err(e) if e.kind() == std::io::ErrorKind::NotFound => return Ok(()),
+            Err(e) => return Err(StoreError::io("opening", path)(e)),
+        };
+        for _ in 0..CLOSING_TRIES {
+            match file.try_lock() {
+                Ok(()) => return Ok(()),
+                Err(std::fs::TryLockError::WouldBlock) => std::thread::sleep(Duration::from_millis(10)),
+                Err(std::fs::TryLockError::Error(e)) => return Err(StoreError::io("locking", path)(e)),
+            }
+        }
+        Err(StoreError::InUse { path })
+    }
+
     /// Opens or creates the store in `dir`; a panic of sled becomes an error.
     pub fn open(dir: &Path, cache_bytes: u64) -> Result<Index, StoreError> {
         let index = guarded(dir, || {
@@ -206,7 +229,7 @@ impl Index {
 
     /// The leaf at an index.
     pub fn leaf(&self, index: u64) -> Result<Option<Bytes>, StoreError> {
-        Ok(self.leaves(index, 1)?.into_iter().next().map(|(_, leaf)| leaf))
+        Ok(self.leaves(index, 1)?.pop().filter(|(found, _)| *found == index).map(|(_, leaf)| leaf))
     }
 
     /// Up to `limit` leaves from an index on.
@@ -216,7 +239,8 @@ impl Index {
         let mut out = Vec::new();
         let mut key = key.to_vec();
         while out.len() < limit {
-            let chunks = self.scan(b"l", &key, 16)?;
+            // Chunks are large: one leaf needs one.
+            let chunks = self.scan(b"l", &key, if limit == 1 { 1 } else { 16 })?;
             let Some((last, _)) = chunks.last() else { break };
             let next = [last.as_ref(), &[0]].concat();
             for (chunk_key, value) in &chunks {
@@ -224,7 +248,7 @@ impl Index {
                     chunk_key[1..].try_into().map_err(|_| self.problem("a leaf key is damaged".into()))?,
                 );
                 for (i, leaf) in self.unpack(value)?.into_iter().enumerate() {
-                    let index = first + i as u64;
+                    let index = first.saturating_add(i as u64);
                     if index >= from && out.len() < limit {
                         out.push((index, leaf));
                     }
@@ -258,7 +282,7 @@ impl Index {
 
     /// Bytes on disk.
     pub fn bytes(&self) -> u64 {
-        self.db.size_on_disk().unwrap_or(0)
+        self.guard(|| self.db.size_on_disk()).unwrap_or(0)
     }
 }
 

@@ -184,6 +184,37 @@ fn segments(disk: &dyn Disk, dir: &Path) -> Result<Vec<u64>, StoreError> {
     Ok(numbers)
 }
 
+/// The segments up to the last in which something was written, and those behind it: made, but no block came. The
+/// first counts as used.
+fn used_segments(disk: &dyn Disk, dir: &Path) -> Result<(Vec<u64>, Vec<u64>), StoreError> {
+    let mut numbers = segments(disk, dir)?;
+    let mut empty = Vec::new();
+    while numbers.len() > 1
+        && let Some(last) = numbers.pop_if(|last| is_empty(disk, &dir.join(name(*last))).unwrap_or(false))
+    {
+        empty.push(last);
+    }
+    Ok((numbers, empty))
+}
+
+fn is_empty(disk: &dyn Disk, path: &Path) -> std::io::Result<bool> {
+    let file = disk.open_read(path)?;
+    let length = file.len()?;
+    let mut window = vec![0; 1 << 20];
+    // Most are seen to be in use by their first bytes.
+    let (mut at, mut n) = (0, length.min(4));
+    while at < length {
+        let window = &mut window[..n as usize];
+        file.read_at(window, at)?;
+        if window.iter().any(|b| *b != 0) {
+            return Ok(false);
+        }
+        at += n;
+        n = (length - at).min(1 << 20);
+    }
+    Ok(true)
+}
+
 /// A place in the journal: where a reader may begin.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default, serde::Serialize, serde::Deserialize)]
 pub struct Position {
@@ -215,6 +246,45 @@ pub struct End {
     pub torn: u64,
 }
 
+/// The last segment with a block, read to its last good block.
+struct Tail {
+    segment: Segment,
+    /// Segments behind it in which nothing was ever written.
+    empty: Vec<u64>,
+    epoch: u64,
+    end: End,
+}
+
+impl Tail {
+    fn read(disk: &dyn Disk, dir: &Path) -> Result<Option<Tail>, StoreError> {
+        let (numbers, empty) = used_segments(disk, dir)?;
+        let Some(last) = numbers.last() else { return Ok(None) };
+        let mut segment = Segment::read(disk, dir, *last)?;
+        let mut end = End { size: 0, checkpoint: None, torn: 0 };
+        // The first segment begins the log.
+        let (mut epoch, mut expected) = (0, (*last == 1).then_some(0));
+        while let Some(block) = segment.next(true, expected)? {
+            expected = Some(block.end());
+            end.size = block.end();
+            epoch = block.epoch;
+            end.checkpoint = Some(block.checkpoint);
+        }
+        end.torn = segment.data[segment.at..].iter().rposition(|b| *b != 0).map_or(0, |i| i as u64 + 1);
+        if expected.is_none() && *last > 1 {
+            // The crash tore the first block of this segment: the one before has the end.
+            let mut before = Segment::read(disk, dir, last - 1)?;
+            let mut next = None;
+            while let Some(block) = before.next(false, next)? {
+                next = Some(block.end());
+                end.size = block.end();
+                epoch = block.epoch;
+                end.checkpoint = Some(block.checkpoint);
+            }
+        }
+        Ok(Some(Tail { segment, empty, epoch, end }))
+    }
+}
+
 impl Journal {
     /// Opens or creates the journal in `dir`. The last segment is read, rewritten and synced.
     pub fn open(disk: Arc<dyn Disk>, dir: &Path, segment_bytes: u64) -> Result<(Journal, End), StoreError> {
@@ -228,44 +298,36 @@ impl Journal {
             size: 0,
             epoch: 1,
         };
-        let numbers = segments(&*disk, dir)?;
-        let mut end = End { size: 0, checkpoint: None, torn: 0 };
-        let Some(last) = numbers.last().copied() else { return Ok((journal, end)) };
-        let mut segment = Segment::read(&*disk, dir, last)?;
-        let mut expected = None;
-        while let Some(block) = segment.next(true, expected)? {
-            expected = Some(block.end());
-            journal.size = block.end();
-            journal.epoch = block.epoch + 1;
-            end.checkpoint = Some(block.checkpoint);
-        }
-        let used = segment.at;
-        end.torn = segment.data[used..].iter().rposition(|b| *b != 0).map_or(0, |i| i as u64 + 1);
-        if expected.is_none() && last > 1 {
-            // The crash came between making this segment and its first block: the one before has the end.
-            let mut before = Segment::read(&*disk, dir, last - 1)?;
-            let mut next = None;
-            while let Some(block) = before.next(false, next)? {
-                next = Some(block.end());
-                journal.size = block.end();
-                journal.epoch = block.epoch + 1;
-                end.checkpoint = Some(block.checkpoint);
-            }
+        let Some(tail) = Tail::read(&*disk, dir)? else {
+            return Ok((journal, End { size: 0, checkpoint: None, torn: 0 }));
+        };
+        let Tail { segment, empty, epoch, end } = tail;
+        for number in empty {
+            let path = dir.join(name(number));
+            disk.remove(&path).map_err(StoreError::io("removing", &path))?;
         }
         let fresh = dir.join("rewrite.tmp");
         if disk.list(dir).map_err(StoreError::io("listing", dir))?.iter().any(|n| n == "rewrite.tmp") {
             disk.remove(&fresh).map_err(StoreError::io("removing", &fresh))?;
         }
         let mut copy = Appender::create(&*disk, &fresh)?;
-        copy.append(&segment.data[..used])?;
+        copy.append(&segment.data[..segment.at])?;
         copy.sync()?;
         drop(copy);
         disk.rename(&fresh, &segment.path).map_err(StoreError::io("renaming", &segment.path))?;
         disk.sync_dir(dir).map_err(StoreError::io("syncing", dir))?;
-        journal.segment = last;
-        journal.appender = Some(Appender::resume(&*disk, &segment.path, used as u64)?);
-        end.size = journal.size;
+        journal.size = end.size;
+        journal.epoch = epoch + 1;
+        journal.segment = segment.number;
+        journal.appender = Some(Appender::resume(&*disk, &segment.path, segment.at as u64)?);
         Ok((journal, end))
+    }
+
+    /// How the journal in `dir` ends, changing nothing: what is known of it elsewhere is compared before opening
+    /// leaves a torn tail out.
+    pub fn end(disk: &dyn Disk, dir: &Path) -> Result<End, StoreError> {
+        disk.create_dir(dir).map_err(StoreError::io("creating", dir))?;
+        Ok(Tail::read(disk, dir)?.map_or(End { size: 0, checkpoint: None, torn: 0 }, |tail| tail.end))
     }
 
     /// Number of leaves.
@@ -312,9 +374,19 @@ impl Journal {
         let block =
             Block { first: self.size, leaves: leaves.to_vec(), checkpoint: checkpoint.to_owned(), epoch: self.epoch };
         let bytes = block.encode();
+        if bytes.len() > MAX_BODY {
+            // It could never be read again.
+            let path = self.dir.join(name(self.segment));
+            let error = std::io::Error::other(format!("a block of {} bytes is over the limit", bytes.len()));
+            return Err(StoreError::Io { action: "writing", path, error });
+        }
         self.reserve(bytes.len() as u64)?;
         let appender = self.appender.as_mut().expect("reserve made a segment");
-        appender.append(&bytes)?;
+        // Room was made: a disk that is full now may have taken a part of the block, which is no refusal any more.
+        appender.append(&bytes).map_err(|error| match error {
+            StoreError::Full { path } => StoreError::sync(path)(std::io::ErrorKind::StorageFull.into()),
+            other => other,
+        })?;
         appender.sync()?;
         self.size = block.end();
         Ok(())
@@ -334,7 +406,7 @@ pub struct Reader {
 impl Reader {
     /// Starts at `from`; the default position is the beginning.
     pub fn open(disk: Arc<dyn Disk>, dir: &Path, from: Position) -> Result<Reader, StoreError> {
-        let numbers = if dir.exists() { segments(&*disk, dir)? } else { Vec::new() };
+        let numbers = if dir.exists() { used_segments(&*disk, dir)?.0 } else { Vec::new() };
         let mut reader =
             Reader { disk, dir: dir.to_owned(), numbers, next_segment: 0, current: None, expected: Some(0) };
         if from.segment > 0 {

@@ -73,4 +73,9 @@ impl StoreError {
             }
         }
     }
+    /// Wraps a failed sync: whether what it was to make durable is on disk is unknown, also when the disk is full.
+    pub fn sync(path: impl Into<PathBuf>) -> impl FnOnce(std::io::Error) -> StoreError {
+        let path = path.into();
+        move |error| StoreError::Io { action: "syncing", path, error }
+    }
 }
