@@ -9,6 +9,7 @@
 mod clock;
 mod open;
 mod overlay;
+mod tiles;
 mod writer;
 
 use std::sync::Arc;
@@ -188,6 +189,7 @@ struct Inner {
     jobs: mpsc::Sender<Job>,
     head: watch::Receiver<Arc<Snapshot>>,
     index: Index,
+    tiles: tiles::TileCache,
     content: Arc<ContentStore>,
     stamp: Arc<DirectoryStamp>,
     clock: Arc<dyn Clock>,
@@ -270,6 +272,10 @@ impl Ledger {
         self.inner.index.leaf(index).map_err(|e| storage(&e))
     }
 
+    fn tiles(&self) -> tiles::CachedTiles<'_> {
+        tiles::CachedTiles { index: &self.inner.index, cache: &self.inner.tiles }
+    }
+
     /// Proof of the event at an index under a durable state.
     pub fn prove(&self, index: u64, snapshot: &Snapshot) -> Result<Proof, Rejection> {
         let checkpoint = snapshot.checkpoint().ok_or_else(|| unknown_event(index, 0))?;
@@ -280,7 +286,7 @@ impl Ledger {
             tracing::error!(index, "a leaf is missing from the store");
             Rejection::new(Reason::Damaged, "", "this node's store must be checked by its administrator")
         })?;
-        let path = snapshot.tree.inclusion_proof(index, snapshot.size(), &self.inner.index).map_err(|error| {
+        let path = snapshot.tree.inclusion_proof(index, snapshot.size(), &self.tiles()).map_err(|error| {
             tracing::error!(%error, index, "a proof cannot be made");
             Rejection::new(Reason::Damaged, "", "this node's store must be checked by its administrator")
         })?;
@@ -292,7 +298,7 @@ impl Ledger {
         if from > to || to > snapshot.size() {
             return Err(unknown_event(to, snapshot.size()));
         }
-        snapshot.tree.consistency_proof(from, to, &self.inner.index).map_err(|error| {
+        snapshot.tree.consistency_proof(from, to, &self.tiles()).map_err(|error| {
             tracing::error!(%error, from, to, "a consistency proof cannot be made");
             Rejection::new(Reason::Damaged, "", "this node's store must be checked by its administrator")
         })

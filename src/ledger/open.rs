@@ -206,6 +206,7 @@ impl Ledger {
             jobs: jobs_sender,
             head: head_receiver,
             index,
+            tiles: super::tiles::TileCache::default(),
             content,
             stamp,
             clock: config.clock,
@@ -348,7 +349,7 @@ impl Catching {
         if block.first != self.tree.size() {
             return Err(damaged(block.first, format!("{} is next", self.tree.size())));
         }
-        let mut overlay = Overlay::new(index);
+        let mut overlay = Overlay::new(index, self.tree.size());
         for bytes in &block.leaves {
             let at = self.tree.size();
             let event: Event = leaf::decode(bytes).map_err(|e| damaged(at, e.to_string()))?;
@@ -397,7 +398,7 @@ impl Catching {
             content,
             content_entries: &new,
         };
-        apply_block(index, Overlay::new(index), &mut self.tree, &mut self.sum, &staged)
+        apply_block(index, Overlay::new(index, self.tree.size()), &mut self.tree, &mut self.sum, &staged)
     }
 }
 

@@ -2,12 +2,13 @@
 
 use std::collections::BTreeMap;
 
-use crate::domain::fold::{Records, View, ViewError};
+use crate::domain::fold::{Records, View, ViewError, keys};
 use crate::store::index::{Index, Sum};
 
 /// Changes on top of the index. Remembers what each key held before, for the head's sum.
 pub struct Overlay<'a> {
     index: &'a Index,
+    first: u64,
     changes: BTreeMap<Vec<u8>, Change>,
     error: Option<ViewError>,
 }
@@ -18,9 +19,9 @@ struct Change {
 }
 
 impl<'a> Overlay<'a> {
-    /// No changes yet.
-    pub fn new(index: &'a Index) -> Self {
-        Overlay { index, changes: BTreeMap::new(), error: None }
+    /// No changes yet; events from `first` on are going to be applied.
+    pub fn new(index: &'a Index, first: u64) -> Self {
+        Overlay { index, first, changes: BTreeMap::new(), error: None }
     }
 
     fn set(&mut self, key: Vec<u8>, after: Option<Vec<u8>>) {
@@ -28,7 +29,9 @@ impl<'a> Overlay<'a> {
             change.after = after;
             return;
         }
-        let before = match Records::get(self.index, &key) {
+        // A key that ends in the index of an event of this group cannot be there yet: no need to look.
+        let is_new = keys::is_by_new_event(&key, self.first);
+        let before = match if is_new { Ok(None) } else { Records::get(self.index, &key) } {
             Ok(before) => before,
             Err(e) => {
                 self.error.get_or_insert(e);

@@ -86,7 +86,7 @@ impl Writer {
     fn commit(&mut self, group: Vec<Job>) -> Result<(), StoreError> {
         let before = (self.tree.clone(), self.last_time);
         let index = self.index.clone();
-        let mut overlay = Overlay::new(&index);
+        let mut overlay = Overlay::new(&index, self.tree.size());
         let mut leaves: Vec<Bytes> = Vec::new();
         let mut waiting = Vec::with_capacity(group.len());
         let now = self.clock.now();

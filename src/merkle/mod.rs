@@ -38,5 +38,5 @@ pub use note::{MAX_SIGNATURES, Note, NoteError, NoteSignature};
 pub use note_key::{KeyAlgorithm, KeyError, NoteSigner, NoteVerifier};
 pub use proof::{MAX_PROOF_HASHES, ProofInvalid, verify_consistency, verify_inclusion};
 pub use prove::ProofError;
-pub use tile::{TILE_WIDTH, TileId, TileReader, entries_path};
+pub use tile::{ExpandedTile, TILE_WIDTH, TileId, TileReader, entries_path};
 pub use tree::{RebuildError, Tree};

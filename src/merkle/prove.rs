@@ -176,6 +176,10 @@ impl<'a, R: TileReader> Nodes<'a, R> {
         if let Some(hash) = self.tree.node_in_memory(id, row, place) {
             return Ok(hash);
         }
+        let at_hand = self.reader.inner(id, row, place);
+        if let Some(hash) = at_hand.map_err(|error| ProofError::Read { tile: id, error })? {
+            return Ok(hash);
+        }
         let tile = self.tile(id)?;
         Ok(perfect_root(&tile[place << row..(place + 1) << row]))
     }

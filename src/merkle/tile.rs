@@ -56,6 +56,36 @@ pub trait TileReader {
     ///
     /// Asked only for full tiles which the tree has handed out by `take_full_tiles`.
     fn tile(&self, id: TileId) -> Result<Option<Arc<[Hash]>>, Self::Error>;
+
+    /// The root over `2^row` hashes of a stored tile, the `place`-th such group, where the reader has it at hand:
+    /// most proofs end in few tiles, and recomputing one takes up to 255 hashes. `None`: it is recomputed.
+    fn inner(&self, id: TileId, row: u32, place: usize) -> Result<Option<Hash>, Self::Error> {
+        let _ = (id, row, place);
+        Ok(None)
+    }
+}
+
+/// A full tile with all nodes above its hashes: what [`TileReader::inner`] is answered from.
+#[derive(Debug, Clone)]
+pub struct ExpandedTile {
+    rows: Vec<Vec<Hash>>,
+}
+
+impl ExpandedTile {
+    /// Computes the nodes of a tile.
+    pub fn new(tile: &[Hash]) -> ExpandedTile {
+        let mut rows = vec![tile.to_vec()];
+        while let Some(below) = rows.last().filter(|r| r.len() > 1) {
+            let above = below.chunks_exact(2).map(|pair| super::hash::node_hash(&pair[0], &pair[1])).collect();
+            rows.push(above);
+        }
+        ExpandedTile { rows }
+    }
+
+    /// A node of it.
+    pub fn node(&self, row: u32, place: usize) -> Option<Hash> {
+        self.rows.get(row as usize)?.get(place).copied()
+    }
 }
 
 /// Index 1234067 is written `x001/x234/067`, so that no name is both a file and a folder.

@@ -73,6 +73,30 @@ struct Writing {
     dir_dirty: bool,
 }
 
+/// Bytes of the newest records that are kept in memory: what came in goes out again soon.
+const RECENT_BYTES: usize = 16 << 20;
+
+/// The newest records. Their digests were computed when they came, so they need not be again.
+#[derive(Default)]
+struct Recent {
+    records: HashMap<Hash, Bytes>,
+    order: std::collections::VecDeque<Hash>,
+    bytes: usize,
+}
+
+impl Recent {
+    fn add(&mut self, digest: Hash, data: &[u8]) {
+        if self.records.insert(digest, Bytes::copy_from_slice(data)).is_none() {
+            self.order.push_back(digest);
+            self.bytes += data.len();
+        }
+        while self.bytes > RECENT_BYTES {
+            let Some(oldest) = self.order.pop_front() else { break };
+            self.bytes -= self.records.remove(&oldest).map_or(0, |d| d.len());
+        }
+    }
+}
+
 /// The store.
 pub struct ContentStore {
     disk: Arc<dyn Disk>,
@@ -80,6 +104,7 @@ pub struct ContentStore {
     locations: Arc<dyn Locations>,
     writing: Mutex<Writing>,
     readers: Mutex<HashMap<u64, Arc<dyn DiskFile>>>,
+    recent: Mutex<Recent>,
     next_tmp: std::sync::atomic::AtomicU64,
 }
 
@@ -147,6 +172,7 @@ impl ContentStore {
             locations,
             writing: Mutex::new(Writing { segment, appender, pending: HashMap::new(), dir_dirty: false }),
             readers: Mutex::new(HashMap::new()),
+            recent: Mutex::default(),
             next_tmp: std::sync::atomic::AtomicU64::new(0),
         })
     }
@@ -192,6 +218,8 @@ impl ContentStore {
         let at = appender.append(&record)?;
         let location = Location::Segment { segment, offset: at + HEADER, length: data.len() as u32 };
         writing.pending.insert(digest, location);
+        drop(writing);
+        self.recent.lock().expect("no holder of this lock panics").add(digest, data);
         Ok(())
     }
 
@@ -253,6 +281,9 @@ impl ContentStore {
 
     /// The whole of a small content, its digest checked. `None` when it is not there.
     pub fn get(&self, digest: &Hash) -> Result<Option<Bytes>, StoreError> {
+        if let Some(data) = self.recent.lock().expect("no holder of this lock panics").records.get(digest) {
+            return Ok(Some(data.clone()));
+        }
         let Some(location) = self.location(digest)? else { return Ok(None) };
         let mut data = vec![0; location.length() as usize];
         self.read(digest, &location, 0, &mut data)?;

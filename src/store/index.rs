@@ -28,8 +28,9 @@ use super::content::{Location, Locations};
 use super::journal::Position;
 use crate::merkle::{Hash, TileId, TileReader, sha256};
 
-/// Bytes of leaves in one record: sled keeps larger values in files that it never syncs.
-const CHUNK_BYTES: usize = 32 * 1024;
+/// Bytes of leaves in one record, about. sled rewrites a page of 16 records after every 10 changes to it, so small
+/// records mean that little is written again and again (docs/PERFORMANCE.md).
+const CHUNK_BYTES: usize = 2 * 1024;
 
 /// How often, every 10 ms, it is looked whether sled has let go of its file.
 const CLOSING_TRIES: u32 = 1_000;

@@ -136,6 +136,11 @@ pub fn cell(name: &str) -> Vec<u8> {
     bytes(cells(), name.as_bytes())
 }
 
+/// Whether a fold key is that of a record which the event at `first` or a later one makes: it ends in that index.
+pub fn is_by_new_event(key: &[u8], first: u64) -> bool {
+    matches!(key, [FOLD, b'e' | b'v' | b't' | b'n' | b'x', ..]) && index_of(key).is_some_and(|i| i >= first)
+}
+
 /// The log index at the end of a key.
 pub fn index_of(key: &[u8]) -> Option<u64> {
     let tail = key.get(key.len().checked_sub(8)?..)?;
