@@ -36,4 +36,13 @@ pub mod store;
 
 pub mod ledger;
 
+pub mod exchange;
+
 pub mod audit;
+pub mod report;
+
+pub mod rpc;
+
+pub mod node;
+
+pub mod cli;

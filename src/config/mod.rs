@@ -112,6 +112,8 @@ pub struct Config {
     pub authority: NoteVerifier,
     /// File of the signed directory, adopted at start when it is newer than the stored one.
     pub directory: PathBuf,
+    /// Folder of the client certificates that commands use: `<node>-<client>.pem` and `.key`, `network-ca.pem`.
+    pub commands: Option<PathBuf>,
     /// Clients.
     pub clients: Vec<Client>,
     /// Bytes of all parts of one document.
@@ -186,6 +188,7 @@ impl Config {
             cosign_key: base.join(raw.log.cosign_key),
             authority,
             directory: base.join(raw.directory.file),
+            commands: raw.commands.folder.map(|f| base.join(f)),
             clients,
             max_content_bytes: between(
                 "limits.max_content_bytes",

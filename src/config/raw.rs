@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 /// The whole file.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-#[expect(missing_docs, reason = "the keys are described in the file that `lienthong init` writes")]
+#[allow(missing_docs, reason = "the keys are described in the file that `lienthong init` writes")]
 pub struct Raw {
     pub node: String,
     pub network: String,
@@ -21,12 +21,21 @@ pub struct Raw {
     #[serde(default)]
     pub storage: Storage,
     #[serde(default)]
+    pub commands: Commands,
+    #[serde(default)]
     pub clients: Vec<Client>,
+}
+
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+#[allow(missing_docs, reason = "the keys are described in the file that `lienthong init` writes")]
+pub struct Commands {
+    pub folder: Option<PathBuf>,
 }
 
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-#[expect(missing_docs, reason = "see Raw")]
+#[allow(missing_docs, reason = "the keys are described in the file that `lienthong init` writes")]
 pub struct Listen {
     pub clients: String,
     pub peers: String,
@@ -34,7 +43,7 @@ pub struct Listen {
 
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-#[expect(missing_docs, reason = "see Raw")]
+#[allow(missing_docs, reason = "the keys are described in the file that `lienthong init` writes")]
 pub struct Tls {
     pub certificate: PathBuf,
     pub key: PathBuf,
@@ -44,7 +53,7 @@ pub struct Tls {
 
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-#[expect(missing_docs, reason = "see Raw")]
+#[allow(missing_docs, reason = "the keys are described in the file that `lienthong init` writes")]
 pub struct Log {
     pub key: PathBuf,
     pub cosign_key: PathBuf,
@@ -58,7 +67,7 @@ fn first_generation() -> u32 {
 
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-#[expect(missing_docs, reason = "see Raw")]
+#[allow(missing_docs, reason = "the keys are described in the file that `lienthong init` writes")]
 pub struct DirectoryFile {
     pub file: PathBuf,
     pub authority: String,
@@ -66,7 +75,7 @@ pub struct DirectoryFile {
 
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-#[expect(missing_docs, reason = "see Raw")]
+#[allow(missing_docs, reason = "the keys are described in the file that `lienthong init` writes")]
 pub struct Limits {
     pub max_content_bytes: Option<u64>,
     pub delivery_hours: Option<u64>,
@@ -74,7 +83,7 @@ pub struct Limits {
 
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-#[expect(missing_docs, reason = "see Raw")]
+#[allow(missing_docs, reason = "the keys are described in the file that `lienthong init` writes")]
 pub struct Storage {
     pub cache_mib: Option<u64>,
     pub journal_segment_mib: Option<u64>,
@@ -82,7 +91,7 @@ pub struct Storage {
 
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-#[expect(missing_docs, reason = "see Raw")]
+#[allow(missing_docs, reason = "the keys are described in the file that `lienthong init` writes")]
 pub struct Client {
     pub name: String,
     #[serde(default)]

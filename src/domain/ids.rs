@@ -100,6 +100,13 @@ impl RequestId {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct DeliveryId(Hash);
 
+impl Default for DeliveryId {
+    /// All zeros: no delivery.
+    fn default() -> Self {
+        DeliveryId(Hash([0; 32]))
+    }
+}
+
 impl DeliveryId {
     /// From 32 bytes.
     pub fn from_slice(bytes: &[u8]) -> Result<Self, Rejection> {

@@ -25,7 +25,7 @@ use crate::store::StoreError;
 use crate::store::content::ContentStore;
 use crate::store::index::Index;
 use crate::time::Timestamp;
-use crate::wire::{pb, proof};
+use crate::wire::proof::Proof;
 
 pub use clock::{Clock, ManualClock, SystemClock};
 pub use open::{LedgerConfig, Opened, offline_index};
@@ -271,7 +271,7 @@ impl Ledger {
     }
 
     /// Proof of the event at an index under a durable state.
-    pub fn prove(&self, index: u64, snapshot: &Snapshot) -> Result<pb::Proof, Rejection> {
+    pub fn prove(&self, index: u64, snapshot: &Snapshot) -> Result<Proof, Rejection> {
         let checkpoint = snapshot.checkpoint().ok_or_else(|| unknown_event(index, 0))?;
         if index >= snapshot.size() {
             return Err(unknown_event(index, snapshot.size()));
@@ -284,7 +284,7 @@ impl Ledger {
             tracing::error!(%error, index, "a proof cannot be made");
             Rejection::new(Reason::Damaged, "", "this node's store must be checked by its administrator")
         })?;
-        Ok(proof::build(leaf, index, &path, checkpoint.note()))
+        Ok(Proof { leaf, index, path, checkpoint: checkpoint.note().to_owned() })
     }
 
     /// Proof that the log of `to` leaves begins with the log of `from` leaves.

@@ -409,6 +409,13 @@ pub(super) async fn close(ledger: Ledger, data: &Path) -> Result<(), StoreError>
     let failed = ledger.inner.failed.borrow().is_some();
     let size = ledger.snapshot().size();
     ledger.index().flush()?;
+    // Streams that were told to end may hold on for a moment.
+    for _ in 0..300 {
+        if Arc::strong_count(&ledger.inner) == 1 {
+            break;
+        }
+        tokio::time::sleep(std::time::Duration::from_millis(10)).await;
+    }
     let last = Arc::into_inner(ledger.inner);
     let alone = last.is_some();
     drop(last);

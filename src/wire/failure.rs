@@ -66,6 +66,17 @@ pub fn read_status(status: &Status) -> Rejection {
     Rejection::new(reason, field, message)
 }
 
+/// A failed call as a person should read it: reason, field, what happened, and where the reason is explained.
+pub fn explain(status: &Status) -> String {
+    let rejection = read_status(status);
+    let reason = rejection.reason;
+    if status.get_error_details().error_info().is_none() {
+        return format!("{reason}: {}", status.message());
+    }
+    let field = if rejection.field.is_empty() { String::new() } else { format!(" {}:", rejection.field) };
+    format!("{reason}:{field} {} (docs/reasons/{reason}.md)", rejection.message)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

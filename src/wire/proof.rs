@@ -1,12 +1,63 @@
-//! Proofs as they travel and are kept.
+//! Proofs as they travel and are kept, and their verification.
+
+use std::collections::HashMap;
+use std::sync::Mutex;
 
 use bytes::Bytes;
 use prost::Message as _;
 
 use super::{leaf, pb, words};
-use crate::domain::event::Event;
+use crate::domain::event::{Event, LogRef};
 use crate::domain::reason::{Reason, Rejection};
-use crate::merkle::{Hash, NoteVerifier, SignedCheckpoint, leaf_hash, verify_inclusion};
+use crate::merkle::{Hash, NoteVerifier, SignedCheckpoint, leaf_hash, sha256, verify_inclusion};
+
+/// Verified checkpoints kept, so that the many proofs of one commit cost one signature check.
+const CHECKPOINTS: usize = 512;
+
+/// A proof: event, index, path, checkpoint. Nothing of it is verified yet.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Proof {
+    /// The event exactly as it was written.
+    pub leaf: Bytes,
+    /// Its index.
+    pub index: u64,
+    /// From the leaf to the root.
+    pub path: Vec<Hash>,
+    /// The signed checkpoint.
+    pub checkpoint: String,
+}
+
+impl Proof {
+    /// To the wire.
+    pub fn to_wire(&self) -> pb::Proof {
+        pb::Proof {
+            leaf: self.leaf.clone(),
+            index: self.index,
+            path: words::digests(&self.path),
+            checkpoint: self.checkpoint.clone(),
+        }
+    }
+
+    /// From the wire.
+    pub fn from_wire(proof: pb::Proof) -> Result<Proof, Rejection> {
+        let path = proof
+            .path
+            .iter()
+            .map(|b| Hash::from_slice(b).ok_or_else(|| bad(format!("a path entry of {} bytes", b.len()))))
+            .collect::<Result<Vec<_>, _>>()?;
+        Ok(Proof { leaf: proof.leaf, index: proof.index, path, checkpoint: proof.checkpoint })
+    }
+
+    /// As it is kept in the content store.
+    pub fn encode(&self) -> Bytes {
+        self.to_wire().encode_to_vec().into()
+    }
+
+    /// As it was kept.
+    pub fn decode(bytes: &[u8]) -> Result<Proof, Rejection> {
+        Proof::from_wire(pb::Proof::decode(bytes).map_err(|e| bad(e.to_string()))?)
+    }
+}
 
 /// A proof whose every step held: the event stands at the index of the log that signed the checkpoint.
 #[derive(Debug, Clone)]
@@ -39,8 +90,8 @@ impl VerifiedProof {
     }
 
     /// The place as another log's event names it.
-    pub fn log_ref(&self) -> crate::domain::event::LogRef {
-        crate::domain::event::LogRef {
+    pub fn log_ref(&self) -> LogRef {
+        LogRef {
             log: self.checkpoint.checkpoint().origin.clone(),
             index: self.index,
             leaf_hash: self.leaf_hash,
@@ -52,39 +103,48 @@ fn bad(message: String) -> Rejection {
     Rejection::new(Reason::BadProof, "proof", message)
 }
 
-/// Verifies a proof: the checkpoint's signature by the key that `key_of` gives for the log's origin, then the path
-/// from the leaf to its root, then the event.
-pub fn verify(
-    proof: &pb::Proof,
-    key_of: impl Fn(&str) -> Option<NoteVerifier>,
-) -> Result<VerifiedProof, Rejection> {
-    let unverified = SignedCheckpoint::parse_unverified(&proof.checkpoint).map_err(|e| bad(e.to_string()))?;
-    let origin = unverified.claimed().origin.clone();
-    let key = key_of(&origin).ok_or_else(|| bad(format!("log `{origin}` is not one of the peer's")))?;
-    let checkpoint = unverified.verify(&key).map_err(|e| bad(e.to_string()))?;
-    let hash = leaf_hash(&proof.leaf);
-    let path = proof
-        .path
-        .iter()
-        .map(|b| Hash::from_slice(b).ok_or_else(|| bad(format!("a path entry of {} bytes", b.len()))))
-        .collect::<Result<Vec<_>, _>>()?;
-    let head = checkpoint.checkpoint();
-    verify_inclusion(&hash, proof.index, head.size, &path, &head.root).map_err(|e| bad(e.to_string()))?;
-    let event = leaf::decode(&proof.leaf).map_err(|e| bad(e.to_string()))?;
-    Ok(VerifiedProof { event, index: proof.index, leaf_hash: hash, checkpoint })
+/// Verifies proofs, and remembers the checkpoints that it has verified.
+#[derive(Default)]
+pub struct ProofVerifier {
+    known: Mutex<HashMap<Hash, SignedCheckpoint>>,
 }
 
-/// A proof as it is kept in the content store.
-pub fn encode(proof: &pb::Proof) -> Bytes {
-    proof.encode_to_vec().into()
-}
+impl ProofVerifier {
+    /// Verifies a proof: the checkpoint's signature by the key that `key_of` gives for the log's origin, then the
+    /// path from the leaf to its root, then the event.
+    pub fn verify(
+        &self,
+        proof: &Proof,
+        key_of: impl Fn(&str) -> Option<NoteVerifier>,
+    ) -> Result<VerifiedProof, Rejection> {
+        let checkpoint = self.checkpoint(&proof.checkpoint, key_of)?;
+        let hash = leaf_hash(&proof.leaf);
+        let head = checkpoint.checkpoint();
+        verify_inclusion(&hash, proof.index, head.size, &proof.path, &head.root)
+            .map_err(|e| bad(e.to_string()))?;
+        let event = leaf::decode(&proof.leaf).map_err(|e| bad(e.to_string()))?;
+        Ok(VerifiedProof { event, index: proof.index, leaf_hash: hash, checkpoint })
+    }
 
-/// A proof as it was kept.
-pub fn decode(bytes: &[u8]) -> Result<pb::Proof, Rejection> {
-    pb::Proof::decode(bytes).map_err(|e| bad(e.to_string()))
-}
-
-/// Puts a proof together.
-pub fn build(leaf: Bytes, index: u64, path: &[Hash], checkpoint: &str) -> pb::Proof {
-    pb::Proof { leaf, index, path: words::digests(path), checkpoint: checkpoint.to_owned() }
+    fn checkpoint(
+        &self,
+        note: &str,
+        key_of: impl Fn(&str) -> Option<NoteVerifier>,
+    ) -> Result<SignedCheckpoint, Rejection> {
+        let unverified = SignedCheckpoint::parse_unverified(note).map_err(|e| bad(e.to_string()))?;
+        let origin = unverified.claimed().origin.clone();
+        // The key is looked up each time: what a peer may sign can change, what it signed cannot.
+        let key = key_of(&origin).ok_or_else(|| bad(format!("log `{origin}` is not one of the peer's")))?;
+        let name = sha256(format!("{key}\n{note}").as_bytes());
+        if let Some(known) = self.known.lock().expect("no holder of this lock panics").get(&name) {
+            return Ok(known.clone());
+        }
+        let checkpoint = unverified.verify(&key).map_err(|e| bad(e.to_string()))?;
+        let mut known = self.known.lock().expect("no holder of this lock panics");
+        if known.len() >= CHECKPOINTS {
+            known.clear();
+        }
+        known.insert(name, checkpoint.clone());
+        Ok(checkpoint)
+    }
 }

@@ -1,0 +1,90 @@
+//! What can be typed.
+
+use clap::{CommandFactory as _, Parser, Subcommand};
+
+use super::{CliError, Outcome, audit, demo, dms, init, load, operate, serve, verify};
+
+/// Exchanges signed electronic documents between government agencies.
+///
+/// Results go to stdout, progress and logs to stderr. Exit status: 0 done; 1 done, and the answer is no; 2 could not
+/// be done. LIENTHONG_LOG=info shows what happens; LIENTHONG_LOG_FORMAT=json makes each line JSON.
+#[derive(Debug, Parser)]
+#[command(name = "lienthong", version, max_term_width = 110)]
+pub struct Args {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Runs real nodes on loopback, replays a scenario end to end, and prints the ratios.
+    Demo(demo::DemoArgs),
+    /// Makes a node's keys and configuration, or a whole local test network.
+    Init(init::InitArgs),
+    /// Runs a node.
+    Serve(serve::ServeArgs),
+    /// Explains a configuration, or what is wrong with it.
+    CheckConfig(serve::CheckArgs),
+    /// Shows a running node's state: log, queues by peer, certificates.
+    Status(operate::StatusArgs),
+    /// Sends a document.
+    Send(dms::SendArgs),
+    /// Lists what waits for an agency.
+    Inbox(dms::InboxArgs),
+    /// Fetches a delivery's files and signatures.
+    Fetch(dms::FetchArgs),
+    /// Acknowledges a delivery: it leaves the inbox, and its sender gets status 01.
+    Ack(dms::AckArgs),
+    /// Reports a status of a delivery.
+    Respond(dms::RespondArgs),
+    /// Shows where a delivery, or all deliveries of a document, stand.
+    Track(dms::TrackArgs),
+    /// Follows arrivals, receipts, statuses and failures.
+    Watch(dms::WatchArgs),
+    /// Enters a dispatch on paper.
+    Paper(dms::PaperArgs),
+    /// Prints the ratios of a node.
+    Report(operate::ReportArgs),
+    /// Lists, shows, proves, verifies and checks the log.
+    Audit(audit::AuditArgs),
+    /// Judges the detached signatures of files.
+    Verify(verify::VerifyArgs),
+    /// Shows or signs a directory.
+    Directory(operate::DirectoryArgs),
+    /// Measures a load with its limit beside it.
+    Load(load::LoadArgs),
+    /// Prints completions for a shell.
+    #[command(after_help = "Example:\n  lienthong completions bash > /etc/bash_completion.d/lienthong")]
+    Completions {
+        /// Which shell.
+        shell: clap_complete::Shell,
+    },
+}
+
+/// Runs a command.
+pub async fn run(args: Args) -> Result<Outcome, CliError> {
+    match args.command {
+        Command::Demo(args) => demo::run(args).await,
+        Command::Init(args) => init::run(&args),
+        Command::Serve(args) => serve::run(&args).await,
+        Command::CheckConfig(args) => serve::check(&args),
+        Command::Status(args) => operate::status(args).await,
+        Command::Send(args) => dms::send(args).await,
+        Command::Inbox(args) => dms::inbox(args).await,
+        Command::Fetch(args) => dms::fetch(args).await,
+        Command::Ack(args) => dms::ack(args).await,
+        Command::Respond(args) => dms::respond(args).await,
+        Command::Track(args) => dms::track(args).await,
+        Command::Watch(args) => dms::watch(args).await,
+        Command::Paper(args) => dms::paper(args).await,
+        Command::Report(args) => operate::report(args).await,
+        Command::Audit(args) => audit::run(args).await,
+        Command::Verify(args) => verify::run(&args),
+        Command::Directory(args) => operate::directory(&args),
+        Command::Load(args) => load::run(args).await,
+        Command::Completions { shell } => {
+            clap_complete::generate(shell, &mut Args::command(), "lienthong", &mut std::io::stdout());
+            Ok(Outcome::Done)
+        }
+    }
+}

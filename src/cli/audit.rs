@@ -1,0 +1,395 @@
+//! `lienthong audit …`: the log of a running node, or of a stopped node's files (read-only, sled on a copy).
+
+use std::path::{Path, PathBuf};
+
+use clap::Subcommand;
+use serde_json::json;
+
+use super::remote::Remote;
+use super::show::{EVENT_HEADER, columns, event_json, event_line};
+use super::{CliError, Outcome, note, out};
+use crate::audit::{Checked, Offline, Query, list};
+use crate::config::Config;
+use crate::domain::DeliveryId;
+use crate::merkle::{NoteVerifier, SignedCheckpoint, Tree, leaf_hash};
+use crate::time::Timestamp;
+use crate::wire::proof::{Proof, ProofVerifier};
+use crate::wire::{leaf, pb};
+
+/// Table or JSON.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+pub enum Format {
+    /// For a person.
+    Table,
+    /// For a program.
+    Json,
+}
+
+/// Options of the command.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "Examples:\n  lienthong audit list --config node/lienthong.toml --backwards --limit 20\n  \
+    lienthong audit check --data ./demo/binh-duong\n  lienthong audit prove 17 --config node/lienthong.toml > proof.json\n  \
+    lienthong audit verify proof.json --log-key KEY")]
+pub struct AuditArgs {
+    #[command(subcommand)]
+    command: AuditCommand,
+    #[command(flatten)]
+    remote: Remote,
+    /// A stopped node's folder (the one of its lienthong.toml, or its data), read without changing it.
+    #[arg(long, value_name = "DIR", global = true)]
+    data: Option<PathBuf>,
+    /// Verifier key of the log (C2SP), when it cannot be read beside the data.
+    #[arg(long, value_name = "KEY", global = true)]
+    log_key: Option<String>,
+    /// How to print.
+    #[arg(long, value_enum, default_value = "table", global = true)]
+    format: Format,
+}
+
+#[derive(Debug, Subcommand)]
+enum AuditCommand {
+    /// Lists events.
+    List(ListArgs),
+    /// Shows one event with every field.
+    Show {
+        /// Its index.
+        index: u64,
+    },
+    /// Proves that an event stands in the log: prints leaf, path and checkpoint as JSON.
+    Prove {
+        /// Its index.
+        index: u64,
+    },
+    /// Verifies a log: hashes, signatures, order, journal against sled; or a proof that `prove` printed.
+    Verify {
+        /// A proof; none: the log.
+        file: Option<PathBuf>,
+    },
+    /// Verifies, and rebuilds every fold and compares.
+    Check,
+}
+
+#[derive(Debug, clap::Args)]
+struct ListArgs {
+    /// First index (with --backwards the last).
+    #[arg(long, value_name = "INDEX")]
+    from: Option<u64>,
+    /// Newest first.
+    #[arg(long)]
+    backwards: bool,
+    /// How many.
+    #[arg(long, default_value_t = 50)]
+    limit: u32,
+    /// Events of this agency.
+    #[arg(long, value_name = "CODE")]
+    agency: Option<String>,
+    /// Events of this kind: submitted, received, refused, settled, …
+    #[arg(long)]
+    kind: Option<String>,
+    /// Events of this delivery.
+    #[arg(long, value_name = "ID")]
+    delivery: Option<String>,
+    /// Not before (RFC 3339).
+    #[arg(long, value_name = "TIME")]
+    since: Option<Timestamp>,
+    /// Not after (RFC 3339).
+    #[arg(long, value_name = "TIME")]
+    until: Option<Timestamp>,
+    /// Events of documents with this number.
+    #[arg(long)]
+    number: Option<String>,
+    /// Events that give this reason.
+    #[arg(long)]
+    reason: Option<String>,
+}
+
+/// Runs the command.
+pub async fn run(args: AuditArgs) -> Result<Outcome, CliError> {
+    match &args.command {
+        AuditCommand::List(list) => list_events(&args, list).await,
+        AuditCommand::Show { index } => show(&args, *index).await,
+        AuditCommand::Prove { index } => prove(&args, *index).await,
+        AuditCommand::Verify { file: Some(file) } => verify_proof(&args, file),
+        AuditCommand::Verify { file: None } => check_log(&args, false).await,
+        AuditCommand::Check => check_log(&args, true).await,
+    }
+}
+
+/// A stopped node's files and, when they are beside it, its configuration.
+pub(super) struct Stopped {
+    pub(super) offline: Offline,
+    pub(super) key: Option<NoteVerifier>,
+}
+
+impl Stopped {
+    /// `dir` is the folder of a node or its data.
+    pub(super) fn open(dir: &Path, key: Option<&str>) -> Result<Stopped, CliError> {
+        let beside = [dir.join("lienthong.toml"), dir.join("../lienthong.toml")];
+        let config = beside.iter().find(|f| f.exists()).and_then(|f| Config::read(f).ok());
+        let data = if dir.join("journal").exists() {
+            dir.to_owned()
+        } else {
+            config.as_ref().map_or_else(|| dir.join("data"), |c| c.data.clone())
+        };
+        if !data.join("journal").exists() {
+            return Err(CliError::failed(format!("{}: no node's data is here (no folder `journal`)", dir.display())));
+        }
+        let key = match key {
+            Some(text) => Some(text.parse().map_err(|e| CliError::failed(format!("--log-key: {e}")))?),
+            None => config.as_ref().and_then(|c| listed_key(c, &data)),
+        };
+        let offline = Offline::open(&data).map_err(CliError::failed)?;
+        Ok(Stopped { offline, key })
+    }
+
+    fn key(&self) -> Result<&NoteVerifier, CliError> {
+        self.key.as_ref().ok_or_else(|| {
+            CliError::failed("the log's key is not known here: give --log-key (`lienthong directory show` prints it)")
+        })
+    }
+}
+
+/// The log key that the newest kept directory lists for the node.
+fn listed_key(config: &Config, data: &Path) -> Option<NoteVerifier> {
+    let directory = crate::exchange::directory::DirectoryHolder::newest_kept(data, &config.authority)?;
+    directory.node(&config.node)?.log_key(&config.node.log_origin(config.generation)).cloned()
+}
+
+async fn list_events(args: &AuditArgs, list_args: &ListArgs) -> Result<Outcome, CliError> {
+    let delivery = list_args.delivery.as_deref().map(str::parse::<DeliveryId>).transpose()?;
+    let limit = list_args.limit.clamp(1, 1000);
+    let (events, next) = if let Some(dir) = &args.data {
+        let stopped = Stopped::open(dir, args.log_key.as_deref())?;
+        let index = stopped.offline.index().map_err(CliError::failed)?;
+        let query = Query {
+            from: list_args.from,
+            backwards: list_args.backwards,
+            limit: limit as usize,
+            agency: list_args.agency.as_deref().map(crate::domain::AgencyId::new).transpose()?,
+            delivery,
+            kind: list_args.kind.clone(),
+            since: list_args.since,
+            until: list_args.until,
+            number: list_args.number.clone(),
+            reason: list_args.reason.clone(),
+        };
+        let size = stopped.offline.size().map_err(CliError::failed)?;
+        let (events, next) = list(index, size, &query).map_err(CliError::failed)?;
+        let events = events.into_iter().map(|(i, leaf, _)| (i, leaf)).collect::<Vec<_>>();
+        (events, next.map_or_else(String::new, |n| n.to_string()))
+    } else {
+        let client = args.remote.connect("admin").await?;
+        let request = pb::ListEventsRequest {
+            from_index: list_args.from.unwrap_or(0),
+            backwards: list_args.backwards,
+            page: Some(pb::Page { size: limit, token: String::new() }),
+            agency: list_args.agency.clone().unwrap_or_default(),
+            kind: list_args.kind.clone().unwrap_or_default(),
+            since: list_args.since.map_or(0, Timestamp::millis),
+            until: list_args.until.map_or(0, Timestamp::millis),
+            delivery_id: delivery.map_or_else(bytes::Bytes::new, |d| bytes::Bytes::copy_from_slice(d.as_bytes())),
+            number: list_args.number.clone().unwrap_or_default(),
+            reason: list_args.reason.clone().unwrap_or_default(),
+        };
+        let answer = client.audit().list_events(request).await?.into_inner();
+        let next = answer.next_token.trim_start_matches('c').to_owned();
+        (answer.events.into_iter().map(|e| (e.index, e.leaf)).collect(), next)
+    };
+    let decoded = events
+        .iter()
+        .map(|(i, bytes)| leaf::decode(bytes).map(|e| (*i, bytes, e)))
+        .collect::<Result<Vec<_>, _>>()
+        .map_err(CliError::failed)?;
+    match args.format {
+        Format::Json => {
+            let list: Vec<_> = decoded.iter().map(|(i, bytes, e)| event_json(*i, bytes, e)).collect();
+            out(serde_json::to_string_pretty(&list).unwrap_or_default());
+        }
+        Format::Table => {
+            let rows: Vec<_> = decoded.iter().map(|(i, _, e)| event_line(*i, e)).collect();
+            out(columns(&EVENT_HEADER, &rows));
+            if !next.is_empty() {
+                note(format!("more: --from {next}"));
+            }
+        }
+    }
+    Ok(Outcome::Done)
+}
+
+async fn show(args: &AuditArgs, index: u64) -> Result<Outcome, CliError> {
+    let bytes = if let Some(dir) = &args.data {
+        let stopped = Stopped::open(dir, args.log_key.as_deref())?;
+        let store = stopped.offline.index().map_err(CliError::failed)?;
+        let size = stopped.offline.size().map_err(CliError::failed)?;
+        store
+            .leaf(index)
+            .map_err(CliError::failed)?
+            .filter(|_| index < size)
+            .ok_or_else(|| CliError::from(crate::ledger::unknown_event(index, size)))?
+    } else {
+        let client = args.remote.connect("admin").await?;
+        client.audit().get_event(pb::GetEventRequest { index }).await?.into_inner().leaf
+    };
+    let event = leaf::decode(&bytes).map_err(CliError::failed)?;
+    out(serde_json::to_string_pretty(&event_json(index, &bytes, &event)).unwrap_or_default());
+    Ok(Outcome::Done)
+}
+
+async fn prove(args: &AuditArgs, index: u64) -> Result<Outcome, CliError> {
+    let (proof, key) = if let Some(dir) = &args.data {
+        let stopped = Stopped::open(dir, args.log_key.as_deref())?;
+        let proof = prove_offline(&stopped, index)?;
+        (proof, stopped.key.map_or_else(String::new, |k| k.to_string()))
+    } else {
+        let client = args.remote.connect("admin").await?;
+        let proof = client.audit().prove_event(pb::ProveEventRequest { index }).await?.into_inner();
+        let head = client.audit().get_checkpoint(pb::GetCheckpointRequest {}).await?.into_inner();
+        (Proof::from_wire(proof)?, head.verifier_key)
+    };
+    let path: Vec<String> = proof.path.iter().map(ToString::to_string).collect();
+    let json = json!({
+        "index": proof.index, "leaf": hex::encode(&proof.leaf), "leaf_hash": leaf_hash(&proof.leaf).to_string(),
+        "path": path, "checkpoint": proof.checkpoint, "log_key": key,
+    });
+    out(serde_json::to_string_pretty(&json).unwrap_or_default());
+    Ok(Outcome::Done)
+}
+
+fn prove_offline(stopped: &Stopped, index: u64) -> Result<Proof, CliError> {
+    let store = stopped.offline.index().map_err(CliError::failed)?;
+    let head = store.head().map_err(CliError::failed)?.ok_or_else(|| CliError::failed("the log is empty"))?;
+    let from = head.size - head.size % 256;
+    let tail = store.leaves(from, (head.size - from) as usize).map_err(CliError::failed)?;
+    let tree = Tree::rebuild(head.size, store, tail.iter().map(|(_, l)| leaf_hash(l))).map_err(CliError::failed)?;
+    let leaf = store
+        .leaf(index)
+        .map_err(CliError::failed)?
+        .filter(|_| index < head.size)
+        .ok_or_else(|| CliError::from(crate::ledger::unknown_event(index, head.size)))?;
+    let path = tree.inclusion_proof(index, head.size, store).map_err(CliError::failed)?;
+    Ok(Proof { leaf, index, path, checkpoint: head.checkpoint })
+}
+
+/// A proof as `prove` prints it, checked against a key that the caller trusts.
+fn verify_proof(args: &AuditArgs, file: &Path) -> Result<Outcome, CliError> {
+    #[derive(serde::Deserialize)]
+    struct File {
+        index: u64,
+        leaf: String,
+        path: Vec<String>,
+        checkpoint: String,
+    }
+    let text = std::fs::read_to_string(file).map_err(|e| CliError::file("reading", file, &e))?;
+    let parsed: File = serde_json::from_str(&text).map_err(|e| CliError::file("reading", file, &e))?;
+    let key: NoteVerifier = args
+        .log_key
+        .as_deref()
+        .ok_or_else(|| {
+            CliError::failed("--log-key KEY is needed: the key in the file proves nothing by itself; take it from the directory")
+        })?
+        .parse()
+        .map_err(|e| CliError::failed(format!("--log-key: {e}")))?;
+    let proof = Proof {
+        leaf: hex::decode(&parsed.leaf).map_err(|e| CliError::file("leaf of", file, &e))?.into(),
+        index: parsed.index,
+        path: parsed
+            .path
+            .iter()
+            .map(|h| h.parse())
+            .collect::<Result<_, _>>()
+            .map_err(|e| CliError::file("path of", file, &e))?,
+        checkpoint: parsed.checkpoint,
+    };
+    match ProofVerifier::default().verify(&proof, |origin| (origin == key.name()).then(|| key.clone())) {
+        Ok(verified) => {
+            let head = verified.checkpoint().checkpoint();
+            match args.format {
+                Format::Json => out(json!({"verified": true, "log": head.origin, "size": head.size,
+                    "event": event_json(proof.index, &proof.leaf, verified.event())})),
+                Format::Table => {
+                    out(format!("verified: event {} stands in `{}` of {} events", proof.index, head.origin, head.size));
+                    out(columns(&EVENT_HEADER, &[event_line(proof.index, verified.event())]));
+                }
+            }
+            Ok(Outcome::Done)
+        }
+        Err(rejection) => {
+            match args.format {
+                Format::Json => out(json!({"verified": false, "reason": rejection.to_string()})),
+                Format::Table => out(format!("NOT VERIFIED: {rejection}")),
+            }
+            Ok(Outcome::No)
+        }
+    }
+}
+
+async fn check_log(args: &AuditArgs, folds: bool) -> Result<Outcome, CliError> {
+    let checked = if let Some(dir) = &args.data {
+        let stopped = Stopped::open(dir, args.log_key.as_deref())?;
+        let key = stopped.key()?;
+        let mut next = 100_000;
+        let progress = |n: u64| {
+            if n >= next {
+                note(format!("{n} events"));
+                next += 100_000;
+            }
+        };
+        let done = if folds { stopped.offline.check(key, progress) } else { stopped.offline.verify(key, progress) };
+        done.map_err(CliError::failed)?
+    } else {
+        let client = args.remote.connect("admin").await?;
+        return check_running(args, &client).await;
+    };
+    print_checked(args.format, &checked);
+    Ok(if checked.is_clean() { Outcome::Done } else { Outcome::No })
+}
+
+fn print_checked(format: Format, checked: &Checked) {
+    let root = checked.root.map_or_else(|| "-".to_owned(), |r| r.to_string());
+    match format {
+        Format::Json => {
+            let findings: Vec<_> = checked
+                .findings
+                .iter()
+                .map(|f| json!({"place": f.place.to_string(), "index": f.index, "message": f.message}))
+                .collect();
+            out(json!({"events": checked.events, "root": root, "verified": checked.is_clean(), "findings": findings}));
+        }
+        Format::Table => {
+            out(format!("{} events, root {root}", checked.events));
+            for finding in &checked.findings {
+                out(format!("! {finding}"));
+            }
+            if checked.unlisted > 0 {
+                out(format!("! and {} more", checked.unlisted));
+            }
+            out(if checked.is_clean() { "verified" } else { "NOT VERIFIED" });
+        }
+    }
+}
+
+async fn check_running(args: &AuditArgs, client: &crate::rpc::client::NodeClient) -> Result<Outcome, CliError> {
+    let checked = client.audit().check_log(pb::CheckLogRequest {}).await?.into_inner();
+    let head = client.audit().get_checkpoint(pb::GetCheckpointRequest {}).await?.into_inner();
+    let mut findings: Vec<String> =
+        checked.findings.iter().map(|f| format!("{} {}: {}", f.place, f.index, f.message)).collect();
+    match head.verifier_key.parse().map_err(|e| format!("{e}")).and_then(|k: NoteVerifier| {
+        SignedCheckpoint::verify(&head.checkpoint, &k).map(|_| ()).map_err(|e| e.to_string())
+    }) {
+        Ok(()) => {}
+        Err(e) => findings.push(format!("checkpoint: {e}")),
+    }
+    let root = hex::encode(&checked.root);
+    match args.format {
+        Format::Json => out(json!({"events": checked.events, "root": root, "verified": findings.is_empty(),
+            "findings": findings})),
+        Format::Table => {
+            out(format!("{} events, root {root}", checked.events));
+            for finding in &findings {
+                out(format!("! {finding}"));
+            }
+            out(if findings.is_empty() { "verified" } else { "NOT VERIFIED" });
+        }
+    }
+    Ok(if findings.is_empty() { Outcome::Done } else { Outcome::No })
+}

@@ -1,0 +1,174 @@
+//! What the demo prints: progress, ratios, delivery times, the nodes' checkpoints and whether they verified.
+
+use std::io::IsTerminal as _;
+use std::time::Instant;
+
+use serde_json::{Value, json};
+
+use crate::cli::network::Network;
+use crate::cli::remote;
+use crate::cli::{CliError, note, out};
+use crate::merkle::SignedCheckpoint;
+use crate::report::{self, Cells};
+use crate::rpc::client::NodeClient;
+use crate::time::Date;
+use crate::wire::pb;
+
+/// How to print.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+pub enum Format {
+    /// For a person.
+    Table,
+    /// For a program.
+    Json,
+}
+
+/// A line that moves on a terminal, a line now and then otherwise.
+pub(super) struct Progress {
+    total: usize,
+    done: usize,
+    started: Instant,
+    terminal: bool,
+    next: usize,
+}
+
+impl Progress {
+    pub(super) fn new(total: usize) -> Progress {
+        Progress { total, done: 0, started: Instant::now(), terminal: std::io::stderr().is_terminal(), next: 0 }
+    }
+
+    pub(super) fn advance(&mut self, rows: usize, day: Date) {
+        use std::io::Write as _;
+        self.done += rows;
+        if self.terminal {
+            let width = 30 * self.done / self.total.max(1);
+            let bar = format!("{}{}", "#".repeat(width), ".".repeat(30 - width));
+            let _ = write!(std::io::stderr(), "\r{day} [{bar}] {}/{} deliveries", self.done, self.total);
+        } else if self.done >= self.next {
+            note(format!("{day}: {}/{} deliveries", self.done, self.total));
+            self.next = self.done + self.total / 5;
+        }
+    }
+
+    pub(super) fn done(&self) {
+        if self.terminal {
+            note("");
+        }
+        note(format!("replayed {} deliveries in {:.1} s", self.done, self.started.elapsed().as_secs_f64()));
+    }
+}
+
+struct NodeOutcome {
+    name: String,
+    size: u64,
+    root: String,
+    checkpoint: String,
+    findings: Vec<String>,
+}
+
+/// Everything that is printed.
+pub(super) struct Outcome {
+    cells: Cells,
+    nodes: Vec<NodeOutcome>,
+    p50: u64,
+    p99: u64,
+}
+
+fn percentile(sorted: &[u64], percent: usize) -> u64 {
+    let at = (sorted.len() * percent).div_ceil(100).saturating_sub(1);
+    sorted.get(at).copied().unwrap_or(0)
+}
+
+/// Asks every node, as an administrator would: its ratios, its checkpoint, and a check of its whole log.
+pub(super) async fn collect(network: &Network, delivery_ms: Vec<u64>) -> Result<Outcome, CliError> {
+    let mut cells = Cells::new();
+    let mut nodes = Vec::new();
+    for (name, config) in &network.nodes {
+        let base = network.dir.join("clients").join(format!("{name}-admin"));
+        let client = NodeClient::connect(
+            &config.listen_clients.to_string(),
+            name.as_str(),
+            &base.with_added_extension("pem"),
+            &base.with_added_extension("key"),
+            &network.dir.join("clients/network-ca.pem"),
+        )
+        .await
+        .map_err(CliError::failed)?;
+        let ratios = client.report().get_ratios(pb::GetRatiosRequest::default()).await?.into_inner();
+        report::add(&mut cells, &remote::read_cells(&ratios));
+        let checked = client.audit().check_log(pb::CheckLogRequest {}).await?.into_inner();
+        let head = client.audit().get_checkpoint(pb::GetCheckpointRequest {}).await?.into_inner();
+        let mut findings: Vec<String> =
+            checked.findings.iter().map(|f| format!("{} {}: {}", f.place, f.index, f.message)).collect();
+        // The node says that its log is right; its signature over the same root is checked here.
+        let verified = head
+            .verifier_key
+            .parse()
+            .map_err(|e| format!("{e}"))
+            .and_then(|key| SignedCheckpoint::verify(&head.checkpoint, &key).map_err(|e| e.to_string()));
+        match verified {
+            Ok(c) if c.checkpoint().root.as_bytes().as_slice() == checked.root.as_ref() => {}
+            Ok(_) => findings.push("the checkpoint does not sign the root that was recomputed".to_owned()),
+            Err(e) => findings.push(format!("the checkpoint does not verify: {e}")),
+        }
+        nodes.push(NodeOutcome {
+            name: name.to_string(),
+            size: checked.events,
+            root: hex::encode(&checked.root),
+            checkpoint: head.checkpoint,
+            findings,
+        });
+    }
+    let (p50, p99) = (percentile(&delivery_ms, 50), percentile(&delivery_ms, 99));
+    Ok(Outcome { cells: report::within(&cells, "", ""), nodes, p50, p99 })
+}
+
+impl Outcome {
+    /// Whether every node's log was right.
+    pub(super) fn is_verified(&self) -> bool {
+        self.nodes.iter().all(|n| n.findings.is_empty())
+    }
+
+    fn json(&self) -> Value {
+        let nodes: Vec<Value> = self
+            .nodes
+            .iter()
+            .map(|n| json!({"name": n.name, "size": n.size, "root": n.root, "verified": n.findings.is_empty()}))
+            .collect();
+        json!({
+            "ratios": report::json(&self.cells),
+            "delivery_ms": {"p50": self.p50, "p99": self.p99},
+            "nodes": nodes,
+        })
+    }
+
+    /// Prints the result, and where to look further.
+    pub(super) fn print(&self, format: Format, months: bool, network: &Network, kept: bool) {
+        if format == Format::Json {
+            return out(serde_json::to_string_pretty(&self.json()).unwrap_or_default());
+        }
+        out(format!("\n{}", report::table(&self.cells, months)));
+        out(format!("Delivery, from sending to the verified receipt: p50 {} ms, p99 {} ms\n", self.p50, self.p99));
+        for node in &self.nodes {
+            let verdict = if node.findings.is_empty() { "verified" } else { "NOT VERIFIED" };
+            out(format!("{}: {} events, {verdict}", node.name, node.size));
+            for line in node.checkpoint.trim_end().lines().filter(|l| !l.is_empty()) {
+                out(format!("    {line}"));
+            }
+            for finding in &node.findings {
+                out(format!("    ! {finding}"));
+            }
+        }
+        let dir = network.dir.display();
+        if kept && let Some(name) = network.nodes.keys().next() {
+            out(format!(
+                "\nLook further (with --keep, or after `lienthong serve --config {dir}/{name}/lienthong.toml`):\n  \
+                 lienthong audit list --config {dir}/{name}/lienthong.toml\n  \
+                 lienthong report --config {dir}/{name}/lienthong.toml\n  \
+                 lienthong audit check --data {dir}/{name}   (the node stopped)"
+            ));
+        } else {
+            out("\nLook further: `lienthong demo --data DIR` keeps the nodes' files, `--keep` keeps them running.");
+        }
+    }
+}

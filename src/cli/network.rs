@@ -1,0 +1,344 @@
+//! A whole local network, made in a folder: authorities, one folder per node with keys, certificates, configuration and
+//! the signed directory, client certificates, and the keys that sign documents. For `init --network`, the demo, the
+//! load and the tests.
+//!
+//! ```text
+//! DIR/authority/       directory.key, directory.vkey, network-ca.pem/.key, client-ca.pem/.key, documents-ca.pem/.key
+//! DIR/<node>/          lienthong.toml, node.pem/.key, network-ca.pem, client-ca.pem, log.key, cosign.key,
+//!                      directory.note, data/
+//! DIR/clients/         <node>-dms.pem/.key, <node>-admin.pem/.key, network-ca.pem
+//! DIR/documents/       root-documents.pem, seal-<code>.pem/.key, person-<code>.pem/.key
+//! ```
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use super::CliError;
+use super::pki::{self, Authority, Validity};
+use crate::config::Config;
+use crate::directory::build::{self, AgencyLine, NodeFacts};
+use crate::domain::NodeName;
+use crate::domain::event::Level;
+use crate::merkle::NoteSigner;
+use crate::signature::Signer;
+use crate::time::Timestamp;
+
+/// What a network is made from.
+pub struct Plan<'a> {
+    /// Its name.
+    pub network: &'a str,
+    /// Where it is made.
+    pub dir: &'a Path,
+    /// Its agencies.
+    pub agencies: &'a [AgencyLine],
+    /// Addresses of each node: for clients and for peers.
+    pub addresses: &'a BTreeMap<NodeName, (SocketAddr, SocketAddr)>,
+    /// When the directory is made.
+    pub issued_at: Timestamp,
+    /// How long certificates are valid.
+    pub validity: Validity,
+    /// Make RSA keys for documents instead of P-256.
+    pub rsa: bool,
+    /// Write the document keys to files as well.
+    pub write_document_keys: bool,
+    /// Codes that get a person's key; empty: every agency.
+    pub persons: &'a BTreeSet<String>,
+}
+
+/// A network that was made.
+pub struct Network {
+    /// Where it is.
+    pub dir: PathBuf,
+    /// Configuration of each node.
+    pub nodes: BTreeMap<NodeName, Config>,
+    /// Keys that sign documents.
+    pub signers: Signers,
+}
+
+/// The keys that sign documents: a seal per registered agency, a person per sender.
+#[derive(Clone)]
+pub struct Signers {
+    seals: Arc<HashMap<String, Signer>>,
+    persons: Arc<HashMap<String, Signer>>,
+    registered: Arc<HashMap<String, String>>,
+}
+
+impl Signers {
+    /// A person's signature, then the agency's, over content with this digest.
+    pub fn sign(&self, sender: &str, sha256: &[u8; 32], at: Timestamp) -> Result<Vec<Vec<u8>>, CliError> {
+        let registered = self.registered.get(sender).map_or(sender, String::as_str);
+        let mut out = Vec::new();
+        for signer in [self.persons.get(sender), self.seals.get(registered)].into_iter().flatten() {
+            out.push(signer.sign_detached(sha256, at).map_err(CliError::failed)?);
+        }
+        Ok(out)
+    }
+
+    /// The seal alone.
+    pub fn seal(&self, sender: &str) -> Option<&Signer> {
+        self.seals.get(self.registered.get(sender).map_or(sender, String::as_str))
+    }
+
+    /// The person's key alone.
+    pub fn person(&self, sender: &str) -> Option<&Signer> {
+        self.persons.get(sender)
+    }
+}
+
+/// The registered agency of every code of a list: the nearest ancestor that is no subunit.
+pub fn registered(agencies: &[AgencyLine]) -> HashMap<String, String> {
+    let by_code: HashMap<&str, &AgencyLine> = agencies.iter().map(|a| (a.code.as_str(), a)).collect();
+    agencies
+        .iter()
+        .map(|agency| {
+            let mut at = agency;
+            // Bounded by the list's length: a loop in it is refused when the directory is read.
+            for _ in 0..agencies.len() {
+                match by_code.get(at.parent.as_str()) {
+                    Some(parent) if at.level == Level::Subunit => at = parent,
+                    _ => break,
+                }
+            }
+            (agency.code.clone(), at.code.clone())
+        })
+        .collect()
+}
+
+/// The distinct nodes of an agency list, in its order.
+pub fn nodes_of(agencies: &[AgencyLine]) -> Result<Vec<NodeName>, CliError> {
+    let mut nodes = Vec::new();
+    for line in agencies.iter().filter(|a| !a.node.is_empty()) {
+        let node = NodeName::new(&line.node).map_err(CliError::failed)?;
+        if !nodes.contains(&node) {
+            nodes.push(node);
+        }
+    }
+    if nodes.is_empty() {
+        return Err(CliError::failed("the agency list names no node: fill in its column `node`"));
+    }
+    Ok(nodes)
+}
+
+fn make_dir(path: &Path) -> Result<(), CliError> {
+    std::fs::create_dir_all(path).map_err(|e| CliError::file("creating", path, &e))
+}
+
+/// Makes it.
+pub fn make(plan: &Plan<'_>) -> Result<Network, CliError> {
+    let authority_dir = plan.dir.join("authority");
+    let clients_dir = plan.dir.join("clients");
+    let documents_dir = plan.dir.join("documents");
+    for dir in [&authority_dir, &clients_dir, &documents_dir] {
+        make_dir(dir)?;
+    }
+    let network_ca = Authority::new(&format!("{} network", plan.network), plan.validity)?;
+    let client_ca = Authority::new(&format!("{} clients", plan.network), plan.validity)?;
+    let documents_ca = Authority::new(&format!("{} documents", plan.network), plan.validity)?;
+    for (name, ca) in
+        [("network-ca", &network_ca), ("client-ca", &client_ca), ("documents-ca", &documents_ca)]
+    {
+        ca.write(&authority_dir.join(format!("{name}.pem")), &authority_dir.join(format!("{name}.key")))?;
+    }
+    copy(&authority_dir.join("documents-ca.pem"), &documents_dir.join("root-documents.pem"))?;
+    copy(&authority_dir.join("network-ca.pem"), &clients_dir.join("network-ca.pem"))?;
+    let (pem, der) = pki::ed25519()?;
+    pki::write_secret(&authority_dir.join("directory.key"), pem.as_bytes())?;
+    let authority =
+        NoteSigner::from_pkcs8(&format!("{}/directory", plan.network), &der).map_err(CliError::failed)?;
+    let vkey = authority.verifier().to_string();
+    pki::write_public(&authority_dir.join("directory.vkey"), format!("{vkey}\n").as_bytes())?;
+
+    let (signers, seals) = document_keys(plan, &documents_ca, &documents_dir)?;
+
+    let mut facts = Vec::new();
+    for (node, (_, peers)) in plan.addresses {
+        let dir = plan.dir.join(node.as_str());
+        make_dir(&dir)?;
+        facts.push(node_files(plan, node, *peers, &dir, &network_ca)?);
+        for file in ["network-ca.pem", "client-ca.pem"] {
+            copy(&authority_dir.join(file), &dir.join(file))?;
+        }
+        for client in ["dms", "admin"] {
+            let uri = build::client_identity(plan.network, node, client);
+            let base = clients_dir.join(format!("{node}-{client}"));
+            client_ca
+                .tls(&uri, &[], false)?
+                .write(&base.with_added_extension("pem"), &base.with_added_extension("key"))?;
+        }
+    }
+    let valid_until = Timestamp::from_secs(
+        rcgen::date_time_ymd(plan.validity.to_year, 1, 1).unix_timestamp(),
+    );
+    let content = build::first_version(
+        plan.network,
+        plan.issued_at,
+        valid_until,
+        &[documents_ca.der()],
+        &facts,
+        plan.agencies,
+        |code| seals.get(code).cloned().into_iter().collect(),
+    )
+    .map_err(CliError::failed)?;
+    let note = build::sign(&content, &authority).map_err(CliError::failed)?;
+    // Read back as every node will: what cannot be verified is never handed out.
+    crate::directory::Directory::verify(&note, authority.verifier()).map_err(CliError::failed)?;
+
+    let mut nodes = BTreeMap::new();
+    for (node, (clients, peers)) in plan.addresses {
+        let dir = plan.dir.join(node.as_str());
+        pki::write_public(&dir.join("directory.note"), note.as_bytes())?;
+        let file = dir.join("lienthong.toml");
+        let text = configuration(node, plan.network, *clients, *peers, &vkey);
+        pki::write_public(&file, text.as_bytes())?;
+        nodes.insert(node.clone(), Config::read(&file).map_err(CliError::failed)?);
+    }
+    Ok(Network { dir: plan.dir.to_owned(), nodes, signers })
+}
+
+fn copy(from: &Path, to: &Path) -> Result<(), CliError> {
+    std::fs::copy(from, to).map(|_| ()).map_err(|e| CliError::file("copying", from, &e))
+}
+
+/// Seal certificates (DER) by code.
+type Seals = HashMap<String, Vec<u8>>;
+
+/// A seal per registered agency, a person per sender.
+fn document_keys(plan: &Plan<'_>, ca: &Authority, dir: &Path) -> Result<(Signers, Seals), CliError> {
+    let registered = registered(plan.agencies);
+    let mut seals = HashMap::new();
+    let mut certificates = HashMap::new();
+    let mut persons = HashMap::new();
+    for agency in plan.agencies {
+        let issue = |common: &str| {
+            if plan.rsa { ca.document_rsa(common, &agency.name) } else { ca.document(common, &agency.name) }
+        };
+        if registered.get(&agency.code) == Some(&agency.code) {
+            let seal = issue(&agency.name)?;
+            if plan.write_document_keys {
+                let base = dir.join(format!("seal-{}", agency.code));
+                seal.write(&base.with_added_extension("pem"), &base.with_added_extension("key"))?;
+            }
+            certificates.insert(agency.code.clone(), seal.der());
+            seals.insert(agency.code.clone(), seal.signer()?);
+        }
+        if plan.persons.is_empty() || plan.persons.contains(&agency.code) {
+            let person = issue(&format!("Người ký {}", agency.code))?;
+            if plan.write_document_keys {
+                let base = dir.join(format!("person-{}", agency.code));
+                person.write(&base.with_added_extension("pem"), &base.with_added_extension("key"))?;
+            }
+            persons.insert(agency.code.clone(), person.signer()?);
+        }
+    }
+    let signers =
+        Signers { seals: Arc::new(seals), persons: Arc::new(persons), registered: Arc::new(registered) };
+    Ok((signers, certificates))
+}
+
+fn node_files(
+    plan: &Plan<'_>,
+    node: &NodeName,
+    peers: SocketAddr,
+    dir: &Path,
+    network_ca: &Authority,
+) -> Result<NodeFacts, CliError> {
+    let uri = build::node_identity(plan.network, node);
+    let hosts = [node.to_string(), "localhost".to_owned(), "127.0.0.1".to_owned()];
+    network_ca.tls(&uri, &hosts, true)?.write(&dir.join("node.pem"), &dir.join("node.key"))?;
+    let (log_pem, log_der) = pki::ed25519()?;
+    pki::write_secret(&dir.join("log.key"), log_pem.as_bytes())?;
+    let (cosign_pem, cosign_der) = pki::ed25519()?;
+    pki::write_secret(&dir.join("cosign.key"), cosign_pem.as_bytes())?;
+    let log = NoteSigner::from_pkcs8(&node.log_origin(1), &log_der).map_err(CliError::failed)?;
+    let cosign = NoteSigner::cosigner_from_pkcs8(&format!("{node}/witness"), &cosign_der)
+        .map_err(CliError::failed)?;
+    Ok(NodeFacts {
+        name: node.clone(),
+        endpoints: vec![peers.to_string()],
+        log_key: log.verifier().clone(),
+        cosign_key: cosign.verifier().clone(),
+    })
+}
+
+/// The commented configuration of a node.
+pub fn configuration(
+    node: &NodeName,
+    network: &str,
+    clients: SocketAddr,
+    peers: SocketAddr,
+    authority: &str,
+) -> String {
+    format!(
+        r#"# Configuration of a lienthong node. `lienthong check-config FILE` explains every error.
+# Paths are relative to this file.
+
+# Name of this node in the directory, and of the network.
+node = "{node}"
+network = "{network}"
+
+# Everything that the node writes: journal, sled, content, directory versions. Back up journal and content.
+data = "data"
+
+[listen]
+# For document-management systems, administrators and operators (clients of this node).
+clients = "{clients}"
+# For other nodes. This is the endpoint that the directory lists.
+peers = "{peers}"
+
+[tls]
+# This node's certificate (P-256), from the network's authority; its only URI is
+# lienthong-node://{network}/{node}
+certificate = "node.pem"
+key = "node.key"
+# Authority of the nodes' certificates.
+network_ca = "network-ca.pem"
+# Authority of this node's clients; not the same as the one above.
+client_ca = "client-ca.pem"
+
+[log]
+# Ed25519 key that signs the log's checkpoints; the directory lists its public half.
+key = "log.key"
+# Ed25519 key that cosigns other nodes' checkpoints.
+cosign_key = "cosign.key"
+# generation = 1
+
+[directory]
+# The signed directory; newer versions come from peers, or from this file at the next start.
+file = "directory.note"
+# Verifier key of the directory's authority (C2SP signed note).
+authority = "{authority}"
+
+[limits]
+# Bytes of all parts of one document (default 10 GiB).
+# max_content_bytes = 10737418240
+# Hours that delivery is tried before it is reported as undelivered (default 120, at most 720).
+# delivery_hours = 120
+
+[storage]
+# MiB of sled's cache (default 64).
+# cache_mib = 64
+# MiB of a journal segment (default 64).
+# journal_segment_mib = 64
+
+[commands]
+# Client certificates that `lienthong … --config` uses: <node>-<client>.pem and .key, network-ca.pem.
+folder = "../clients"
+
+# One entry per client program. `name` is the last part of the URI in its certificate:
+# lienthong-client://{network}/{node}/<name>
+# agencies: codes, or "*" for all that this node hosts. roles, for these agencies: dms, auditor, operator.
+# node_roles, for the whole node: auditor, operator, admin.
+[[clients]]
+name = "dms"
+agencies = ["*"]
+roles = ["dms"]
+node_roles = ["operator"]
+
+[[clients]]
+name = "admin"
+node_roles = ["admin"]
+"#
+    )
+}

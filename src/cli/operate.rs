@@ -1,0 +1,249 @@
+//! `lienthong status`, `report`, `directory` and `pki`: what operators and administrators do.
+
+use std::path::PathBuf;
+
+use clap::Subcommand;
+use serde_json::json;
+
+use super::audit::Stopped;
+use super::remote::{Remote, read_cells};
+use super::show::{columns, time};
+use super::{CliError, Outcome, out};
+use crate::directory::Directory;
+use crate::merkle::{NoteSigner, NoteVerifier};
+use crate::report;
+use crate::wire::pb;
+
+/// Table or JSON.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+pub enum Format {
+    /// For a person.
+    Table,
+    /// For a program.
+    Json,
+    /// For a spreadsheet.
+    Csv,
+}
+
+/// Options of the command.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "Example:\n  lienthong status --config node/lienthong.toml")]
+pub struct StatusArgs {
+    #[command(flatten)]
+    remote: Remote,
+    /// How to print (table or json).
+    #[arg(long, value_enum, default_value = "table")]
+    format: Format,
+}
+
+/// Options of the command.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "Examples:\n  lienthong report --config node/lienthong.toml --from 2016-01 --to 2016-03\n  \
+    lienthong report --data ./demo/binh-duong --format csv")]
+pub struct ReportArgs {
+    #[command(flatten)]
+    remote: Remote,
+    /// A stopped node's folder, read without changing it.
+    #[arg(long, value_name = "DIR")]
+    data: Option<PathBuf>,
+    /// First month (yyyy-mm).
+    #[arg(long, value_name = "MONTH", default_value = "")]
+    from: String,
+    /// Last month (yyyy-mm).
+    #[arg(long, value_name = "MONTH", default_value = "")]
+    to: String,
+    /// Show the months, too (table).
+    #[arg(long)]
+    months: bool,
+    /// How to print.
+    #[arg(long, value_enum, default_value = "table")]
+    format: Format,
+}
+
+/// Shows a node's state.
+pub async fn status(args: StatusArgs) -> Result<Outcome, CliError> {
+    let client = args.remote.connect("admin").await?;
+    let s = client.audit().get_status(pb::GetStatusRequest {}).await?.into_inner();
+    if args.format == Format::Json {
+        let queues: Vec<_> = s
+            .queues
+            .iter()
+            .map(|q| {
+                json!({"peer": q.peer, "waiting": q.waiting, "in_flight": q.in_flight, "oldest": time(q.oldest),
+                    "last_error": q.last_error, "next_try": time(q.next_try)})
+            })
+            .collect();
+        let certificates: Vec<_> = s
+            .certificates
+            .iter()
+            .map(|c| json!({"name": c.name, "not_after": time(c.not_after)}))
+            .collect();
+        let status = json!({
+            "node": s.node, "version": s.version, "started_at": time(s.started_at), "clock": time(s.clock),
+            "log_size": s.log_size, "checkpoint": s.checkpoint, "directory_version": s.directory_version,
+            "directory_expired": s.directory_expired, "queues": queues, "content_bytes": s.content_bytes,
+            "certificates": certificates,
+        });
+        out(serde_json::to_string_pretty(&status).unwrap_or_default());
+        return Ok(Outcome::Done);
+    }
+    let expired = if s.directory_expired { " (EXPIRED)" } else { "" };
+    out(format!("node       {} version {}", s.node, s.version));
+    out(format!("clock      {}, running since {}", time(s.clock), time(s.started_at)));
+    out(format!("log        {} events", s.log_size));
+    out(format!("directory  version {}{expired}", s.directory_version));
+    out(format!("content    {} bytes", s.content_bytes));
+    for c in &s.certificates {
+        out(format!("tls        certificate `{}` valid until {}", c.name, time(c.not_after)));
+    }
+    let rows: Vec<Vec<String>> = s
+        .queues
+        .iter()
+        .map(|q| {
+            vec![
+                q.peer.clone(),
+                q.waiting.to_string(),
+                q.in_flight.to_string(),
+                time(q.oldest),
+                time(q.next_try),
+                q.last_error.clone(),
+            ]
+        })
+        .collect();
+    if rows.is_empty() {
+        out("queues     nothing was sent yet");
+    } else {
+        out("");
+        out(columns(&["queue to", "waiting", "in flight", "oldest", "next try", "last error"], &rows));
+    }
+    Ok(Outcome::Done)
+}
+
+/// Prints the ratios.
+pub async fn report(args: ReportArgs) -> Result<Outcome, CliError> {
+    for (option, month) in [("--from", &args.from), ("--to", &args.to)] {
+        if !month.is_empty() && format!("{month}-01").parse::<crate::time::Date>().is_err() {
+            return Err(CliError::failed(format!("{option} `{month}` is no month such as 2016-08")));
+        }
+    }
+    let cells = if let Some(dir) = &args.data {
+        let stopped = Stopped::open(dir, None)?;
+        let index = stopped.offline.index().map_err(CliError::failed)?;
+        report::within(&report::cells(index).map_err(CliError::failed)?, &args.from, &args.to)
+    } else {
+        let client = args.remote.connect("admin").await?;
+        let request = pb::GetRatiosRequest { from_month: args.from.clone(), to_month: args.to.clone() };
+        read_cells(&client.report().get_ratios(request).await?.into_inner())
+    };
+    match args.format {
+        Format::Table => out(report::table(&cells, args.months)),
+        Format::Csv => out(report::csv(&cells).trim_end()),
+        Format::Json => out(serde_json::to_string_pretty(&report::json(&cells)).unwrap_or_default()),
+    }
+    Ok(Outcome::Done)
+}
+
+/// Options of the command.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "Examples:\n  lienthong directory show directory.note --authority KEY\n  \
+    lienthong directory sign content.json --key authority.key --name demo/directory > directory.note")]
+pub struct DirectoryArgs {
+    #[command(subcommand)]
+    command: DirectoryCommand,
+}
+
+#[derive(Debug, Subcommand)]
+enum DirectoryCommand {
+    /// Verifies a signed directory and shows its nodes and agencies.
+    Show {
+        /// The signed directory.
+        file: PathBuf,
+        /// Verifier key of its authority.
+        #[arg(long, value_name = "KEY")]
+        authority: String,
+        /// Show the agencies whose name or code holds this text.
+        #[arg(long, value_name = "TEXT")]
+        agency: Option<String>,
+    },
+    /// Signs a directory's content (JSON) as the next version; prints the signed note.
+    Sign {
+        /// The content: the text of a signed version, edited, with a higher `version`.
+        file: PathBuf,
+        /// The authority's key (PEM, PKCS#8, Ed25519).
+        #[arg(long, value_name = "FILE")]
+        key: PathBuf,
+        /// Name of the authority's key.
+        #[arg(long, value_name = "NAME")]
+        name: String,
+    },
+}
+
+/// Reads or signs a directory.
+pub fn directory(args: &DirectoryArgs) -> Result<Outcome, CliError> {
+    match &args.command {
+        DirectoryCommand::Show { file, authority, agency } => show(file, authority, agency.as_deref()),
+        DirectoryCommand::Sign { file, key, name } => {
+            let text = std::fs::read_to_string(file).map_err(|e| CliError::file("reading", file, &e))?;
+            // A signed version may be given as it is: its text ends before the signatures.
+            let json = text.split("\n\n\u{2014} ").next().unwrap_or(&text);
+            let content = serde_json::from_str(json).map_err(|e| CliError::file("reading", file, &e))?;
+            let der = crate::rpc::tls::read_pkcs8(key).map_err(CliError::failed)?;
+            let signer = NoteSigner::from_pkcs8(name, &der).map_err(CliError::failed)?;
+            let note = crate::directory::build::sign(&content, &signer).map_err(CliError::failed)?;
+            Directory::verify(&note, signer.verifier()).map_err(CliError::failed)?;
+            out(note.trim_end());
+            Ok(Outcome::Done)
+        }
+    }
+}
+
+fn show(file: &PathBuf, authority: &str, agency: Option<&str>) -> Result<Outcome, CliError> {
+    let text = std::fs::read_to_string(file).map_err(|e| CliError::file("reading", file, &e))?;
+    let key: NoteVerifier = authority.parse().map_err(|e| CliError::failed(format!("--authority: {e}")))?;
+    let directory = match Directory::verify(&text, &key) {
+        Ok(directory) => directory,
+        Err(error) => {
+            out(format!("NOT VERIFIED: {error}"));
+            return Ok(Outcome::No);
+        }
+    };
+    out(format!(
+        "network {}, version {}, {} agencies, valid until {}, digest {}",
+        directory.network(),
+        directory.version(),
+        directory.agencies().len(),
+        directory.valid_until(),
+        directory.digest()
+    ));
+    for node in directory.nodes() {
+        out(format!("node {}  {}", node.name, node.entry.endpoints.join(", ")));
+        for key in &node.log_keys {
+            out(format!("  log key  {key}"));
+        }
+    }
+    if let Some(wanted) = agency {
+        let wanted = wanted.to_lowercase();
+        let rows: Vec<Vec<String>> = directory
+            .agencies()
+            .iter()
+            .filter(|a| {
+                a.entry.name.to_lowercase().contains(&wanted)
+                    || a.entry.codes.iter().any(|c| c.code.to_lowercase().contains(&wanted))
+            })
+            .map(|a| {
+                let codes: Vec<&str> = a.entry.codes.iter().map(|c| c.code.as_str()).collect();
+                let node = a.entry.hosting.last().map_or("-", |h| h.node.as_str());
+                vec![
+                    a.id.to_string(),
+                    codes.join(", "),
+                    a.level().as_str().to_owned(),
+                    directory.registered(a).id.to_string(),
+                    node.to_owned(),
+                    a.entry.name.clone(),
+                ]
+            })
+            .collect();
+        out(columns(&["id", "codes", "level", "registered", "node", "name"], &rows));
+    }
+    Ok(Outcome::Done)
+}

@@ -1,0 +1,111 @@
+//! `lienthong serve` and `lienthong check-config`.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use super::{CliError, Outcome, note, out};
+use crate::config::Config;
+use crate::exchange::directory::DirectoryHolder;
+use crate::ledger::SystemClock;
+use crate::node::{Listeners, Node, log_signer};
+use crate::rpc::tls::NodeTls;
+
+/// Options of the command.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "Example:\n  lienthong serve --config node/lienthong.toml")]
+pub struct ServeArgs {
+    /// The node's configuration.
+    #[arg(long, value_name = "FILE")]
+    config: PathBuf,
+}
+
+/// Options of the command.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "Example:\n  lienthong check-config node/lienthong.toml")]
+pub struct CheckArgs {
+    /// The configuration.
+    file: PathBuf,
+}
+
+/// Runs a node until SIGTERM or Ctrl-C, then drains.
+pub async fn run(args: &ServeArgs) -> Result<Outcome, CliError> {
+    let config = Config::read(&args.config).map_err(CliError::failed)?;
+    let listeners =
+        Listeners::bind(config.listen_clients, config.listen_peers).await.map_err(CliError::failed)?;
+    let (clients, peers) = listeners.addresses().map_err(CliError::failed)?;
+    let name = config.node.clone();
+    let data = config.data.display().to_string();
+    let mut node =
+        Node::start(config, Arc::new(SystemClock), listeners).await.map_err(CliError::failed)?;
+    let opened = node.opened().clone();
+    let directory = node.exchange().directory();
+    let snapshot = node.exchange().ledger().snapshot();
+    note(format!("node {name} of network {} runs, version {}", directory.network(), env!("CARGO_PKG_VERSION")));
+    note(format!("  data       {data}"));
+    note(format!("  log        {} events, root {}", snapshot.size(), snapshot.root()));
+    if opened.caught_up > 0 {
+        note(format!("             {} of them were in the journal only, and were applied", opened.caught_up));
+    }
+    if let Some(why) = &opened.rebuilt {
+        note(format!("             sled was made again from the journal: {why}"));
+    }
+    if opened.torn > 0 {
+        note(format!("             {} bytes of a write that was never acknowledged were left out", opened.torn));
+    }
+    note(format!("  directory  version {}, valid until {}", directory.version(), directory.valid_until()));
+    note(format!("  clients    {clients}"));
+    note(format!("  peers      {peers}"));
+    note("ready");
+    let reason = tokio::select! {
+        reason = signal() => reason?,
+        error = node.failed() => return Err(CliError::failed(format!("the node cannot go on: {error}"))),
+    };
+    note(format!("{reason}: no new calls, what is under way ends"));
+    node.stop(reason).await.map_err(CliError::failed)?;
+    note("stopped");
+    Ok(Outcome::Done)
+}
+
+async fn signal() -> Result<&'static str, CliError> {
+    use tokio::signal::unix::{SignalKind, signal};
+    let mut terminate = signal(SignalKind::terminate()).map_err(CliError::failed)?;
+    tokio::select! {
+        _ = terminate.recv() => Ok("SIGTERM"),
+        interrupted = tokio::signal::ctrl_c() => interrupted.map(|()| "SIGINT").map_err(CliError::failed),
+    }
+}
+
+/// Explains a configuration, or what is wrong with it.
+pub fn check(args: &CheckArgs) -> Result<Outcome, CliError> {
+    let config = Config::read(&args.file).map_err(CliError::failed)?;
+    out(format!("node        {} of network {}", config.node, config.network));
+    out(format!("data        {}", config.data.display()));
+    out(format!("clients     {} ({} configured)", config.listen_clients, config.clients.len()));
+    out(format!("peers       {}", config.listen_peers));
+    out(format!("content     at most {} bytes a document", config.max_content_bytes));
+    out(format!("delivery    tried for {} hours", config.delivery_ms / 3_600_000));
+    let tls = NodeTls::load(&config).map_err(CliError::failed)?;
+    let until = tls.not_after.map_or_else(|| "?".into(), super::show::time);
+    out(format!("certificate valid until {until}"));
+    let signer = log_signer(&config).map_err(CliError::failed)?;
+    out(format!("log key     {}", signer.verifier()));
+    let text = std::fs::read_to_string(&config.directory)
+        .map_err(|e| CliError::file("directory.file:", &config.directory, &e))?;
+    let directory = match DirectoryHolder::newest_kept(&config.data, &config.authority) {
+        Some(kept) => kept,
+        None => crate::directory::Directory::verify(&text, &config.authority).map_err(CliError::failed)?,
+    };
+    out(format!("directory   version {}, {} agencies", directory.version(), directory.agencies().len()));
+    match directory.node(&config.node) {
+        None => {
+            out(format!("! the directory does not list node `{}`: ask its authority", config.node));
+            return Ok(Outcome::No);
+        }
+        Some(node) if node.log_key(signer.verifier().name()) != Some(signer.verifier()) => {
+            out("! the directory lists another log key for this node: ask its authority, or correct log.key");
+            return Ok(Outcome::No);
+        }
+        Some(_) => out("ready to serve"),
+    }
+    Ok(Outcome::Done)
+}

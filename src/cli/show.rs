@@ -1,0 +1,208 @@
+//! How ids, events and times are shown to a person, and as JSON.
+
+use serde_json::{Value, json};
+
+use crate::domain::event::{Event, EventKind, Item, LogRef, Parties, RoleVerdicts, Subject};
+use crate::merkle::leaf_hash;
+use crate::time::Timestamp;
+
+/// Milliseconds as a time in Vietnam; nothing for 0.
+pub(super) fn time(ms: i64) -> String {
+    if ms == 0 { String::new() } else { Timestamp::from_millis(ms).to_string() }
+}
+
+/// Columns with their widest entry, a line each.
+pub(super) fn columns(header: &[&str], rows: &[Vec<String>]) -> String {
+    let mut widths: Vec<usize> = header.iter().map(|h| h.chars().count()).collect();
+    for row in rows {
+        for (width, cell) in widths.iter_mut().zip(row) {
+            *width = (*width).max(cell.chars().count());
+        }
+    }
+    let line = |cells: &mut dyn Iterator<Item = &str>| {
+        let mut out = String::new();
+        for (cell, width) in cells.zip(&widths) {
+            out.push_str(cell);
+            out.push_str(&" ".repeat(width.saturating_sub(cell.chars().count()) + 2));
+        }
+        out.trim_end().to_owned()
+    };
+    let mut out = vec![line(&mut header.iter().copied())];
+    for row in rows {
+        out.push(line(&mut row.iter().map(String::as_str)));
+    }
+    out.join("\n")
+}
+
+/// One line about an event.
+pub(super) fn event_line(index: u64, event: &Event) -> Vec<String> {
+    let (subject, note) = match &event.kind {
+        EventKind::Submitted { item, .. } => (item_text(item), String::new()),
+        EventKind::Received { item, held, .. } => {
+            (item_text(item), if *held { "held".into() } else { String::new() })
+        }
+        EventKind::Refused { item, reason, .. } => (item_text(item), reason.to_string()),
+        EventKind::Settled { outcome, reason, .. } => {
+            (String::new(), format!("{outcome}{}", reason.map_or_else(String::new, |r| format!(": {r}"))))
+        }
+        EventKind::Undelivered { reason, .. } => (String::new(), reason.to_string()),
+        EventKind::PaperEntered(p) => {
+            let to = p.parties.recipient.as_ref().map_or(p.recipient_name.as_str(), |r| r.as_str());
+            let note = if p.withdrawn { "withdrawn" } else { "" };
+            (format!("{} → {to}: {}", p.parties.sender, p.key), note.into())
+        }
+        EventKind::Released { refused, .. } => {
+            (String::new(), refused.map_or_else(|| "released".into(), |r| r.to_string()))
+        }
+        EventKind::Started { version, .. } => (format!("version {version}"), String::new()),
+        EventKind::Stopped { reason } => (reason.clone(), String::new()),
+        EventKind::DirectoryAdopted { version, .. } => (format!("version {version}"), String::new()),
+        EventKind::Alarm { reason, peer, detail } => (format!("{peer}: {detail}"), reason.clone()),
+        EventKind::Fetched { .. } | EventKind::HandedOver { .. } | EventKind::Unknown => {
+            (String::new(), String::new())
+        }
+    };
+    let id = event.kind.delivery_id().map_or_else(String::new, |id| id.to_string()[..12].to_owned());
+    vec![
+        index.to_string(),
+        event.at.to_string(),
+        event.kind.name().to_owned(),
+        id,
+        event.actor.client.clone(),
+        subject,
+        note,
+    ]
+}
+
+/// Header of [`event_line`].
+pub(super) const EVENT_HEADER: [&str; 7] = ["index", "time", "event", "delivery", "by", "about", "note"];
+
+fn item_text(item: &Item) -> String {
+    let parties = &item.parties;
+    let to = parties.recipient.as_ref().map_or("", |r| r.as_str());
+    let what = match &item.subject {
+        Subject::Document(d) => d.key.to_string(),
+        Subject::Notice(n) => match n.status {
+            Some(status) => {
+                let flag = if n.out_of_order { " (out of order)" } else { "" };
+                format!("status {status}{flag}")
+            }
+            None => n.kind.as_str().to_owned(),
+        },
+    };
+    format!("{} → {to}: {what}", parties.sender)
+}
+
+/// An event with all its fields.
+pub(super) fn event_json(index: u64, leaf: &[u8], event: &Event) -> Value {
+    let mut out = json!({
+        "index": index,
+        "leaf_hash": leaf_hash(leaf).to_string(),
+        "at": event.at.to_string(),
+        "event": event.kind.name(),
+        "client": event.actor.client,
+        "user": event.actor.user,
+        "directory_version": event.directory_version,
+        "directory_expired": event.directory_expired,
+    });
+    let detail = detail(&event.kind);
+    if let (Value::Object(out), Value::Object(detail)) = (&mut out, detail) {
+        out.extend(detail);
+    }
+    out
+}
+
+fn detail(kind: &EventKind) -> Value {
+    match kind {
+        EventKind::Submitted { item, request_id, content_digests, verdicts, not_after, peer, content_size } => {
+            json!({
+                "item": item_json(item), "request_id": request_id.to_string(), "verdicts": verdicts_json(*verdicts),
+                "content_digests": texts(content_digests), "not_after": not_after.to_string(),
+                "peer": peer.to_string(), "content_size": content_size,
+            })
+        }
+        EventKind::Received { item, content_digests, verdicts, held, origin, origin_proof, peer } => json!({
+            "item": item_json(item), "content_digests": texts(content_digests), "held": held,
+            "verdicts": verdicts_json(*verdicts), "origin": log_ref(origin),
+            "origin_proof": origin_proof.to_string(), "peer": peer.to_string(),
+        }),
+        EventKind::Refused { item, content_digests, verdicts, reason, origin, origin_proof, peer } => json!({
+            "item": item_json(item), "content_digests": texts(content_digests), "reason": reason.code(),
+            "verdicts": verdicts_json(*verdicts), "origin": log_ref(origin),
+            "origin_proof": origin_proof.to_string(), "peer": peer.to_string(),
+        }),
+        EventKind::Settled { delivery_id, outcome, reason, receipt, receipt_proof, verdicts, received_at } => {
+            json!({
+                "delivery_id": delivery_id.to_string(), "outcome": outcome.as_str(),
+                "reason": reason.map(|r| r.code()), "receipt": log_ref(receipt),
+                "receipt_proof": receipt_proof.to_string(), "verdicts": verdicts_json(*verdicts),
+                "received_at": received_at.to_string(),
+            })
+        }
+        EventKind::Undelivered { delivery_id, reason } => {
+            json!({"delivery_id": delivery_id.to_string(), "reason": reason.code()})
+        }
+        EventKind::Fetched { delivery_id } | EventKind::HandedOver { delivery_id } => {
+            json!({"delivery_id": delivery_id.to_string()})
+        }
+        EventKind::PaperEntered(p) => json!({
+            "parties": parties(&p.parties), "recipient_name": p.recipient_name, "number": p.key.number(),
+            "notation": p.key.notation(), "issued_on": p.issued_on.to_string(), "type": p.type_name,
+            "urgency": p.urgency.as_str(), "mandatory": p.mandatory, "basis": p.basis,
+            "dispatched_on": p.dispatched_on.map(|d| d.to_string()), "withdrawn": p.withdrawn,
+            "request_id": p.request_id.to_string(),
+        }),
+        EventKind::Released { delivery_id, refused, verdicts } => json!({
+            "delivery_id": delivery_id.to_string(), "refused": refused.map(|r| r.code()),
+            "verdicts": verdicts_json(*verdicts),
+        }),
+        EventKind::Started { version, unwitnessed } => json!({"version": version, "unwitnessed": unwitnessed}),
+        EventKind::Stopped { reason } => json!({"reason": reason}),
+        EventKind::DirectoryAdopted { version, digest } => {
+            json!({"version": version, "digest": digest.to_string()})
+        }
+        EventKind::Alarm { reason, peer, detail } => json!({"reason": reason, "peer": peer, "detail": detail}),
+        EventKind::Unknown => json!({}),
+    }
+}
+
+fn texts<T: ToString>(values: &[T]) -> Vec<String> {
+    values.iter().map(ToString::to_string).collect()
+}
+
+fn verdicts_json(v: RoleVerdicts) -> Value {
+    json!({"person": v.person.as_str(), "agency": v.agency.as_str(), "reason": v.reason.map(|r| r.as_str())})
+}
+
+fn log_ref(r: &LogRef) -> Value {
+    json!({"log": r.log, "index": r.index, "leaf_hash": r.leaf_hash.to_string()})
+}
+
+fn parties(p: &Parties) -> Value {
+    json!({
+        "sender": p.sender.as_str(), "sender_code": p.sender_code,
+        "recipient": p.recipient.as_ref().map(|r| r.as_str()), "recipient_code": p.recipient_code,
+        "sender_registered": p.sender_registered.as_str(),
+        "recipient_registered": p.recipient_registered.as_ref().map(|r| r.as_str()),
+        "scope": p.scope.as_str(), "direction": p.direction.map(|d| d.as_str()),
+    })
+}
+
+fn item_json(item: &Item) -> Value {
+    let subject = match &item.subject {
+        Subject::Document(d) => json!({
+            "kind": d.kind.as_str(), "number": d.key.number(), "notation": d.key.notation(), "year": d.key.year(),
+            "document_digest": d.document_digest.to_string(), "type": d.type_name, "urgency": d.urgency.as_str(),
+            "issued_on": d.issued_on.to_string(), "issued_at": d.issued_at.map(|t| t.to_string()),
+        }),
+        Subject::Notice(n) => json!({
+            "kind": n.kind.as_str(), "target": n.target.to_string(), "message_number": n.message_number,
+            "status": n.status.map(|s| s.to_string()), "out_of_order": n.out_of_order,
+            "sent_at": n.sent_at.to_string(),
+        }),
+    };
+    json!({
+        "delivery_id": item.delivery_id.to_string(), "envelope_digest": item.envelope_digest.to_string(),
+        "attempt": item.attempt, "parties": parties(&item.parties), "subject": subject,
+    })
+}

@@ -1,0 +1,137 @@
+//! `lienthong verify`: verdicts on the detached signatures of files, offline.
+
+use std::path::{Path, PathBuf};
+
+use serde_json::{Value, json};
+
+use super::dms::signatures_beside;
+use super::show::columns;
+use super::{CliError, Outcome, note, out};
+use crate::ledger::{Clock as _, SystemClock};
+use crate::rpc::tls::read_certificates;
+use crate::signature::{Digests, Trust, Verdict, Verdicts, digest_needs, judge_detached};
+use crate::time::Timestamp;
+
+/// Table or JSON.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+pub enum Format {
+    /// For a person.
+    Table,
+    /// For a program.
+    Json,
+}
+
+/// Options of the command.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "Example:\n  lienthong verify --trust ./trust --seal H09=seal.pem --sender H09 letter.xml\n  \
+    (letter.xml.p7s, letter.xml.2.p7s beside the file are its signatures)")]
+pub struct VerifyArgs {
+    /// Folder with root-*.pem, the only anchors.
+    #[arg(long, value_name = "DIR")]
+    trust: PathBuf,
+    /// An agency's seal certificate; may be repeated.
+    #[arg(long, value_name = "CODE=FILE")]
+    seal: Vec<String>,
+    /// Registered agency whose seal counts as the agency's.
+    #[arg(long, value_name = "CODE", default_value = "")]
+    sender: String,
+    /// Judge as at this time (RFC 3339; default: now).
+    #[arg(long, value_name = "TIME")]
+    at: Option<Timestamp>,
+    /// How to print.
+    #[arg(long, value_enum, default_value = "table")]
+    format: Format,
+    /// The files.
+    #[arg(required = true)]
+    files: Vec<PathBuf>,
+}
+
+/// Judges files.
+pub fn run(args: &VerifyArgs) -> Result<Outcome, CliError> {
+    let trust = read_trust(&args.trust, &args.seal)?;
+    let at = args.at.unwrap_or_else(|| SystemClock.now());
+    let mut judged = Vec::new();
+    for file in &args.files {
+        let data = std::fs::read(file).map_err(|e| CliError::file("reading", file, &e))?;
+        let signatures = signatures_beside(file)?;
+        if signatures.is_empty() && data.starts_with(b"%PDF-") {
+            // Saying "unsigned" of a PDF that carries a signature inside would be a wrong verdict.
+            return Err(CliError::failed(format!(
+                "{}: signatures inside PDF are not judged by this version; detached ones are FILE.p7s beside it",
+                file.display()
+            )));
+        }
+        let digests = Digests::of(digest_needs(&signatures), &data);
+        judged.push((file, judge_detached(&signatures, &digests, &args.sender, &trust, at)));
+    }
+    match args.format {
+        Format::Json => {
+            let list: Vec<Value> = judged.iter().map(|(file, v)| to_json(file, v)).collect();
+            out(serde_json::to_string_pretty(&list).unwrap_or_default());
+        }
+        Format::Table => print(&judged),
+    }
+    let valid = |v: &Verdicts| v.person == Verdict::Valid && v.agency == Verdict::Valid;
+    Ok(if judged.iter().all(|(_, v)| valid(v)) { Outcome::Done } else { Outcome::No })
+}
+
+fn read_trust(dir: &Path, seals: &[String]) -> Result<Trust, CliError> {
+    let mut roots = Vec::new();
+    let mut crls = 0;
+    for entry in std::fs::read_dir(dir).map_err(|e| CliError::file("reading", dir, &e))? {
+        let path = entry.map_err(|e| CliError::file("reading", dir, &e))?.path();
+        let name = path.file_name().and_then(|n| n.to_str()).unwrap_or_default().to_owned();
+        if name.starts_with("root-") && name.ends_with(".pem") {
+            roots.extend(read_certificates(&path).map_err(CliError::failed)?);
+        }
+        crls += usize::from(name.ends_with(".crl"));
+    }
+    if roots.is_empty() {
+        return Err(CliError::failed(format!("{}: there is no root-*.pem: nothing would be trusted", dir.display())));
+    }
+    if crls > 0 {
+        note(format!("{crls} revocation lists are not judged by this version"));
+    }
+    let mut trust = Trust::new(roots).map_err(CliError::failed)?;
+    for seal in seals {
+        let (code, file) = seal
+            .split_once('=')
+            .ok_or_else(|| CliError::failed(format!("--seal `{seal}`: write it as CODE=FILE")))?;
+        for certificate in read_certificates(Path::new(file)).map_err(CliError::failed)? {
+            trust = trust.with_seal(code, &certificate).map_err(CliError::failed)?;
+        }
+    }
+    Ok(trust)
+}
+
+fn to_json(file: &Path, v: &Verdicts) -> Value {
+    let signatures: Vec<Value> = v
+        .signatures
+        .iter()
+        .map(|s| {
+            json!({"role": s.role.as_str(), "verdict": s.verdict.as_str(), "reason": s.reason.map(|r| r.as_str()),
+                "signer": s.signer, "claimed_at": s.claimed_at.map(|t| t.to_string()),
+                "proven_at": s.proven_at.map(|t| t.to_string()), "algorithm": s.algorithm, "detail": s.detail})
+        })
+        .collect();
+    json!({"file": file.display().to_string(), "person": v.person.as_str(), "agency": v.agency.as_str(),
+        "reason": v.reason.map_or("", |r| r.as_str()), "signatures": signatures})
+}
+
+fn print(judged: &[(&PathBuf, Verdicts)]) {
+    let mut rows = Vec::new();
+    for (file, v) in judged {
+        rows.push(vec![
+            file.display().to_string(),
+            v.person.as_str().to_owned(),
+            v.agency.as_str().to_owned(),
+            v.reason.map_or("", |r| r.as_str()).to_owned(),
+        ]);
+    }
+    out(columns(&["file", "person", "agency", "reason"], &rows));
+    for (file, v) in judged {
+        for s in v.signatures.iter().filter(|s| s.verdict != Verdict::Valid) {
+            out(format!("{}: {} by {}: {}", file.display(), s.role.as_str(), s.signer, s.detail));
+        }
+    }
+}

@@ -1,0 +1,349 @@
+//! Accept: the recipient's node checks a message, judges it under its own trust, records it, and answers with its
+//! proof.
+//!
+//! 1. The envelope is read; its sender must be hosted by the node that speaks, its recipient here.
+//! 2. The same delivery gets the same answer, from the log.
+//! 3. The origin's proof must show this envelope in its sender's log.
+//! 4. Content must be what the envelope names, byte for byte.
+//! 5. Signatures are judged. Invalid: refused with the reason. Undecided: held.
+//! 6. Content, signatures, envelope and proof go to the store, one command to the ledger; the answer is the proof of
+//!    its event, and exists only after the commit is durable.
+//!
+//! What cannot be attributed to a listed agency of the peer (steps 1 and 3) is no event: it is answered with a reason
+//! and not recorded, so that a stranger cannot fill the log.
+
+use std::pin::Pin;
+
+use bytes::Bytes;
+
+use super::{Exchange, message};
+use crate::directory::{Agency, Directory};
+use crate::domain::decide::{Arrival, Command};
+use crate::domain::envelope::{Body, Envelope};
+use crate::domain::event::{Actor, EventKind, Item, NoticeFacts, RoleVerdicts, Subject};
+use crate::domain::fold::records::Incoming;
+use crate::domain::fold::{keys, load};
+use crate::domain::ids::{Digest, NodeName};
+use crate::domain::reason::{Reason, Rejection};
+use crate::domain::{Kind, limits};
+use crate::ledger::{LedgerError, damaged, storage};
+use crate::merkle::{Hash, NoteVerifier, sha256};
+use crate::signature::{Digests, Hasher, Verdicts, digest_needs, judge_detached};
+use crate::store::content;
+use crate::wire::{self, proof::Proof};
+
+/// A message on its way from one node to another.
+#[derive(Debug, Clone)]
+pub struct Offer {
+    /// The envelope, as its origin encoded it.
+    pub envelope: Bytes,
+    /// The origin's proof of its Submitted event.
+    pub origin: Proof,
+    /// Detached signatures, in the envelope's order.
+    pub signatures: Vec<Bytes>,
+    /// Content of all parts in order; `None`: it must be pulled.
+    pub data: Option<Bytes>,
+}
+
+/// A boxed future.
+pub type Boxed<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
+
+/// Where large content comes from.
+pub trait ContentSource: Send + Sync {
+    /// The bytes of one part from an offset on, piece by piece into `sink`.
+    fn pull<'a>(
+        &'a self,
+        delivery: crate::domain::DeliveryId,
+        part: u32,
+        sink: &'a mut (dyn FnMut(&[u8]) -> Result<(), Rejection> + Send),
+    ) -> Boxed<'a, Result<(), Rejection>>;
+}
+
+/// Keys of a node's logs, by origin: what its proofs are checked with.
+pub(super) fn log_key(directory: &Directory, node: &NodeName) -> impl Fn(&str) -> Option<NoteVerifier> {
+    // A generation that was closed stays listed, so old proofs hold.
+    let node = directory.node(node).cloned();
+    move |origin: &str| node.as_ref().and_then(|n| n.log_key(origin).cloned())
+}
+
+impl Exchange {
+    /// Checks, records and answers one message from a peer. An error is an answer without an event: the origin tries
+    /// again later.
+    pub async fn accept(
+        &self,
+        peer: &NodeName,
+        offer: Offer,
+        source: &dyn ContentSource,
+    ) -> Result<Proof, Rejection> {
+        let directory = self.directory();
+        let now = self.ledger().now();
+        // 1
+        let envelope = wire::envelope::decode(&offer.envelope)?;
+        if !is_supported(envelope.kind) {
+            return Err(Rejection::new(
+                Reason::Unimplemented,
+                "kind",
+                format!("`{}` messages are not taken by this version", envelope.kind.as_str()),
+            ));
+        }
+        let (sender, recipient) = self.parties_of(&directory, peer, &envelope)?;
+        let envelope_digest = sha256(&offer.envelope);
+        // 2
+        let id = envelope.delivery_id;
+        let known: Option<Incoming> = load(self.ledger(), &keys::incoming(&id)).map_err(|e| damaged(&e))?;
+        if let Some(known) = known.filter(|k| k.facts.envelope_digest == envelope_digest) {
+            return self.ledger().prove(known.index, &self.ledger().snapshot());
+        }
+        // 3
+        let origin = self.inner.proofs.verify(&offer.origin, log_key(&directory, peer)).map_err(|rejection| {
+            // A key that is listed since then looks like a wrong one from here.
+            if envelope.directory_version > directory.version() {
+                behind(&envelope, &directory, "the origin's proof")
+            } else {
+                rejection
+            }
+        })?;
+        check_origin(origin.event(), &envelope, envelope_digest)?;
+        let mut arrival = Arrival {
+            item: Item {
+                delivery_id: id,
+                envelope_digest,
+                attempt: envelope.attempt,
+                parties: directory.parties(&sender, &envelope.sender_code, &recipient, &envelope.recipient_code),
+                subject: subject(&envelope),
+            },
+            content_digests: Vec::new(),
+            verdicts: RoleVerdicts::ABSENT,
+            held: false,
+            refused: None,
+            origin: origin.log_ref(),
+            origin_proof: Hash([0; 32]),
+            peer: peer.clone(),
+        };
+        let today = now.date();
+        arrival.refused = if let Err(rejection) = envelope.check(self.config().max_content_bytes) {
+            Some(rejection.reason)
+        } else if recipient.is_closed(today) {
+            Some(Reason::RetiredAgency)
+        } else if recipient.node(today) != Some(self.node()) {
+            Some(Reason::NotHosted)
+        } else if now > envelope.not_after {
+            Some(Reason::Expired)
+        } else {
+            None
+        };
+        // 4 and 5
+        if arrival.refused.is_none() {
+            let received = self.receive_content(&envelope, &offer, source).await?;
+            arrival.content_digests = envelope.content_digests();
+            if envelope.kind.is_document() {
+                let registered = directory.registered(&sender).id.clone();
+                let verdicts = received.judge(registered.as_str(), &directory, now);
+                arrival.verdicts = verdicts;
+                arrival.refused = message::invalid(verdicts);
+                if arrival.refused.is_some() && envelope.directory_version > directory.version() {
+                    // A root or a seal that is listed since then: never a refusal on old knowledge.
+                    return Err(behind(&envelope, &directory, "a signature"));
+                }
+                arrival.held = message::undecided(verdicts);
+            }
+        }
+        // 6
+        let store = self.ledger().content();
+        store.put(&offer.envelope).map_err(|e| storage(&e))?;
+        arrival.origin_proof = store.put(&offer.origin.encode()).map_err(|e| storage(&e))?;
+        let actor = Actor { client: peer.to_string(), user: String::new() };
+        let command = Command::Accept { actor, arrival: Box::new(arrival) };
+        let committed = self.ledger().commit(command).await.map_err(LedgerError::into_rejection)?;
+        self.ledger().prove(committed.recorded(), &committed.snapshot)
+    }
+
+    /// Sender and recipient of an envelope, when the peer may speak for the sender.
+    fn parties_of(
+        &self,
+        directory: &Directory,
+        peer: &NodeName,
+        envelope: &Envelope,
+    ) -> Result<(Agency, Agency), Rejection> {
+        let unknown = |reason: Reason, field: &str, id: &str| {
+            if envelope.directory_version > directory.version() {
+                behind(envelope, directory, id)
+            } else {
+                Rejection::new(reason, field, format!("{id} is not in directory version {}", directory.version()))
+            }
+        };
+        let sender = directory
+            .agency(&envelope.sender)
+            .ok_or_else(|| unknown(Reason::UnknownSender, "sender", envelope.sender.as_str()))?;
+        // A sender may have moved to another node since it sent: any node that ever hosted it may deliver.
+        if !sender.entry.hosting.iter().any(|h| h.node == *peer) {
+            return Err(Rejection::new(
+                Reason::WrongPeer,
+                "sender",
+                format!("{} is not hosted by node `{peer}`, which sent this", sender.id),
+            ));
+        }
+        let recipient = directory
+            .agency(&envelope.recipient)
+            .ok_or_else(|| unknown(Reason::UnknownRecipient, "recipient", envelope.recipient.as_str()))?;
+        Ok((sender.clone(), recipient.clone()))
+    }
+
+    /// Takes the content in: inline or pulled, hashed as it passes, and compared with the envelope.
+    async fn receive_content(
+        &self,
+        envelope: &Envelope,
+        offer: &Offer,
+        source: &dyn ContentSource,
+    ) -> Result<ReceivedContent, Rejection> {
+        let mismatch = |field: String, message: String| Rejection::new(Reason::ContentMismatch, field, message);
+        let store = self.ledger().content();
+        let mut rest = offer.signatures.iter();
+        let mut signatures: Vec<Vec<Bytes>> = Vec::new();
+        for (i, part) in envelope.parts().iter().enumerate() {
+            let mut of_part = Vec::new();
+            for (digest, size) in &part.signatures {
+                let bytes = rest
+                    .next()
+                    .filter(|b| b.len() == *size as usize && sha256(b) == *digest)
+                    .ok_or_else(|| mismatch(format!("parts[{i}].signatures"), "not those of the envelope".into()))?;
+                of_part.push(bytes.clone());
+            }
+            signatures.push(of_part);
+        }
+        let inline = match &offer.data {
+            None => None,
+            Some(data) => Some(
+                message::split(envelope.parts(), data)
+                    .ok_or_else(|| mismatch("data".into(), format!("{} bytes are not all parts", data.len())))?,
+            ),
+        };
+        let mut digests = Vec::new();
+        for (i, part) in envelope.parts().iter().enumerate() {
+            let mut hasher = Hasher::new(digest_needs(&signatures[i]));
+            if let Some(inline) = &inline {
+                hasher.update(&inline[i]);
+            }
+            let mut large = None;
+            if inline.is_none() {
+                let mut upload = store.begin().map_err(|e| storage(&e))?;
+                let mut seen = 0u64;
+                let mut sink = |data: &[u8]| -> Result<(), Rejection> {
+                    seen += data.len() as u64;
+                    if seen > part.size {
+                        return Err(mismatch(format!("parts[{i}]"), format!("more than {} bytes", part.size)));
+                    }
+                    hasher.update(data);
+                    upload.write(data).map_err(|e| storage(&e))
+                };
+                if part.size > 0 {
+                    source.pull(envelope.delivery_id, i as u32, &mut sink).await?;
+                }
+                large = Some(upload);
+            }
+            let found = hasher.finish();
+            if Hash(found.sha256) != part.sha256 {
+                return Err(mismatch(
+                    format!("parts[{i}].sha256"),
+                    format!("{} is not {}, which the envelope names", Hash(found.sha256), part.sha256),
+                ));
+            }
+            match (large, &inline) {
+                (Some(upload), _) => store.finish(upload, part.sha256),
+                (None, Some(inline)) if part.size <= content::RECORD_BYTES => {
+                    store.put_hashed(part.sha256, &inline[i])
+                }
+                _ => Ok(()),
+            }
+            .map_err(|e| storage(&e))?;
+            digests.push(found);
+        }
+        for signature in &offer.signatures {
+            store.put(signature).map_err(|e| storage(&e))?;
+        }
+        Ok(ReceivedContent { signatures, digests })
+    }
+}
+
+/// Not now: this node's directory is older than the one that the envelope names.
+fn behind(envelope: &Envelope, directory: &Directory, what: &str) -> Rejection {
+    Rejection::new(
+        Reason::DirectoryBehind,
+        "envelope.directory_version",
+        format!(
+            "{what} cannot be judged by directory version {}, the envelope names version {}: try again later",
+            directory.version(),
+            envelope.directory_version
+        ),
+    )
+}
+
+/// Content whose digests are those of the envelope.
+struct ReceivedContent {
+    signatures: Vec<Vec<Bytes>>,
+    digests: Vec<Digests>,
+}
+
+impl ReceivedContent {
+    fn judge(&self, sender: &str, directory: &Directory, now: crate::time::Timestamp) -> RoleVerdicts {
+        let parts: Vec<Verdicts> = self
+            .signatures
+            .iter()
+            .zip(&self.digests)
+            .map(|(signatures, digests)| judge_detached(signatures, digests, sender, directory.trust(), now))
+            .collect();
+        message::role_verdicts(&Verdicts::worst(&parts))
+    }
+}
+
+/// The origin's event must be the submission of exactly this envelope.
+fn check_origin(
+    event: &crate::domain::Event,
+    envelope: &Envelope,
+    envelope_digest: Digest,
+) -> Result<(), Rejection> {
+    let bad = |what: &str| Rejection::new(Reason::BadProof, "origin", format!("the origin's proof shows {what}"));
+    let EventKind::Submitted { item, content_digests, .. } = &event.kind else {
+        return Err(bad(&format!("a `{}` event, not a submission", event.kind.name())));
+    };
+    if item.delivery_id != envelope.delivery_id {
+        return Err(bad("another delivery"));
+    }
+    if item.envelope_digest != envelope_digest {
+        return Err(bad("another envelope"));
+    }
+    if *content_digests != envelope.content_digests() {
+        return Err(bad("other content"));
+    }
+    if item.parties.sender != envelope.sender || item.parties.recipient.as_ref() != Some(&envelope.recipient) {
+        return Err(bad("other parties"));
+    }
+    Ok(())
+}
+
+fn subject(envelope: &Envelope) -> Subject {
+    match &envelope.body {
+        Body::Document { metadata, parts } => {
+            let digest = crate::domain::document::document_digest(envelope.kind, metadata, parts);
+            Subject::Document(message::document_facts(envelope.kind, metadata, digest))
+        }
+        Body::Notice(n) => Subject::Notice(NoticeFacts {
+            kind: envelope.kind,
+            target: n.target,
+            message_number: n.message_number,
+            status: n.status,
+            out_of_order: false,
+            sent_at: envelope.submitted_at,
+        }),
+    }
+}
+
+/// Whether the content of a message travels inside it.
+pub fn is_inline(size: u64) -> bool {
+    size <= limits::INLINE_BYTES
+}
+
+/// Whether this version takes messages of a kind from peers.
+fn is_supported(kind: Kind) -> bool {
+    matches!(kind, Kind::New | Kind::Status)
+}

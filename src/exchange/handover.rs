@@ -1,0 +1,287 @@
+//! Hand-over: the recipient's system is told, fetches under a lease, and acknowledges.
+//!
+//! What is guaranteed: everything in an inbox stays there until it is acknowledged; what is fetched and not
+//! acknowledged is offered again after the lease; acknowledging twice is harmless. A watch repeats every item in log
+//! order from any cursor on. Leases live in memory only: after a restart everything not acknowledged is free again.
+
+use std::collections::HashMap;
+use std::sync::Mutex;
+
+use bytes::Bytes;
+
+use super::{Caller, Exchange, message};
+use crate::config::Role;
+use crate::domain::decide::{Command, notices_so_far};
+use crate::domain::envelope::Notice;
+use crate::domain::event::RoleVerdicts;
+use crate::domain::fold::records::{Feed, Incoming};
+use crate::domain::fold::{decode, keys, load};
+use crate::domain::ids::{AgencyId, DeliveryId};
+use crate::domain::reason::{Reason, Rejection};
+use crate::domain::{Envelope, Kind, Status, limits};
+use crate::ledger::{LedgerError, damaged, storage};
+use crate::time::Timestamp;
+use crate::wire;
+
+/// Who holds which delivery until when.
+#[derive(Default)]
+pub(crate) struct Leases {
+    held: Mutex<HashMap<DeliveryId, (String, Timestamp)>>,
+}
+
+impl Leases {
+    /// Takes or renews a lease.
+    fn take(&self, id: DeliveryId, client: &str, now: Timestamp) -> Result<Timestamp, Rejection> {
+        let mut held = self.held.lock().expect("no holder of this lock panics");
+        if held.len() >= limits::LEASES {
+            held.retain(|_, (_, until)| *until > now);
+        }
+        if held.len() >= limits::LEASES {
+            return Err(Rejection::new(
+                Reason::Overloaded,
+                "",
+                format!("{} deliveries are fetched and not acknowledged: acknowledge first", limits::LEASES),
+            ));
+        }
+        if let Some((holder, until)) = held.get(&id)
+            && holder != client
+            && *until > now
+        {
+            return Err(Rejection::new(
+                Reason::Leased,
+                "delivery_id",
+                format!("another client of this agency holds it until {until}: try again then"),
+            ));
+        }
+        let until = now.plus_millis(limits::LEASE_MS);
+        held.insert(id, (client.to_owned(), until));
+        Ok(until)
+    }
+
+    fn end(&self, id: &DeliveryId) {
+        self.held.lock().expect("no holder of this lock panics").remove(id);
+    }
+
+    fn is_held(&self, id: &DeliveryId, now: Timestamp) -> bool {
+        self.held.lock().expect("no holder of this lock panics").get(id).is_some_and(|(_, until)| *until > now)
+    }
+}
+
+/// One entry of an inbox.
+#[derive(Debug, Clone)]
+pub struct InboxEntry {
+    /// Its delivery.
+    pub id: DeliveryId,
+    /// What is known of it.
+    pub record: Incoming,
+    /// A client has it under a lease.
+    pub leased: bool,
+}
+
+/// Something that a system is told.
+#[derive(Debug, Clone)]
+pub struct Notification {
+    /// Its place in the log.
+    pub index: u64,
+    /// Whom it is for.
+    pub agency: AgencyId,
+    /// What it is.
+    pub feed: Feed,
+}
+
+/// A delivery that was opened.
+#[derive(Debug, Clone)]
+pub struct Opened {
+    /// The envelope as it arrived.
+    pub envelope: Bytes,
+    /// What it means.
+    pub content: Envelope,
+    /// Verdicts of this node.
+    pub verdicts: RoleVerdicts,
+    /// Detached signatures, in the envelope's order.
+    pub signatures: Vec<Bytes>,
+    /// Until when nobody else is offered it.
+    pub lease_until: Timestamp,
+    /// The Fetched event.
+    pub index: u64,
+}
+
+impl Exchange {
+    /// What waits for an agency, oldest first, from an index on.
+    pub fn inbox(
+        &self,
+        caller: &Caller,
+        agency: &str,
+        from: u64,
+        limit: usize,
+    ) -> Result<(Vec<InboxEntry>, Option<u64>), Rejection> {
+        let directory = self.directory();
+        let agency =
+            self.own_agency(&directory, caller, Role::Dms, agency, "agency", Reason::UnknownAgency)?.id;
+        let prefix = keys::inbox_of(&agency);
+        let now = self.ledger().now();
+        let found = self
+            .ledger()
+            .index()
+            .scan(&prefix, &keys::inbox(&agency, from), limit + 1)
+            .map_err(|e| storage(&e))?;
+        let mut entries = Vec::new();
+        let mut next = None;
+        for (key, value) in &found {
+            if entries.len() == limit {
+                next = keys::index_of(key);
+                break;
+            }
+            let id = DeliveryId::from_slice(value)?;
+            if let Some(record) = load(self.ledger(), &keys::incoming(&id)).map_err(|e| damaged(&e))? {
+                entries.push(InboxEntry { id, record, leased: self.inner.leases.is_held(&id, now) });
+            }
+        }
+        Ok((entries, next))
+    }
+
+    /// What agencies are told after a log index, oldest first, at most about `limit` items.
+    pub fn notifications(
+        &self,
+        agencies: &[AgencyId],
+        from: u64,
+        limit: usize,
+    ) -> Result<Vec<Notification>, Rejection> {
+        // While a commit is applied to sled, a scan may see its later records before its earlier ones. What is below
+        // the published size is all there.
+        let size = self.ledger().snapshot().size();
+        let mut all = Vec::new();
+        // Beyond the smallest end of a full scan, items of that agency may be missing.
+        let mut complete_to = u64::MAX;
+        for agency in agencies {
+            let found = self
+                .ledger()
+                .index()
+                .scan(&keys::feed_of(agency), &keys::feed(agency, from), limit)
+                .map_err(|e| storage(&e))?;
+            let full = found.len() == limit;
+            for (key, value) in found {
+                let Some(index) = keys::index_of(&key) else { continue };
+                let feed = decode(&key, &value).map_err(|e| damaged(&e))?;
+                all.push(Notification { index, agency: agency.clone(), feed });
+            }
+            if full {
+                complete_to = complete_to.min(all.last().map_or(0, |n| n.index));
+            }
+        }
+        all.retain(|n| n.index <= complete_to && n.index < size);
+        all.sort_by_key(|n| n.index);
+        Ok(all)
+    }
+
+    /// Opens a delivery for a system: records the access and grants a lease.
+    pub async fn fetch(
+        &self,
+        caller: &Caller,
+        agency: &str,
+        id: DeliveryId,
+        user: &str,
+    ) -> Result<Opened, Rejection> {
+        let directory = self.directory();
+        let agency = self.own_agency(&directory, caller, Role::Dms, agency, "agency", Reason::UnknownAgency)?;
+        let actor = caller.actor(user)?;
+        let now = self.ledger().now();
+        // The record first: a lease must not tell that a delivery exists.
+        let record = self.own_incoming(&agency.id, &id)?;
+        let lease_until = self.inner.leases.take(id, caller.name(), now)?;
+        let command = Command::Fetch { actor, agency: agency.id.clone(), delivery_id: id };
+        let committed = match self.ledger().commit(command).await {
+            Ok(committed) => committed,
+            Err(e) => {
+                self.inner.leases.end(&id);
+                return Err(e.into_rejection());
+            }
+        };
+        let store = self.ledger().content();
+        let missing = || {
+            tracing::error!(delivery = %id, "content of an inbox is missing");
+            Rejection::new(Reason::Damaged, "", "this node's store must be checked by its administrator")
+        };
+        let envelope =
+            store.get(&record.facts.envelope_digest).map_err(|e| storage(&e))?.ok_or_else(missing)?;
+        let content = wire::envelope::decode(&envelope)?;
+        let mut signatures = Vec::new();
+        for (digest, _) in content.parts().iter().flat_map(|p| &p.signatures) {
+            signatures.push(store.get(digest).map_err(|e| storage(&e))?.ok_or_else(missing)?);
+        }
+        Ok(Opened {
+            envelope,
+            content,
+            verdicts: record.verdicts,
+            signatures,
+            lease_until,
+            index: committed.recorded(),
+        })
+    }
+
+    fn own_incoming(&self, agency: &AgencyId, id: &DeliveryId) -> Result<Incoming, Rejection> {
+        load::<Incoming>(self.ledger(), &keys::incoming(id))
+            .map_err(|e| damaged(&e))?
+            .filter(|r| r.facts.recipient == *agency)
+            .ok_or_else(|| {
+                Rejection::new(
+                    Reason::UnknownDelivery,
+                    "delivery_id",
+                    format!("no delivery {id} for {agency} is known here"),
+                )
+            })
+    }
+
+    /// The recipient's system confirms that it has the delivery: out of the inbox, and status 01 to the sender.
+    pub async fn acknowledge(
+        &self,
+        caller: &Caller,
+        agency: &str,
+        id: DeliveryId,
+        user: &str,
+    ) -> Result<u64, Rejection> {
+        let directory = self.directory();
+        let code = agency;
+        let agency = self.own_agency(&directory, caller, Role::Dms, code, "agency", Reason::UnknownAgency)?;
+        let actor = caller.actor(user)?;
+        for _ in 0..16 {
+            let record = self.own_incoming(&agency.id, &id)?;
+            if let Some((index, _)) = record.handed_over {
+                self.inner.leases.end(&id);
+                return Ok(index);
+            }
+            let sender = directory.agency(&record.facts.sender).ok_or_else(|| {
+                Rejection::new(Reason::UnknownSender, "delivery_id", format!("{} is not listed", record.facts.sender))
+            })?;
+            let (notices, _) = notices_so_far(self.ledger(), &agency.id, &id)
+                .map_err(|e| LedgerError::from(e).into_rejection())?;
+            let now = self.ledger().now();
+            let notice = Notice {
+                target: id,
+                message_number: notices + 1,
+                status: Some(Status::Arrived),
+                reason: String::new(),
+                office: String::new(),
+                officer: String::new(),
+            };
+            let to = (sender, record.facts.sender_code.as_str());
+            let arrived =
+                message::notice(self, &directory, (&agency, code), to, Kind::Status, notice, now)?;
+            let command = Command::HandOver {
+                actor: actor.clone(),
+                agency: agency.id.clone(),
+                delivery_id: id,
+                arrived: Box::new(arrived),
+            };
+            match self.ledger().commit(command).await {
+                Err(LedgerError::Stale) => {}
+                Err(e) => return Err(e.into_rejection()),
+                Ok(committed) => {
+                    self.inner.leases.end(&id);
+                    return Ok(committed.recorded());
+                }
+            }
+        }
+        Err(LedgerError::Stale.into_rejection())
+    }
+}

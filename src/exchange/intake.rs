@@ -1,0 +1,453 @@
+//! Intake: a document-management system sends a document.
+//!
+//! 1. The header is checked before a byte of content is read: caller, agency, metadata, limits, recipients.
+//! 2. Content streams to the store while it is hashed ([`Upload`]); memory stays at one record per call.
+//! 3. Signatures are judged by those digests. An invalid one refuses the document here, with its reason.
+//! 4. One envelope per recipient goes to the store, and one command to the ledger.
+//! 5. The answer names every delivery and its log index; it is given after the commit is durable.
+
+use std::collections::HashSet;
+
+use bytes::{Bytes, BytesMut};
+
+use super::{Caller, Exchange, message};
+use crate::config::Role;
+use crate::directory::{Agency, Directory};
+use crate::domain::decide::{Answer, Command, Place, Prepared, next_attempt};
+use crate::domain::document::{check_parts, document_digest};
+use crate::domain::envelope::{Body, Envelope};
+use crate::domain::event::{Actor, RoleVerdicts, Subject};
+use crate::domain::ids::{self, DeliveryId, Digest, RequestId};
+use crate::domain::reason::{Reason, Rejection};
+use crate::domain::{Kind, Metadata, Part, PartRole, limits};
+use crate::ledger::{LedgerError, damaged, storage};
+use crate::merkle::{Hash, sha256};
+use crate::signature::{Digests, Hasher, Verdicts, digest_needs, judge_detached};
+use crate::store::content;
+use crate::time::Timestamp;
+
+/// How often a message is prepared again when others take its attempt.
+const TRIES: usize = 16;
+
+/// What a system asks for, before anything is checked.
+#[derive(Debug, Clone)]
+#[expect(missing_docs, reason = "the fields of SendHeader in exchange.proto")]
+pub struct Header {
+    pub request_id: RequestId,
+    pub sender: String,
+    pub recipients: Vec<String>,
+    pub kind: Kind,
+    pub metadata: Metadata,
+    pub parts: Vec<PartHeader>,
+    pub validate_only: bool,
+    pub user: String,
+    pub not_after: Option<Timestamp>,
+}
+
+/// One file that is going to be sent.
+#[derive(Debug, Clone)]
+#[expect(missing_docs, reason = "the fields of PartUpload in exchange.proto")]
+pub struct PartHeader {
+    pub name: String,
+    pub media_type: String,
+    pub size: u64,
+    pub sha256: Digest,
+    pub role: PartRole,
+    pub signatures: Vec<Bytes>,
+}
+
+/// What became of one recipient.
+#[derive(Debug, Clone)]
+pub struct Sent {
+    /// Code as it was asked for.
+    pub recipient: String,
+    /// Delivery and log index, and whether it was recorded before; or why there is none.
+    pub outcome: Result<(DeliveryId, u64, bool), Rejection>,
+}
+
+/// The whole answer.
+#[derive(Debug, Clone)]
+pub struct Receipt {
+    /// One per recipient, in the order of the request.
+    pub sent: Vec<Sent>,
+    /// What this node found about the signatures.
+    pub verdicts: RoleVerdicts,
+}
+
+/// A header that holds, and content on its way.
+pub struct Upload {
+    exchange: Exchange,
+    directory: Directory,
+    actor: Actor,
+    header: Header,
+    sender: Agency,
+    recipients: Vec<Result<Agency, Rejection>>,
+    parts: Vec<Part>,
+    now: Timestamp,
+    /// The part that is being received, and what came of it.
+    at: usize,
+    receiving: Option<Receiving>,
+    digests: Vec<Digests>,
+}
+
+struct Receiving {
+    hasher: Hasher,
+    seen: u64,
+    small: BytesMut,
+    large: Option<content::Upload>,
+}
+
+impl Exchange {
+    /// Checks everything that can be checked before content comes.
+    pub fn begin_send(&self, caller: &Caller, header: Header) -> Result<Upload, Rejection> {
+        let directory = self.directory();
+        let now = self.ledger().now();
+        let actor = caller.actor(&header.user)?;
+        if header.kind != Kind::New {
+            return Err(Rejection::new(
+                Reason::Unimplemented,
+                "kind",
+                format!("`{}` cannot be sent with this version: send a new document", header.kind.as_str()),
+            ));
+        }
+        let sender =
+            self.own_agency(&directory, caller, Role::Dms, &header.sender, "sender", Reason::UnknownSender)?;
+        header.metadata.check(now)?;
+        let parts: Vec<Part> = header.parts.iter().map(PartHeader::part).collect();
+        check_signatures(&header.parts)?;
+        check_parts(&parts, self.config().max_content_bytes)?;
+        if let Some(not_after) = header.not_after {
+            let latest = now.plus_millis(limits::DELIVERY_MAX_MS);
+            if not_after <= now || not_after > latest {
+                return Err(Rejection::new(
+                    Reason::InvalidDate,
+                    "not_after",
+                    format!("{not_after} is not between now ({now}) and {latest}"),
+                ));
+            }
+        }
+        let recipients = self.recipients(&directory, &header, &sender, now)?;
+        let mut upload = Upload {
+            exchange: self.clone(),
+            directory,
+            actor,
+            header,
+            sender,
+            recipients,
+            parts,
+            now,
+            at: 0,
+            receiving: None,
+            digests: Vec::new(),
+        };
+        upload.next_part()?;
+        Ok(upload)
+    }
+
+    /// The recipients: faults of the list fail the call, faults of one recipient come back with it.
+    fn recipients(
+        &self,
+        directory: &Directory,
+        header: &Header,
+        sender: &Agency,
+        now: Timestamp,
+    ) -> Result<Vec<Result<Agency, Rejection>>, Rejection> {
+        if header.recipients.is_empty() {
+            return Err(Rejection::new(Reason::NoRecipient, "recipients", "name at least one recipient"));
+        }
+        crate::domain::document::at_most("recipients", header.recipients.len(), limits::RECIPIENTS)?;
+        let mut seen = HashSet::new();
+        let mut out = Vec::with_capacity(header.recipients.len());
+        for (i, code) in header.recipients.iter().enumerate() {
+            let field = format!("recipients[{i}]");
+            let shown = ids::shorten(code);
+            let Some(agency) = directory.by_code(code, now.date()) else {
+                let version = directory.version();
+                out.push(Err(Rejection::new(
+                    Reason::UnknownRecipient,
+                    field,
+                    format!("no agency `{shown}` in directory version {version}: look it up with ListAgencies"),
+                )));
+                continue;
+            };
+            if !seen.insert(agency.id.clone()) {
+                return Err(Rejection::new(
+                    Reason::DuplicateRecipient,
+                    field,
+                    format!("`{shown}` is {} and stands in the list already: name each agency once", agency.id),
+                ));
+            }
+            out.push(if agency.id == sender.id {
+                Err(Rejection::new(
+                    Reason::WrongParty,
+                    field,
+                    format!("{} is the sender itself: leave it out", agency.id),
+                ))
+            } else if agency.is_closed(now.date()) {
+                Err(Rejection::new(
+                    Reason::RetiredAgency,
+                    field,
+                    format!("{} was closed: send to its successor", agency.id),
+                ))
+            } else {
+                message::host(agency, now, &field).map(|_| agency.clone())
+            });
+        }
+        Ok(out)
+    }
+
+    /// Sends a document whose content is at hand.
+    pub async fn send(&self, caller: &Caller, header: Header, data: &[u8]) -> Result<Receipt, Rejection> {
+        let mut upload = self.begin_send(caller, header)?;
+        upload.write(data)?;
+        upload.finish().await
+    }
+}
+
+impl PartHeader {
+    fn part(&self) -> Part {
+        Part {
+            name: self.name.clone(),
+            media_type: self.media_type.clone(),
+            size: self.size,
+            sha256: self.sha256,
+            role: self.role,
+            signatures: self.signatures.iter().map(|s| (sha256(s), s.len() as u32)).collect(),
+        }
+    }
+}
+
+/// What the judge says of the signature that decided.
+fn detail(judged: &Verdicts) -> String {
+    judged
+        .signatures
+        .iter()
+        .find(|s| s.reason.is_some() && s.reason == judged.reason)
+        .map_or_else(|| "a signature does not hold".to_owned(), |s| s.detail.clone())
+}
+
+fn check_signatures(parts: &[PartHeader]) -> Result<(), Rejection> {
+    for (i, part) in parts.iter().enumerate() {
+        for signature in &part.signatures {
+            if signature.is_empty() || signature.len() > limits::SIGNATURE_BYTES {
+                return Err(Rejection::new(
+                    Reason::TooLong,
+                    format!("parts[{i}].signatures"),
+                    format!(
+                        "a signature of {} bytes is not between 1 and {}",
+                        signature.len(),
+                        limits::SIGNATURE_BYTES
+                    ),
+                ));
+            }
+        }
+    }
+    Ok(())
+}
+
+impl Upload {
+    /// Begins the next part that is not empty; empty ones are finished at once.
+    fn next_part(&mut self) -> Result<(), Rejection> {
+        while let Some(part) = self.parts.get(self.at) {
+            let needs = digest_needs(&self.header.parts[self.at].signatures);
+            let large = if part.size > content::RECORD_BYTES && !self.header.validate_only {
+                Some(self.exchange.ledger().content().begin().map_err(|e| storage(&e))?)
+            } else {
+                None
+            };
+            self.receiving =
+                Some(Receiving { hasher: Hasher::new(needs), seen: 0, small: BytesMut::new(), large });
+            if part.size > 0 {
+                return Ok(());
+            }
+            self.end_part()?;
+        }
+        Ok(())
+    }
+
+    /// Takes the next bytes of the parts, in their order.
+    pub fn write(&mut self, mut data: &[u8]) -> Result<(), Rejection> {
+        while !data.is_empty() {
+            let (Some(part), Some(receiving)) = (self.parts.get(self.at), &mut self.receiving) else {
+                return Err(Rejection::new(
+                    Reason::ContentMismatch,
+                    "data",
+                    format!("{} bytes came after the last part: send what the header announced", data.len()),
+                ));
+            };
+            let left = part.size - receiving.seen;
+            let (now, later) = data.split_at(usize::try_from(left).unwrap_or(usize::MAX).min(data.len()));
+            receiving.hasher.update(now);
+            receiving.seen += now.len() as u64;
+            if let Some(large) = &mut receiving.large {
+                large.write(now).map_err(|e| storage(&e))?;
+            } else if part.size <= content::RECORD_BYTES {
+                receiving.small.extend_from_slice(now);
+            }
+            data = later;
+            if receiving.seen == part.size {
+                self.end_part()?;
+                self.next_part()?;
+            }
+        }
+        Ok(())
+    }
+
+    fn end_part(&mut self) -> Result<(), Rejection> {
+        let part = &self.parts[self.at];
+        let Some(receiving) = self.receiving.take() else { return Ok(()) };
+        let digests = receiving.hasher.finish();
+        let found = Hash(digests.sha256);
+        if found != part.sha256 {
+            return Err(Rejection::new(
+                Reason::ContentMismatch,
+                format!("parts[{}].sha256", self.at),
+                format!("the {} bytes have SHA-256 {found}, the header says {}: send it again", part.size, part.sha256),
+            ));
+        }
+        if !self.header.validate_only {
+            let store = self.exchange.ledger().content();
+            match receiving.large {
+                Some(large) => store.finish(large, found),
+                None => store.put_hashed(found, &receiving.small),
+            }
+            .map_err(|e| storage(&e))?;
+        }
+        self.digests.push(digests);
+        self.at += 1;
+        Ok(())
+    }
+
+    /// Judges, records and answers. Content that is missing refuses the document.
+    pub async fn finish(self) -> Result<Receipt, Rejection> {
+        if let Some(part) = self.parts.get(self.at) {
+            let seen = self.receiving.as_ref().map_or(0, |r| r.seen);
+            return Err(Rejection::new(
+                Reason::ContentMismatch,
+                format!("parts[{}].size", self.at),
+                format!("only {seen} of {} bytes of `{}` came: send it again", part.size, ids::shorten(&part.name)),
+            ));
+        }
+        let judged = self.judge();
+        let verdicts = message::role_verdicts(&judged);
+        if let Some(reason) = message::invalid(verdicts) {
+            return Err(Rejection::new(
+                reason,
+                "parts.signatures",
+                format!(
+                    "person: {}, agency: {}: {}; the document was not taken",
+                    verdicts.person.as_str(),
+                    verdicts.agency.as_str(),
+                    detail(&judged)
+                ),
+            ));
+        }
+        if !self.header.validate_only {
+            let store = self.exchange.ledger().content();
+            for signature in self.header.parts.iter().flat_map(|p| &p.signatures) {
+                store.put(signature).map_err(|e| storage(&e))?;
+            }
+        }
+        let document = document_digest(self.header.kind, &self.header.metadata, &self.parts);
+        for _ in 0..TRIES {
+            match self.submit(document, verdicts).await {
+                Err(LedgerError::Stale) => {}
+                Err(e) => return Err(e.into_rejection()),
+                Ok(receipt) => return Ok(receipt),
+            }
+        }
+        Err(LedgerError::Stale.into_rejection())
+    }
+
+    fn judge(&self) -> Verdicts {
+        let sender = self.directory.registered(&self.sender);
+        let parts: Vec<Verdicts> = self
+            .header
+            .parts
+            .iter()
+            .zip(&self.digests)
+            .map(|(part, digests)| {
+                judge_detached(&part.signatures, digests, sender.id.as_str(), self.directory.trust(), self.now)
+            })
+            .collect();
+        Verdicts::worst(&parts)
+    }
+
+    async fn submit(&self, document: Digest, verdicts: RoleVerdicts) -> Result<Receipt, LedgerError> {
+        let mut deliveries: Vec<Prepared> = Vec::new();
+        for (code, agency) in self.header.recipients.iter().zip(&self.recipients) {
+            if let Ok(agency) = agency {
+                deliveries.push(self.prepare(agency, code, document, verdicts)?);
+            }
+        }
+        let mut sent = Vec::new();
+        let mut first_index = 0;
+        if !deliveries.is_empty() && !self.header.validate_only {
+            let command = Command::Submit {
+                actor: self.actor.clone(),
+                request_id: self.header.request_id.clone(),
+                deliveries,
+            };
+            let committed = self.exchange.ledger().commit(command).await?;
+            first_index = committed.first;
+            if let Answer::Sent(list) = committed.answer {
+                sent = list;
+            }
+        }
+        let mut sent = sent.into_iter();
+        let results = self.header.recipients.iter().zip(&self.recipients).map(|(code, agency)| {
+            let outcome = match agency {
+                Err(rejection) => Err(rejection.clone()),
+                Ok(_) => Ok(match sent.next() {
+                    Some((id, Place::Existing(index))) => (id, index, true),
+                    Some((id, Place::New(offset))) => (id, first_index + offset as u64, false),
+                    // Only checked, nothing recorded.
+                    None => (DeliveryId::default(), 0, false),
+                }),
+            };
+            Sent { recipient: code.clone(), outcome }
+        });
+        Ok(Receipt { sent: results.collect(), verdicts })
+    }
+
+    fn prepare(
+        &self,
+        agency: &Agency,
+        code: &str,
+        document: Digest,
+        verdicts: RoleVerdicts,
+    ) -> Result<Prepared, LedgerError> {
+        let metadata = &self.header.metadata;
+        let kind = self.header.kind;
+        let attempt = next_attempt(self.exchange.ledger(), &self.sender.id, &metadata.key, &agency.id)
+            .map_err(|e| damaged(&e))?;
+        if attempt > limits::ATTEMPTS {
+            return Err(Rejection::new(
+                Reason::TooMany,
+                "recipients",
+                format!("{attempt} attempts to send {} to {} are too many", metadata.key, agency.id),
+            )
+            .into());
+        }
+        let id = DeliveryId::of_document(&self.sender.id, kind.number(), &metadata.key, &agency.id, attempt);
+        let default = self.now.plus_millis(self.exchange.config().delivery_ms);
+        let envelope = Envelope {
+            delivery_id: id,
+            kind,
+            sender_code: self.header.sender.clone(),
+            sender: self.sender.id.clone(),
+            recipient_code: code.to_owned(),
+            recipient: agency.id.clone(),
+            attempt,
+            directory_version: self.directory.version(),
+            submitted_at: self.now,
+            not_after: self.header.not_after.unwrap_or(default),
+            body: Body::Document { metadata: Box::new(metadata.clone()), parts: self.parts.clone() },
+        };
+        let parties = self.directory.parties(&self.sender, &self.header.sender, agency, code);
+        let subject = Subject::Document(message::document_facts(kind, metadata, document));
+        let peer = message::host(agency, self.now, "recipients")?;
+        let keep = !self.header.validate_only;
+        Ok(message::prepare(&self.exchange, &envelope, parties, subject, verdicts, peer, keep)?)
+    }
+}

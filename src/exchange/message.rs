@@ -1,0 +1,153 @@
+//! Making a message ready: envelope bytes into the store, and what its event will say.
+
+use super::Exchange;
+use crate::directory::{Agency, Directory};
+use crate::domain::decide::Prepared;
+use crate::domain::envelope::{Body, Envelope, Notice};
+use crate::domain::event::{DocumentFacts, Item, NoticeFacts, Parties, RoleVerdicts, Subject};
+use crate::domain::ids::{DeliveryId, Digest, NodeName};
+use crate::domain::reason::{Reason, Rejection};
+use crate::domain::{Kind, Metadata, Part};
+use crate::ledger::storage;
+use crate::merkle::sha256;
+use crate::signature::{Verdict, Verdicts};
+use crate::time::Timestamp;
+use crate::wire;
+
+/// What an event says of a document.
+pub(super) fn document_facts(kind: Kind, metadata: &Metadata, document_digest: Digest) -> DocumentFacts {
+    DocumentFacts {
+        kind,
+        key: metadata.key.clone(),
+        document_digest,
+        type_name: metadata.type_name.clone(),
+        urgency: metadata.urgency,
+        issued_on: metadata.issued_on,
+        issued_at: metadata.issued_at,
+        origin: metadata.origin,
+    }
+}
+
+/// Verdicts as an event records them.
+pub(super) fn role_verdicts(verdicts: &Verdicts) -> RoleVerdicts {
+    RoleVerdicts { person: verdicts.person, agency: verdicts.agency, reason: verdicts.reason }
+}
+
+/// The reason of an invalid signature, when there is one.
+pub(super) fn invalid(verdicts: RoleVerdicts) -> Option<Reason> {
+    let is_invalid = verdicts.person == Verdict::Invalid || verdicts.agency == Verdict::Invalid;
+    is_invalid.then(|| verdicts.reason.map_or(Reason::Internal, Reason::Signature))
+}
+
+/// Whether a signature cannot be judged yet.
+pub(super) fn undecided(verdicts: RoleVerdicts) -> bool {
+    verdicts.person == Verdict::Indeterminate || verdicts.agency == Verdict::Indeterminate
+}
+
+/// Writes an envelope to the store (durable with the commit that names it) and makes its message ready.
+pub(super) fn prepare(
+    exchange: &Exchange,
+    envelope: &Envelope,
+    parties: Parties,
+    subject: Subject,
+    verdicts: RoleVerdicts,
+    peer: NodeName,
+    keep: bool,
+) -> Result<Prepared, Rejection> {
+    let bytes = wire::envelope::encode(envelope);
+    if bytes.len() > crate::domain::limits::ENVELOPE_BYTES {
+        return Err(Rejection::new(
+            Reason::TooLong,
+            "metadata",
+            format!(
+                "the envelope has {} bytes, {} are allowed: shorten the metadata",
+                bytes.len(),
+                crate::domain::limits::ENVELOPE_BYTES
+            ),
+        ));
+    }
+    let envelope_digest = if keep {
+        exchange.ledger().content().put(&bytes).map_err(|e| storage(&e))?
+    } else {
+        sha256(&bytes)
+    };
+    Ok(Prepared {
+        item: Item {
+            delivery_id: envelope.delivery_id,
+            envelope_digest,
+            attempt: envelope.attempt,
+            parties,
+            subject,
+        },
+        content_digests: envelope.content_digests(),
+        content_size: envelope.content_size(),
+        verdicts,
+        not_after: envelope.not_after,
+        peer,
+    })
+}
+
+/// The node that hosts an agency today.
+pub(super) fn host(agency: &Agency, now: Timestamp, field: &str) -> Result<NodeName, Rejection> {
+    agency.node(now.date()).cloned().ok_or_else(|| {
+        Rejection::new(
+            Reason::RecipientWithoutNode,
+            field,
+            format!("no node hosts {}: send it on paper, or ask it to join", agency.id),
+        )
+    })
+}
+
+/// Makes a notice about a delivery ready: a status, so far.
+pub(super) fn notice(
+    exchange: &Exchange,
+    directory: &Directory,
+    from: (&Agency, &str),
+    to: (&Agency, &str),
+    kind: Kind,
+    notice: Notice,
+    now: Timestamp,
+) -> Result<Prepared, Rejection> {
+    notice.check()?;
+    let peer = host(to.0, now, "delivery_id")?;
+    let number = notice.message_number;
+    let id = DeliveryId::of_notice(&from.0.id, kind.number(), &notice.target, number, &to.0.id);
+    let facts = NoticeFacts {
+        kind,
+        target: notice.target,
+        message_number: number,
+        status: notice.status,
+        out_of_order: false,
+        sent_at: now,
+    };
+    let envelope = Envelope {
+        delivery_id: id,
+        kind,
+        sender_code: from.1.to_owned(),
+        sender: from.0.id.clone(),
+        recipient_code: to.1.to_owned(),
+        recipient: to.0.id.clone(),
+        attempt: 1,
+        directory_version: directory.version(),
+        submitted_at: now,
+        not_after: now.plus_millis(exchange.config().delivery_ms),
+        body: Body::Notice(notice),
+    };
+    let parties = directory.parties(from.0, from.1, to.0, to.1);
+    prepare(exchange, &envelope, parties, Subject::Notice(facts), RoleVerdicts::ABSENT, peer, true)
+}
+
+/// Sizes of parts as announced; used to cut inline content.
+pub(super) fn split(parts: &[Part], data: &bytes::Bytes) -> Option<Vec<bytes::Bytes>> {
+    let mut at = 0usize;
+    let mut out = Vec::with_capacity(parts.len());
+    for part in parts {
+        let end = at.checked_add(usize::try_from(part.size).ok()?)?;
+        if end > data.len() {
+            return None;
+        }
+        out.push(data.slice(at..end));
+        at = end;
+    }
+    (at == data.len()).then_some(out)
+}

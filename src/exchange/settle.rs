@@ -1,0 +1,81 @@
+//! Settle: the origin compares the other node's proof with what it has outstanding, and closes the delivery.
+//!
+//! A proof settles a delivery when every one of these holds: the log is one of the node that the delivery went to,
+//! and that node hosts the recipient; the event is Received or Refused; it names this delivery, this envelope, all its
+//! content digests, and this node's own event by log, index and leaf hash. A valid proof of anything else is
+//! `bad_proof`, and the delivery stays open.
+
+use super::{Exchange, accept};
+use crate::domain::decide::Command;
+use crate::domain::event::{EventKind, LogRef};
+use crate::domain::fold::records::Outgoing;
+use crate::domain::fold::{keys, load};
+use crate::domain::ids::DeliveryId;
+use crate::domain::reason::{Reason, Rejection};
+use crate::domain::status::DeliveryState;
+use crate::ledger::{LedgerError, damaged, storage};
+use crate::merkle::leaf_hash;
+use crate::wire::proof::Proof;
+
+impl Exchange {
+    /// Verifies a proof from the recipient's node and records the outcome.
+    pub async fn settle(&self, id: DeliveryId, proof: &Proof) -> Result<DeliveryState, Rejection> {
+        let bad = |what: String| Rejection::new(Reason::BadProof, "receipt", what);
+        let record: Outgoing = load(self.ledger(), &keys::outgoing(&id))
+            .map_err(|e| damaged(&e))?
+            .ok_or_else(|| bad(format!("no delivery {id} is outstanding")))?;
+        let directory = self.directory();
+        let hosted = directory
+            .agency(&record.facts.recipient)
+            .is_some_and(|a| a.entry.hosting.iter().any(|h| h.node == record.peer));
+        if !hosted {
+            return Err(bad(format!("node `{}` does not host {}", record.peer, record.facts.recipient)));
+        }
+        let verified = self.inner.proofs.verify(proof, accept::log_key(&directory, &record.peer))?;
+        let (item, digests, origin, verdicts, outcome, reason) = match &verified.event().kind {
+            EventKind::Received { item, content_digests, verdicts, held, origin, .. } => {
+                let outcome = if *held { DeliveryState::Held } else { DeliveryState::Delivered };
+                (item, content_digests, origin, *verdicts, outcome, None)
+            }
+            EventKind::Refused { item, content_digests, verdicts, reason, origin, .. } => {
+                (item, content_digests, origin, *verdicts, DeliveryState::Refused, Some(*reason))
+            }
+            other => return Err(bad(format!("it proves a `{}` event", other.name()))),
+        };
+        if item.delivery_id != id {
+            return Err(bad(format!("it is about delivery {}, not {id}", item.delivery_id)));
+        }
+        if item.envelope_digest != record.facts.envelope_digest {
+            return Err(bad(format!("it names envelope {}, not {}", item.envelope_digest, record.facts.envelope_digest)));
+        }
+        // A refusal may come before content was looked at.
+        let early = outcome == DeliveryState::Refused && digests.is_empty();
+        if *digests != record.content_digests && !early {
+            return Err(bad("it names other content".to_owned()));
+        }
+        let own_leaf = self
+            .ledger()
+            .leaf(record.submitted_index)?
+            .ok_or_else(|| bad(format!("event {} is missing here", record.submitted_index)))?;
+        let own = LogRef {
+            log: self.ledger().origin().to_owned(),
+            index: record.submitted_index,
+            leaf_hash: leaf_hash(&own_leaf),
+        };
+        if *origin != own {
+            return Err(bad(format!("it answers event {} of `{}`, not {}", origin.index, origin.log, own.index)));
+        }
+        let receipt_proof = self.ledger().content().put(&proof.encode()).map_err(|e| storage(&e))?;
+        let command = Command::Settle {
+            delivery_id: id,
+            outcome,
+            reason,
+            receipt: verified.log_ref(),
+            receipt_proof,
+            verdicts,
+            received_at: verified.event().at,
+        };
+        self.ledger().commit(command).await.map_err(LedgerError::into_rejection)?;
+        Ok(outcome)
+    }
+}

@@ -1,0 +1,326 @@
+//! The composition root: build, bind, run, drain.
+//!
+//! [`Listeners::bind`] takes the ports; [`Node::start`] loads keys, opens directory and log, puts the steps together
+//! and serves; [`Node::stop`] drains: no new calls, streams end, what is committed is flushed.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::net::TcpListener;
+use tokio::sync::watch;
+use tokio::task::JoinSet;
+use tonic::transport::server::Router;
+
+use crate::config::Config;
+use crate::domain::decide::Command;
+use crate::domain::event::EventKind;
+use crate::domain::limits;
+use crate::exchange::Exchange;
+use crate::exchange::courier::{self, LocalLink, PeerLink, Queues};
+use crate::exchange::directory::{AdoptError, DirectoryHolder};
+use crate::ledger::{Clock, Ledger, LedgerConfig, LedgerError, Opened};
+use crate::merkle::{KeyError, NoteSigner};
+use crate::rpc::audit::AuditApi;
+use crate::rpc::directory::DirectoryApi;
+use crate::rpc::exchange::ExchangeApi;
+use crate::rpc::link::Links;
+use crate::rpc::peer::PeerApi;
+use crate::rpc::report::ReportApi;
+use crate::rpc::serve;
+use crate::rpc::status::StatusSource;
+use crate::rpc::tls::{self, NodeTls, TlsError};
+use crate::store::StoreError;
+use crate::store::disk::{Disk, RealDisk};
+use crate::wire::pb::audit_service_server::AuditServiceServer;
+use crate::wire::pb::directory_service_server::DirectoryServiceServer;
+use crate::wire::pb::exchange_service_server::ExchangeServiceServer;
+use crate::wire::pb::peer_service_server::PeerServiceServer;
+use crate::wire::pb::report_service_server::ReportServiceServer;
+
+/// How long calls under way may take to end when the node stops.
+const DRAIN: Duration = Duration::from_secs(10);
+
+/// Why a node does not run.
+#[derive(Debug, thiserror::Error)]
+pub enum NodeError {
+    /// A port cannot be taken.
+    #[error("`{key}`: {address} cannot be listened on: {error}")]
+    Bind {
+        /// Key of the configuration.
+        key: &'static str,
+        /// The address.
+        address: SocketAddr,
+        /// Why.
+        error: std::io::Error,
+    },
+    /// Certificates or keys.
+    #[error(transparent)]
+    Tls(#[from] TlsError),
+    /// A key of the log.
+    #[error("`{key}`: {error}")]
+    Key {
+        /// Key of the configuration.
+        key: &'static str,
+        /// Why.
+        error: KeyError,
+    },
+    /// The directory.
+    #[error("directory: {0}")]
+    Directory(#[from] AdoptError),
+    /// The directory and the configuration disagree.
+    #[error("{0}")]
+    Listing(String),
+    /// Storage.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// The log.
+    #[error(transparent)]
+    Ledger(#[from] LedgerError),
+    /// gRPC.
+    #[error("gRPC: {0}")]
+    Grpc(String),
+}
+
+/// Ports that were taken.
+pub struct Listeners {
+    clients: TcpListener,
+    peers: TcpListener,
+}
+
+impl Listeners {
+    /// Binds both; port 0 takes a free one.
+    pub async fn bind(clients: SocketAddr, peers: SocketAddr) -> Result<Listeners, NodeError> {
+        let bind = |key, address| async move {
+            TcpListener::bind(address).await.map_err(|error| NodeError::Bind { key, address, error })
+        };
+        Ok(Listeners {
+            clients: bind("listen.clients", clients).await?,
+            peers: bind("listen.peers", peers).await?,
+        })
+    }
+
+    /// Where clients and peers are listened for.
+    pub fn addresses(&self) -> Result<(SocketAddr, SocketAddr), NodeError> {
+        let grpc = |e: std::io::Error| NodeError::Grpc(e.to_string());
+        Ok((self.clients.local_addr().map_err(grpc)?, self.peers.local_addr().map_err(grpc)?))
+    }
+}
+
+/// A running node.
+pub struct Node {
+    exchange: Exchange,
+    opened: Opened,
+    stop: watch::Sender<bool>,
+    tasks: JoinSet<Result<(), NodeError>>,
+}
+
+impl Node {
+    /// Builds and runs a node on the machine's file system.
+    pub async fn start(config: Config, clock: Arc<dyn Clock>, listeners: Listeners) -> Result<Node, NodeError> {
+        Node::start_on(config, clock, listeners, Arc::new(RealDisk)).await
+    }
+
+    /// The same on a given storage port.
+    pub async fn start_on(
+        config: Config,
+        clock: Arc<dyn Clock>,
+        listeners: Listeners,
+        disk: Arc<dyn Disk>,
+    ) -> Result<Node, NodeError> {
+        let tls = NodeTls::load(&config)?;
+        let signer = log_signer(&config)?;
+        let key = signer.verifier().clone();
+        let directory = Arc::new(DirectoryHolder::open(
+            &config.data,
+            &config.directory,
+            &config.network,
+            config.authority.clone(),
+        )?);
+        check_listing(&config, &directory, &signer)?;
+        let ledger_config = LedgerConfig {
+            data: config.data.clone(),
+            disk,
+            signer,
+            clock,
+            cache_bytes: config.cache_bytes,
+            journal_segment_bytes: config.journal_segment_bytes,
+        };
+        let (ledger, opened) = tokio::task::spawn_blocking(|| Ledger::open(ledger_config))
+            .await
+            .map_err(|e| NodeError::Grpc(e.to_string()))??;
+        let exchange = Exchange::new(Arc::new(config), ledger, directory);
+        note_start(&exchange).await?;
+
+        let (stop, stopped) = watch::channel(false);
+        let links = Links::new(exchange.clone(), tls.dial.clone());
+        let queues = Queues::default();
+        let status = StatusSource {
+            queues: queues.clone(),
+            started_at: exchange.ledger().now(),
+            certificate_end: tls.not_after,
+        };
+        let mut tasks = JoinSet::new();
+        let (health, health_service) = tonic_health::server::health_reporter();
+        health.set_serving::<ExchangeServiceServer<ExchangeApi>>().await;
+        let reflection = tonic_reflection::server::Builder::configure()
+            .register_encoded_file_descriptor_set(crate::wire::pb::DESCRIPTORS)
+            .build_v1()
+            .map_err(|e| NodeError::Grpc(e.to_string()))?;
+        let message = limits::MESSAGE_BYTES;
+        let clients: Router = serve::builder()
+            .add_service(
+                ExchangeServiceServer::new(ExchangeApi::new(exchange.clone(), stopped.clone()))
+                    .max_decoding_message_size(message)
+                    .max_encoding_message_size(message),
+            )
+            .add_service(AuditServiceServer::new(AuditApi::new(exchange.clone(), key, status)))
+            .add_service(ReportServiceServer::new(ReportApi::new(exchange.clone())))
+            .add_service(DirectoryServiceServer::new(DirectoryApi::new(exchange.clone())))
+            .add_service(health_service)
+            .add_service(reflection);
+        let peers: Router = serve::builder()
+            .add_service(
+                PeerServiceServer::new(PeerApi::new(exchange.clone(), links.clone(), stopped.clone()))
+                    .max_decoding_message_size(message)
+                    .max_encoding_message_size(message),
+            )
+            .add_service(DirectoryServiceServer::new(DirectoryApi::new(exchange.clone())));
+        let grpc = |e: tonic::transport::Error| NodeError::Grpc(e.to_string());
+        let serving = serve::serve(clients, listeners.clients, tls.clients, stopped.clone());
+        tasks.spawn(async move { serving.await.map_err(grpc) });
+        let serving = serve::serve(peers, listeners.peers, tls.peers, stopped.clone());
+        tasks.spawn(async move { serving.await.map_err(grpc) });
+        tasks.spawn({
+            let (exchange, stopped) = (exchange.clone(), stopped.clone());
+            async move {
+                let local: Arc<dyn PeerLink> = Arc::new(LocalLink::new(exchange.clone()));
+                let own = exchange.node().clone();
+                let link = move |peer: &crate::domain::NodeName| -> Arc<dyn PeerLink> {
+                    if *peer == own { local.clone() } else { links.to(peer) }
+                };
+                courier::run(exchange, queues, link, stopped).await;
+                Ok(())
+            }
+        });
+        tasks.spawn(follow_directory(exchange.clone(), stopped));
+        Ok(Node { exchange, opened, stop, tasks })
+    }
+
+    /// What opening the log found.
+    pub fn opened(&self) -> &Opened {
+        &self.opened
+    }
+
+    /// The steps, for what runs in the same process.
+    pub fn exchange(&self) -> &Exchange {
+        &self.exchange
+    }
+
+    /// Resolves when the node can no longer run: its storage failed, or a listener ended.
+    pub async fn failed(&mut self) -> NodeError {
+        let ledger = self.exchange.ledger().clone();
+        tokio::select! {
+            error = ledger.failure() => NodeError::Ledger(LedgerError::Failed(error)),
+            ended = self.tasks.join_next() => match ended {
+                Some(Ok(Err(error))) => error,
+                _ => NodeError::Grpc("a task of the node ended".into()),
+            },
+        }
+    }
+
+    /// Drains and stops.
+    pub async fn stop(mut self, reason: &str) -> Result<(), NodeError> {
+        let stopped = Command::Note { kind: EventKind::Stopped { reason: reason.to_owned() } };
+        // A log that failed cannot say that it stops.
+        let noted = self.exchange.ledger().commit(stopped).await;
+        self.stop.send_replace(true);
+        let drained = tokio::time::timeout(DRAIN, async { while self.tasks.join_next().await.is_some() {} }).await;
+        if drained.is_err() {
+            tracing::warn!(limit_s = DRAIN.as_secs(), "calls that did not end were cut off");
+            self.tasks.abort_all();
+            while self.tasks.join_next().await.is_some() {}
+        }
+        let data = self.exchange.config().data.clone();
+        let ledger = self.exchange.ledger().clone();
+        drop(self.exchange);
+        ledger.close(&data).await?;
+        noted?;
+        Ok(())
+    }
+}
+
+/// The signer of a configuration's log.
+pub fn log_signer(config: &Config) -> Result<NoteSigner, NodeError> {
+    let origin = config.node.log_origin(config.generation);
+    NoteSigner::from_pkcs8(&origin, &tls::read_pkcs8(&config.log_key)?)
+        .map_err(|error| NodeError::Key { key: "log.key", error })
+}
+
+/// A node whose log key is not listed would give receipts that nobody can verify.
+fn check_listing(config: &Config, directory: &DirectoryHolder, signer: &NoteSigner) -> Result<(), NodeError> {
+    let current = directory.current();
+    let listed = current.node(&config.node).ok_or_else(|| {
+        NodeError::Listing(format!(
+            "node `{}` is not in directory version {}: have the directory's authority list it",
+            config.node,
+            current.version()
+        ))
+    })?;
+    let verifier = signer.verifier();
+    if listed.log_key(verifier.name()) != Some(verifier) {
+        return Err(NodeError::Listing(format!(
+            "the key of log `{}` is not the one in directory version {}: have `{verifier}` listed, or configure the \
+             right `log.key`",
+            verifier.name(),
+            current.version()
+        )));
+    }
+    Ok(())
+}
+
+/// Key of the last directory version that was recorded as adopted: state, not an event.
+const ADOPTED: &[u8] = b"p/adopted-directory";
+
+async fn note_start(exchange: &Exchange) -> Result<(), NodeError> {
+    note_directory(exchange).await?;
+    // Witnessing at start is not built yet: nobody was asked, and the event says so.
+    let kind = EventKind::Started { version: env!("CARGO_PKG_VERSION").to_owned(), unwitnessed: true };
+    exchange.ledger().commit(Command::Note { kind }).await?;
+    Ok(())
+}
+
+async fn note_directory(exchange: &Exchange) -> Result<(), NodeError> {
+    let directory = exchange.directory();
+    let ledger = exchange.ledger();
+    ledger.stamp().set(directory.version(), directory.valid_until());
+    let known = ledger.index().get(ADOPTED)?;
+    let version = directory.version().to_be_bytes();
+    if known.as_deref() != Some(version.as_slice()) {
+        let kind = EventKind::DirectoryAdopted { version: directory.version(), digest: directory.digest() };
+        ledger.commit(Command::Note { kind }).await?;
+        ledger.index().put_state(ADOPTED, &version)?;
+        tracing::info!(version = directory.version(), "a directory version is in force");
+    }
+    if ledger.now() > directory.valid_until() {
+        tracing::warn!(version = directory.version(), valid_until = %directory.valid_until(),
+            "the directory has expired: have its authority sign a new version; the node works on");
+    }
+    Ok(())
+}
+
+/// Records each version that comes into force while the node runs.
+async fn follow_directory(exchange: Exchange, mut stop: watch::Receiver<bool>) -> Result<(), NodeError> {
+    let mut versions = exchange.directories().subscribe();
+    loop {
+        tokio::select! {
+            changed = versions.changed() => {
+                if changed.is_err() {
+                    return Ok(());
+                }
+                note_directory(&exchange).await?;
+            }
+            () = async { drop(stop.wait_for(|s| *s).await) } => return Ok(()),
+        }
+    }
+}

@@ -1,0 +1,581 @@
+//! `ExchangeService`: what a document-management system calls. Decode, authorise, call the step, encode.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use tokio::sync::{Semaphore, mpsc, watch};
+use tokio_stream::StreamExt as _;
+use tokio_stream::wrappers::ReceiverStream;
+use tonic::{Request, Response, Status, Streaming};
+
+use super::{caller, refuse};
+use crate::config::Role;
+use crate::domain::fold::records::{FeedKind, Incoming, IncomingState, Outgoing};
+use crate::domain::ids::{AgencyId, DeliveryId, RequestId};
+use crate::domain::reason::{Reason, Rejection};
+use crate::domain::{Status as BusinessStatus, limits};
+use crate::exchange::handover::Notification;
+use crate::exchange::intake::{Header, PartHeader, Receipt};
+use crate::exchange::paper::PaperRequest;
+use crate::exchange::status::Report;
+use crate::exchange::track::Tracked;
+use crate::exchange::{Caller, Exchange};
+use crate::wire::pb::exchange_service_server::ExchangeService;
+use crate::wire::{leaf, pb, words};
+
+/// The service.
+pub struct ExchangeApi {
+    exchange: Exchange,
+    stop: watch::Receiver<bool>,
+}
+
+impl ExchangeApi {
+    /// Over the steps; streams end when `stop` says so.
+    pub fn new(exchange: Exchange, stop: watch::Receiver<bool>) -> ExchangeApi {
+        ExchangeApi { exchange, stop }
+    }
+}
+
+type Answer<T> = Result<Response<T>, Status>;
+
+#[tonic::async_trait]
+impl ExchangeService for ExchangeApi {
+    async fn send(&self, request: Request<Streaming<pb::SendRequest>>) -> Answer<pb::SendResponse> {
+        let caller = caller(&self.exchange, &request)?;
+        let mut stream = request.into_inner();
+        let bad = |what: &str| refuse(Rejection::new(Reason::BadStream, "", what));
+        let header = match stream.message().await?.and_then(|m| m.part) {
+            Some(pb::send_request::Part::Header(header)) => header,
+            Some(pb::send_request::Part::Data(_)) => return Err(bad("data came before the header: begin with it")),
+            None => return Err(bad("the stream ended before the header")),
+        };
+        let mut upload =
+            read_header(header).and_then(|h| self.exchange.begin_send(&caller, h)).map_err(refuse)?;
+        while let Some(message) = stream.message().await? {
+            match message.part {
+                Some(pb::send_request::Part::Data(data)) => upload.write(&data).map_err(refuse)?,
+                _ => return Err(bad("only data may follow the header: one document a stream")),
+            }
+        }
+        let receipt = upload.finish().await.map_err(refuse)?;
+        Ok(Response::new(send_response(receipt)))
+    }
+
+    type SendManyStream = ReceiverStream<Result<pb::SendManyResponse, Status>>;
+
+    async fn send_many(&self, request: Request<Streaming<pb::SendManyRequest>>) -> Answer<Self::SendManyStream> {
+        let caller = caller(&self.exchange, &request)?;
+        let mut stream = request.into_inner();
+        let (answers, receiver) = mpsc::channel(limits::STREAM_IN_FLIGHT);
+        let exchange = self.exchange.clone();
+        let mut stop = self.stop.clone();
+        tokio::spawn(async move {
+            // Who reads no answers is not read from either.
+            let places = Arc::new(Semaphore::new(limits::STREAM_IN_FLIGHT));
+            loop {
+                let Ok(place) = places.clone().acquire_owned().await else { break };
+                let message = tokio::select! {
+                    message = stream.message() => message,
+                    _ = stop.wait_for(|s| *s) => break,
+                };
+                let Ok(Some(message)) = message else { break };
+                let (exchange, caller, answers) = (exchange.clone(), caller.clone(), answers.clone());
+                tokio::spawn(async move {
+                    let answer = send_one(&exchange, &caller, message).await;
+                    let _ = answers.send(Ok(answer)).await;
+                    drop(place);
+                });
+            }
+        });
+        Ok(Response::new(ReceiverStream::new(receiver)))
+    }
+
+    async fn get_upload(&self, request: Request<pb::GetUploadRequest>) -> Answer<pb::GetUploadResponse> {
+        caller(&self.exchange, &request)?;
+        Err(refuse(Rejection::new(
+            Reason::Unimplemented,
+            "",
+            "uploads begin anew with this version: send the whole document again",
+        )))
+    }
+
+    async fn send_status(&self, request: Request<pb::SendStatusRequest>) -> Answer<pb::SendStatusResponse> {
+        let caller = caller(&self.exchange, &request)?;
+        let r = request.into_inner();
+        let report = (|| {
+            Ok(Report {
+                request_id: RequestId::new(&r.request_id)?,
+                delivery_id: DeliveryId::from_slice(&r.delivery_id)?,
+                status: words::read_status(r.status).ok_or_else(|| {
+                    Rejection::new(
+                        Reason::WrongStatus,
+                        "status",
+                        format!("{} is no status: use 2 to 6, 13, 15 or 16", r.status),
+                    )
+                })?,
+                agency: r.agency,
+                reason: r.reason,
+                office: r.office,
+                officer: r.officer,
+                user: r.user,
+            })
+        })()
+        .map_err(refuse)?;
+        let done = self.exchange.report_status(&caller, report).await.map_err(refuse)?;
+        Ok(Response::new(pb::SendStatusResponse {
+            delivery_id: id(&done.delivery_id),
+            log_index: done.index,
+            out_of_order: done.out_of_order,
+        }))
+    }
+
+    async fn send_notice(&self, request: Request<pb::SendNoticeRequest>) -> Answer<pb::SendNoticeResponse> {
+        caller(&self.exchange, &request)?;
+        Err(refuse(Rejection::new(
+            Reason::Unimplemented,
+            "kind",
+            "revoke and update cannot be sent with this version: tell the recipient by other means",
+        )))
+    }
+
+    type WatchStream = ReceiverStream<Result<pb::WatchResponse, Status>>;
+
+    async fn watch(&self, request: Request<pb::WatchRequest>) -> Answer<Self::WatchStream> {
+        let caller = caller(&self.exchange, &request)?;
+        let request = request.into_inner();
+        let mut next = read_cursor(&request.cursor).map_err(refuse)?;
+        let agencies = self.watched(&caller, &request.agencies).map_err(refuse)?;
+        let (items, receiver) = mpsc::channel(256);
+        let exchange = self.exchange.clone();
+        let mut stop = self.stop.clone();
+        let mut head = exchange.ledger().subscribe();
+        tokio::spawn(async move {
+            loop {
+                head.mark_unchanged();
+                let found = match exchange.notifications(&agencies, next, 512) {
+                    Ok(found) => found,
+                    Err(rejection) => {
+                        let _ = items.send(Err(refuse(rejection))).await;
+                        return;
+                    }
+                };
+                let nothing = found.is_empty();
+                for notification in found {
+                    next = notification.index + 1;
+                    let item = watch_item(&exchange, &notification);
+                    if items.send(item.map_err(refuse)).await.is_err() {
+                        return;
+                    }
+                }
+                if !nothing {
+                    continue;
+                }
+                if request.once {
+                    return;
+                }
+                tokio::select! {
+                    changed = head.changed() => if changed.is_err() { return },
+                    _ = stop.wait_for(|s| *s) => return,
+                    () = items.closed() => return,
+                }
+            }
+        });
+        Ok(Response::new(ReceiverStream::new(receiver)))
+    }
+
+    async fn list_inbox(&self, request: Request<pb::ListInboxRequest>) -> Answer<pb::ListInboxResponse> {
+        let caller = caller(&self.exchange, &request)?;
+        let request = request.into_inner();
+        let (size, from) = read_page(request.page.as_ref()).map_err(refuse)?;
+        let (entries, next) =
+            self.exchange.inbox(&caller, &request.agency, from, size).map_err(refuse)?;
+        let items = entries
+            .into_iter()
+            .map(|e| {
+                let facts = e.record.facts;
+                pb::InboxItem {
+                    delivery_id: id(&e.id),
+                    sender: facts.sender_code,
+                    number: facts.key.as_ref().map_or_else(String::new, |k| k.number().to_owned()),
+                    notation: facts.key.as_ref().map_or_else(String::new, |k| k.notation().to_owned()),
+                    issued_on: facts.issued_on.map_or_else(String::new, |d| d.to_string()),
+                    urgency: words::urgency(facts.urgency).into(),
+                    verdicts: Some(words::verdicts(e.record.verdicts)),
+                    received_at: e.record.received_at.millis(),
+                    held: e.record.state == IncomingState::Held,
+                    leased: e.leased,
+                }
+            })
+            .collect();
+        Ok(Response::new(pb::ListInboxResponse { items, next_token: token(next) }))
+    }
+
+    type FetchStream = ReceiverStream<Result<pb::FetchResponse, Status>>;
+
+    async fn fetch(&self, request: Request<pb::FetchRequest>) -> Answer<Self::FetchStream> {
+        let caller = caller(&self.exchange, &request)?;
+        let request = request.into_inner();
+        let delivery = DeliveryId::from_slice(&request.delivery_id).map_err(refuse)?;
+        let opened = self
+            .exchange
+            .fetch(&caller, &request.agency, delivery, &request.user)
+            .await
+            .map_err(refuse)?;
+        let (pieces, receiver) = mpsc::channel(4);
+        let exchange = self.exchange.clone();
+        tokio::spawn(async move {
+            let header = pb::FetchHeader {
+                envelope: opened.envelope,
+                verdicts: Some(words::verdicts(opened.verdicts)),
+                legally_effective: opened.verdicts.both_valid(),
+                signatures: opened.signatures,
+                lease_until: opened.lease_until.millis(),
+                log_index: opened.index,
+            };
+            let header = pb::FetchResponse { part: Some(pb::fetch_response::Part::Header(header)) };
+            if pieces.send(Ok(header)).await.is_err() {
+                return;
+            }
+            for part in opened.content.parts() {
+                let mut offset = 0;
+                while offset < part.size {
+                    let piece = exchange.content_piece(&part.sha256, part.size, offset);
+                    let ended = piece.as_ref().map_or(true, Bytes::is_empty);
+                    offset += piece.as_ref().map_or(0, |p| p.len() as u64);
+                    let message = piece
+                        .map(|data| pb::FetchResponse { part: Some(pb::fetch_response::Part::Data(data)) })
+                        .map_err(refuse);
+                    if pieces.send(message).await.is_err() || ended {
+                        return;
+                    }
+                }
+            }
+        });
+        Ok(Response::new(ReceiverStream::new(receiver)))
+    }
+
+    async fn acknowledge(&self, request: Request<pb::AcknowledgeRequest>) -> Answer<pb::AcknowledgeResponse> {
+        let caller = caller(&self.exchange, &request)?;
+        let request = request.into_inner();
+        let delivery = DeliveryId::from_slice(&request.delivery_id).map_err(refuse)?;
+        let log_index = self
+            .exchange
+            .acknowledge(&caller, &request.agency, delivery, &request.user)
+            .await
+            .map_err(refuse)?;
+        Ok(Response::new(pb::AcknowledgeResponse { log_index }))
+    }
+
+    async fn track(&self, request: Request<pb::TrackRequest>) -> Answer<pb::TrackResponse> {
+        let caller = caller(&self.exchange, &request)?;
+        let request = request.into_inner();
+        let tracked = (|| match &request.document {
+            Some(document) => {
+                self.exchange.track_document(&caller, &words::read_document_ref(document)?)
+            }
+            None => Ok(vec![self.exchange.track(&caller, DeliveryId::from_slice(&request.delivery_id)?)?]),
+        })()
+        .map_err(refuse)?;
+        Ok(Response::new(pb::TrackResponse { deliveries: tracked.iter().map(view).collect() }))
+    }
+
+    async fn record_paper(&self, request: Request<pb::RecordPaperRequest>) -> Answer<pb::RecordPaperResponse> {
+        let caller = caller(&self.exchange, &request)?;
+        let entry = read_paper(request.into_inner()).map_err(refuse)?;
+        let (log_index, already_recorded) =
+            self.exchange.record_paper(&caller, entry).await.map_err(refuse)?;
+        Ok(Response::new(pb::RecordPaperResponse { log_index, already_recorded }))
+    }
+}
+
+impl ExchangeApi {
+    /// The agencies that a caller wants to watch and may.
+    fn watched(&self, caller: &Caller, codes: &[String]) -> Result<Vec<AgencyId>, Rejection> {
+        let directory = self.exchange.directory();
+        if codes.is_empty() {
+            let all = caller.agencies(&self.exchange, &directory, Role::Dms);
+            if all.is_empty() {
+                return Err(Rejection::new(
+                    Reason::NotAllowed,
+                    "agencies",
+                    format!("client `{}` acts for no agency of this node", caller.name()),
+                ));
+            }
+            return Ok(all);
+        }
+        codes
+            .iter()
+            .map(|code| {
+                self.exchange
+                    .own_agency(&directory, caller, Role::Dms, code, "agencies", Reason::UnknownAgency)
+                    .map(|a| a.id)
+            })
+            .collect()
+    }
+}
+
+async fn send_one(exchange: &Exchange, caller: &Caller, message: pb::SendManyRequest) -> pb::SendManyResponse {
+    use pb::send_many_response::Outcome;
+    let request_id = message.header.as_ref().map_or_else(String::new, |h| h.request_id.clone());
+    let sent = async {
+        let header = message.header.ok_or_else(|| Rejection::missing("header"))?;
+        if message.data.len() > limits::BULK_BYTES {
+            return Err(Rejection::new(
+                Reason::ContentTooLarge,
+                "data",
+                format!(
+                    "{} bytes are more than the {} of one bulk message: use Send",
+                    message.data.len(),
+                    limits::BULK_BYTES
+                ),
+            ));
+        }
+        exchange.send(caller, read_header(header)?, &message.data).await
+    };
+    let outcome = match sent.await {
+        Ok(receipt) => Outcome::Sent(send_response(receipt)),
+        Err(rejection) => Outcome::Problem(problem(&rejection)),
+    };
+    pb::SendManyResponse { request_id, outcome: Some(outcome) }
+}
+
+fn id(value: &DeliveryId) -> Bytes {
+    Bytes::copy_from_slice(value.as_bytes())
+}
+
+fn problem(rejection: &Rejection) -> pb::Problem {
+    pb::Problem {
+        reason: rejection.reason.code().to_owned(),
+        field: rejection.field.clone(),
+        message: rejection.message.clone(),
+    }
+}
+
+fn read_header(header: pb::SendHeader) -> Result<Header, Rejection> {
+    // Classification first: a state secret is refused before anything else of it is looked at.
+    let metadata = header.metadata.ok_or_else(|| Rejection::missing("metadata"))?;
+    let metadata = words::read_metadata(&metadata)?;
+    let kind = if header.kind == 0 {
+        crate::domain::Kind::New
+    } else {
+        words::read_kind(header.kind).ok_or_else(|| words::unknown("kind", header.kind))?
+    };
+    crate::domain::document::at_most("parts", header.parts.len(), limits::PARTS)?;
+    let parts = header
+        .parts
+        .into_iter()
+        .enumerate()
+        .map(|(i, p)| {
+            Ok(PartHeader {
+                sha256: words::read_digest(&format!("parts[{i}].sha256"), &p.sha256)?,
+                role: words::read_part_role(p.role)
+                    .ok_or_else(|| words::unknown(&format!("parts[{i}].role"), p.role))?,
+                name: p.name,
+                media_type: p.media_type,
+                size: p.size,
+                signatures: p.signatures,
+            })
+        })
+        .collect::<Result<_, Rejection>>()?;
+    Ok(Header {
+        request_id: RequestId::new(&header.request_id)?,
+        sender: header.sender,
+        recipients: header.recipients,
+        kind,
+        metadata,
+        parts,
+        validate_only: header.validate_only,
+        user: header.user,
+        not_after: words::read_time(header.not_after),
+    })
+}
+
+fn send_response(receipt: Receipt) -> pb::SendResponse {
+    let results = receipt
+        .sent
+        .into_iter()
+        .map(|sent| match sent.outcome {
+            Ok((delivery, log_index, already_sent)) => pb::RecipientResult {
+                recipient: sent.recipient,
+                delivery_id: id(&delivery),
+                log_index,
+                already_sent,
+                problem: None,
+            },
+            Err(rejection) => pb::RecipientResult {
+                recipient: sent.recipient,
+                problem: Some(problem(&rejection)),
+                ..pb::RecipientResult::default()
+            },
+        })
+        .collect();
+    pb::SendResponse { results, verdicts: Some(words::verdicts(receipt.verdicts)) }
+}
+
+fn read_paper(r: pb::RecordPaperRequest) -> Result<PaperRequest, Rejection> {
+    Ok(PaperRequest {
+        request_id: RequestId::new(&r.request_id)?,
+        issued_on: words::read_date("issued_on", &r.issued_on)?,
+        urgency: words::or_default(r.urgency, "urgency", words::read_urgency)?,
+        dispatched_on: words::read_optional_date("dispatched_on", &r.dispatched_on)?,
+        sender: r.sender,
+        recipient: r.recipient,
+        recipient_name: r.recipient_name,
+        number: r.number,
+        notation: r.notation,
+        type_name: r.type_name,
+        mandatory: r.mandatory,
+        basis: r.basis,
+        withdraw: r.withdraw,
+        user: r.user,
+    })
+}
+
+/// Cursors and page tokens are the next index, marked so that a number typed by hand is told apart.
+fn cursor(next: u64) -> String {
+    format!("c{next}")
+}
+
+fn read_cursor(text: &str) -> Result<u64, Rejection> {
+    if text.is_empty() {
+        return Ok(0);
+    }
+    text.strip_prefix('c').and_then(|n| n.parse().ok()).ok_or_else(|| {
+        Rejection::new(
+            Reason::BadToken,
+            "cursor",
+            format!("`{}` was not given by this node: leave it empty to begin anew", crate::domain::ids::shorten(text)),
+        )
+    })
+}
+
+/// A page token.
+pub(super) fn token(next: Option<u64>) -> String {
+    next.map_or_else(String::new, cursor)
+}
+
+/// Size of a page, and where it begins.
+pub(super) fn read_page(page: Option<&pb::Page>) -> Result<(usize, u64), Rejection> {
+    let Some(page) = page else { return Ok((100, 0)) };
+    let size = if page.size == 0 { 100 } else { page.size.min(limits::PAGE_ENTRIES) };
+    Ok((size as usize, read_cursor(&page.token)?))
+}
+
+fn watch_item(exchange: &Exchange, n: &Notification) -> Result<pb::WatchResponse, Rejection> {
+    use pb::WatchKind;
+    let (kind, status) = match n.feed.kind {
+        FeedKind::Arrived => (WatchKind::Arrived, None),
+        FeedKind::Status(status) => (WatchKind::Status, Some(status)),
+        FeedKind::Held => (WatchKind::Held, None),
+        FeedKind::Delivered => (WatchKind::Delivered, None),
+        FeedKind::Refused => (WatchKind::Refused, None),
+        FeedKind::Undelivered => (WatchKind::Undelivered, None),
+        FeedKind::Notice(_) => (WatchKind::Notice, None),
+    };
+    let ledger = exchange.ledger();
+    let event = ledger.leaf(n.index)?.and_then(|l| leaf::decode(&l).ok());
+    let outgoing: Option<Outgoing> = load(ledger, &keys::outgoing(&n.feed.delivery_id))?;
+    let incoming: Option<Incoming> = load(ledger, &keys::incoming(&n.feed.delivery_id))?;
+    let sent = outgoing.filter(|o| o.facts.sender == n.agency);
+    let reason = sent.as_ref().and_then(|o| o.reason).map_or_else(String::new, |r| r.code().to_owned());
+    let counterpart = sent
+        .map(|o| o.facts.recipient_code)
+        .or_else(|| incoming.map(|i| i.facts.sender_code))
+        .unwrap_or_default();
+    Ok(pb::WatchResponse {
+        cursor: cursor(n.index + 1),
+        kind: kind.into(),
+        agency: n.agency.to_string(),
+        delivery_id: id(&n.feed.delivery_id),
+        log_index: n.index,
+        at: event.map_or(0, |e| e.at.millis()),
+        status: status.map_or(0, |s: BusinessStatus| words::status(s).into()),
+        reason,
+        counterpart,
+    })
+}
+
+use crate::domain::fold::keys;
+
+fn load<T: serde::de::DeserializeOwned>(
+    ledger: &crate::ledger::Ledger,
+    key: &[u8],
+) -> Result<Option<T>, Rejection> {
+    crate::domain::fold::load(ledger, key).map_err(|e| crate::ledger::damaged(&e))
+}
+
+fn view(t: &Tracked) -> pb::DeliveryView {
+    let facts = t
+        .outgoing
+        .as_ref()
+        .map(|o| &o.facts)
+        .or_else(|| t.incoming.as_ref().map(|i| &i.facts));
+    let key = facts.and_then(|f| f.key.as_ref());
+    let mut view = pb::DeliveryView {
+        delivery_id: id(&t.id),
+        sender: facts.map_or_else(String::new, |f| f.sender_code.clone()),
+        recipient: facts.map_or_else(String::new, |f| f.recipient_code.clone()),
+        number: key.map_or_else(String::new, |k| k.number().to_owned()),
+        notation: key.map_or_else(String::new, |k| k.notation().to_owned()),
+        year: key.map_or(0, |k| k.year()),
+        attempt: facts.map_or(0, |f| f.attempt),
+        ..pb::DeliveryView::default()
+    };
+    let statuses = |list: &[crate::domain::fold::records::StatusEntry]| {
+        list.iter()
+            .map(|s| pb::StatusView {
+                status: words::status(s.status).into(),
+                at: s.at.millis(),
+                out_of_order: s.out_of_order,
+                log_index: s.index,
+            })
+            .collect()
+    };
+    if let Some(i) = &t.incoming {
+        view.state = match i.state {
+            IncomingState::Received => pb::DeliveryState::Delivered,
+            IncomingState::Held => pb::DeliveryState::Held,
+            IncomingState::Refused => pb::DeliveryState::Refused,
+        }
+        .into();
+        view.reason = i.reason.map_or_else(String::new, |r| r.code().to_owned());
+        view.recipient_verdicts = Some(words::verdicts(i.verdicts));
+        view.settled_at = i.received_at.millis();
+        view.settled_index = i.index;
+        view.statuses = statuses(&i.statuses);
+        view.peer = i.peer.to_string();
+    }
+    if let Some(o) = &t.outgoing {
+        view.state = words::delivery_state(o.state).into();
+        view.reason = o.reason.map_or_else(String::new, |r| r.code().to_owned());
+        view.submitted_at = o.submitted_at.millis();
+        view.submitted_index = o.submitted_index;
+        view.settled_at = words::time(o.settled_at);
+        view.settled_index = o.settled_index.unwrap_or_default();
+        view.not_after = o.not_after.millis();
+        view.sender_verdicts = Some(words::verdicts(o.verdicts));
+        view.recipient_verdicts = o.peer_verdicts.map(words::verdicts);
+        view.statuses = statuses(&o.statuses);
+        view.peer = o.peer.to_string();
+        if o.state == crate::domain::DeliveryState::Queued {
+            view.waiting_for = format!("a receipt of node {}", o.peer);
+        }
+    }
+    view
+}
+
+/// Reads a whole fetch stream; for clients of this crate.
+pub async fn collect_fetch(
+    mut stream: Streaming<pb::FetchResponse>,
+) -> Result<(pb::FetchHeader, Vec<u8>), Status> {
+    let mut header = None;
+    let mut data = Vec::new();
+    while let Some(message) = stream.next().await {
+        match message?.part {
+            Some(pb::fetch_response::Part::Header(h)) => header = Some(h),
+            Some(pb::fetch_response::Part::Data(piece)) => data.extend_from_slice(&piece),
+            None => {}
+        }
+    }
+    header.map(|h| (h, data)).ok_or_else(|| Status::internal("the fetch ended before its header"))
+}

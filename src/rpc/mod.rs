@@ -1,0 +1,60 @@
+//! gRPC: services, TLS and identity.
+//!
+//! - [`tls`]: certificates, keys, and who is at the other end.
+//! - [`serve`]: listeners: TLS 1.3, mutual, always.
+//! - [`exchange`], [`audit`], [`report`], [`directory`], [`peer`]: one service each: decode, authorise, call, encode.
+//! - [`link`]: the way to another node; implements [`crate::exchange::courier::PeerLink`].
+//! - [`client`]: how the command line and the tests call a node.
+
+pub mod audit;
+pub mod client;
+pub mod directory;
+pub mod exchange;
+pub mod link;
+pub mod peer;
+pub mod report;
+pub mod serve;
+pub mod status;
+pub mod tls;
+
+use tonic::{Request, Status};
+
+use crate::domain::reason::{Reason, Rejection};
+use crate::exchange::{Caller, Exchange};
+use crate::wire::failure;
+use tls::Identity;
+
+/// A refusal as an answer.
+pub(crate) fn refuse(rejection: Rejection) -> Status {
+    failure::status(&rejection)
+}
+
+/// Who is at the other end of a call, by the certificate of its connection.
+fn identity<T>(request: &Request<T>) -> Result<Identity, Status> {
+    request.extensions().get::<Identity>().cloned().ok_or_else(|| {
+        refuse(Rejection::new(Reason::UnknownCaller, "", "the connection has no certificate: use mutual TLS"))
+    })
+}
+
+/// The configured client that calls.
+pub(crate) fn caller<T>(exchange: &Exchange, request: &Request<T>) -> Result<Caller, Status> {
+    let unknown = |what: String| {
+        refuse(Rejection::new(
+            Reason::UnknownCaller,
+            "",
+            format!("{what}: the node's administrator adds clients to its configuration"),
+        ))
+    };
+    match identity(request)? {
+        Identity::Client { network, node, name } => {
+            let config = exchange.config();
+            if network != config.network || node != config.node.as_str() {
+                return Err(unknown(format!("the certificate is for a client of node `{node}` in `{network}`")));
+            }
+            let client = config.client(&name).ok_or_else(|| unknown(format!("no client `{name}` is configured")))?;
+            Ok(Caller::new(client.clone()))
+        }
+        Identity::Node { node, .. } => Err(unknown(format!("the certificate is that of node `{node}`, not of a client"))),
+        Identity::Unknown => Err(unknown("the certificate names no client (no URI of the expected form)".into())),
+    }
+}

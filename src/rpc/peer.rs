@@ -1,0 +1,234 @@
+//! `PeerService`: what other nodes call. Every message is authorised by the directory in force, so a node that is no
+//! longer listed is refused with the next message.
+
+use std::sync::Arc;
+
+use tokio::sync::{Semaphore, mpsc, watch};
+use tokio_stream::wrappers::ReceiverStream;
+use tonic::{Request, Response, Status, Streaming};
+
+use super::link::Links;
+use super::tls::Identity;
+use super::{identity, refuse};
+use crate::domain::ids::{DeliveryId, NodeName};
+use crate::domain::limits;
+use crate::domain::reason::{Reason, Rejection};
+use crate::exchange::Exchange;
+use crate::exchange::accept::Offer;
+use crate::wire::pb::peer_service_server::PeerService;
+use crate::wire::proof::Proof;
+use crate::wire::{failure, pb, words};
+
+/// The service.
+pub struct PeerApi {
+    exchange: Exchange,
+    links: Links,
+    stop: watch::Receiver<bool>,
+}
+
+impl PeerApi {
+    /// Over the steps; large content is pulled over `links`.
+    pub fn new(exchange: Exchange, links: Links, stop: watch::Receiver<bool>) -> PeerApi {
+        PeerApi { exchange, links, stop }
+    }
+}
+
+/// The listed node that calls.
+fn peer<T>(exchange: &Exchange, request: &Request<T>) -> Result<NodeName, Status> {
+    let Identity::Node { network, node } = identity(request)? else {
+        return Err(refuse(Rejection::new(
+            Reason::UnknownCaller,
+            "",
+            "the certificate is not that of a node: peers need one of the network's authority",
+        )));
+    };
+    listed(exchange, &network, &node).map_err(refuse)
+}
+
+fn listed(exchange: &Exchange, network: &str, node: &str) -> Result<NodeName, Rejection> {
+    let name = NodeName::new(node)?;
+    let directory = exchange.directory();
+    let identity = crate::directory::build::node_identity(network, &name);
+    if directory.node(&name).is_some_and(|n| n.entry.tls_identity == identity) {
+        return Ok(name);
+    }
+    Err(Rejection::new(
+        Reason::UnknownCaller,
+        "",
+        format!("node `{name}` is not in directory version {}: have it listed first", directory.version()),
+    ))
+}
+
+type Answer<T> = Result<Response<T>, Status>;
+
+fn retry(rejection: &Rejection) -> pb::Retry {
+    pb::Retry {
+        reason: rejection.reason.code().to_owned(),
+        message: rejection.message.clone(),
+        retry_after_ms: 1_000,
+    }
+}
+
+fn read_offer(request: pb::DeliverRequest) -> Result<(u64, Offer, bool), Rejection> {
+    let origin = request.origin.ok_or_else(|| Rejection::missing("origin"))?;
+    if request.signatures.len() > limits::SIGNATURES {
+        return Err(Rejection::new(
+            Reason::TooMany,
+            "signatures",
+            format!("{} are more than the {} allowed", request.signatures.len(), limits::SIGNATURES),
+        ));
+    }
+    let inline = !request.data.is_empty();
+    let offer = Offer {
+        envelope: request.envelope,
+        origin: Proof::from_wire(origin)?,
+        signatures: request.signatures,
+        data: Some(request.data),
+    };
+    Ok((request.id, offer, inline))
+}
+
+#[tonic::async_trait]
+impl PeerService for PeerApi {
+    type DeliverStream = ReceiverStream<Result<pb::DeliverResponse, Status>>;
+
+    async fn deliver(&self, request: Request<Streaming<pb::DeliverRequest>>) -> Answer<Self::DeliverStream> {
+        let name = peer(&self.exchange, &request)?;
+        let identity = identity(&request)?;
+        let mut stream = request.into_inner();
+        let (answers, receiver) = mpsc::channel(limits::PEER_IN_FLIGHT);
+        let (exchange, links) = (self.exchange.clone(), self.links.clone());
+        let mut stop = self.stop.clone();
+        tokio::spawn(async move {
+            // A peer that does not read its answers is not read from either.
+            let places = Arc::new(Semaphore::new(limits::PEER_IN_FLIGHT));
+            loop {
+                let Ok(place) = places.clone().acquire_owned().await else { break };
+                let message = tokio::select! {
+                    message = stream.message() => message,
+                    _ = stop.wait_for(|s| *s) => break,
+                };
+                let Ok(Some(message)) = message else { break };
+                let (exchange, links, answers) = (exchange.clone(), links.clone(), answers.clone());
+                let (name, identity) = (name.clone(), identity.clone());
+                tokio::spawn(async move {
+                    let answer = accept(&exchange, &links, &name, &identity, message).await;
+                    let _ = answers.send(Ok(answer)).await;
+                    drop(place);
+                });
+            }
+        });
+        Ok(Response::new(ReceiverStream::new(receiver)))
+    }
+
+    type CollectStream = ReceiverStream<Result<pb::DeliverRequest, Status>>;
+
+    async fn collect(&self, request: Request<Streaming<pb::DeliverResponse>>) -> Answer<Self::CollectStream> {
+        peer(&self.exchange, &request)?;
+        Err(refuse(Rejection::new(
+            Reason::Unimplemented,
+            "",
+            "collecting is not served by this version: list an endpoint for the node",
+        )))
+    }
+
+    type ContentStream = ReceiverStream<Result<pb::ContentResponse, Status>>;
+
+    async fn content(&self, request: Request<pb::ContentRequest>) -> Answer<Self::ContentStream> {
+        let name = peer(&self.exchange, &request)?;
+        let request = request.into_inner();
+        let delivery = DeliveryId::from_slice(&request.delivery_id).map_err(refuse)?;
+        let (pieces, receiver) = mpsc::channel(4);
+        let exchange = self.exchange.clone();
+        tokio::spawn(async move {
+            let mut offset = request.offset;
+            loop {
+                let piece = exchange.content_for_peer(&name, delivery, request.part, offset);
+                let ended = piece.as_ref().map_or(true, bytes::Bytes::is_empty);
+                if let Ok(data) = &piece {
+                    offset += data.len() as u64;
+                    if ended {
+                        return;
+                    }
+                }
+                let message = piece.map(|data| pb::ContentResponse { data }).map_err(refuse);
+                if pieces.send(message).await.is_err() || ended {
+                    return;
+                }
+            }
+        });
+        Ok(Response::new(ReceiverStream::new(receiver)))
+    }
+
+    async fn hello(&self, request: Request<pb::HelloRequest>) -> Answer<pb::HelloResponse> {
+        // A certificate of the network's authority is enough: versions are compared before a node is listed, too.
+        let Identity::Node { .. } = identity(&request)? else {
+            return Err(refuse(Rejection::new(Reason::UnknownCaller, "", "only nodes say hello")));
+        };
+        let directory = self.exchange.directory();
+        let ledger = self.exchange.ledger();
+        let checkpoint = ledger.snapshot().checkpoint().map_or_else(String::new, |c| c.note().to_owned());
+        Ok(Response::new(pb::HelloResponse {
+            node: self.exchange.node().to_string(),
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+            directory_version: directory.version(),
+            directory_digest: words::digest(&directory.digest()),
+            clock: ledger.now().millis(),
+            checkpoint,
+            held_checkpoint: String::new(),
+        }))
+    }
+
+    async fn consistency(&self, request: Request<pb::ConsistencyRequest>) -> Answer<pb::ConsistencyResponse> {
+        peer(&self.exchange, &request)?;
+        let request = request.into_inner();
+        let ledger = self.exchange.ledger();
+        let snapshot = ledger.snapshot();
+        let path = ledger.prove_consistency(request.from, request.to, &snapshot).map_err(refuse)?;
+        let checkpoint = snapshot.checkpoint().map_or_else(String::new, |c| c.note().to_owned());
+        Ok(Response::new(pb::ConsistencyResponse { path: words::digests(&path), checkpoint }))
+    }
+}
+
+/// One message: authorised, accepted, answered.
+async fn accept(
+    exchange: &Exchange,
+    links: &Links,
+    name: &NodeName,
+    identity: &Identity,
+    message: pb::DeliverRequest,
+) -> pb::DeliverResponse {
+    use pb::deliver_response::Outcome;
+    let id = message.id;
+    let answer = async {
+        if let Identity::Node { network, node } = identity {
+            listed(exchange, network, node)?;
+        }
+        let (_, mut offer, inline) = read_offer(message)?;
+        if !inline && crate::wire::envelope::decode(&offer.envelope)?.content_size() > 0 {
+            offer.data = None;
+        }
+        let link = links.to(name);
+        exchange.accept(name, offer, &*link).await
+    };
+    let outcome = match answer.await {
+        Ok(proof) => Outcome::Receipt(proof.to_wire()),
+        Err(rejection) => {
+            tracing::info!(peer = %name, reason = %rejection.reason, field = %rejection.field,
+                "a message was answered without an event");
+            Outcome::Retry(retry(&rejection))
+        }
+    };
+    pb::DeliverResponse { id, outcome: Some(outcome) }
+}
+
+/// The reason of an answer without an event.
+pub(super) fn read_retry(retry: &pb::Retry) -> Rejection {
+    let reason = retry.reason.parse().unwrap_or(Reason::Internal);
+    Rejection::new(reason, "", retry.message.clone())
+}
+
+/// The reason of a failed call to a peer.
+pub(super) fn read_failure(status: &Status) -> Rejection {
+    failure::read_status(status)
+}

@@ -1,0 +1,148 @@
+//! Listeners: TLS 1.3 with a certificate on both sides, a bound on connections and on the time of a handshake.
+
+use std::io;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::{Semaphore, mpsc, watch};
+use tokio_rustls::TlsAcceptor;
+use tokio_rustls::server::TlsStream;
+use tokio_stream::wrappers::ReceiverStream;
+use tonic::transport::server::{Connected, Router};
+
+use super::tls::Identity;
+use crate::domain::limits;
+
+/// A connection whose other end is known.
+pub struct Connection {
+    stream: TlsStream<TcpStream>,
+    identity: Identity,
+    _place: tokio::sync::OwnedSemaphorePermit,
+}
+
+impl Connected for Connection {
+    type ConnectInfo = Identity;
+
+    fn connect_info(&self) -> Identity {
+        self.identity.clone()
+    }
+}
+
+impl AsyncRead for Connection {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_read(cx, buf)
+    }
+}
+
+impl AsyncWrite for Connection {
+    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.stream).poll_write(cx, buf)
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_flush(cx)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_shutdown(cx)
+    }
+
+    fn poll_write_vectored(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        bufs: &[io::IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.stream).poll_write_vectored(cx, bufs)
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        self.stream.is_write_vectored()
+    }
+}
+
+/// Accepts connections until `stop`; a handshake that fails or idles concerns that connection only.
+fn accept(
+    listener: TcpListener,
+    tls: Arc<rustls::ServerConfig>,
+    mut stop: watch::Receiver<bool>,
+) -> ReceiverStream<io::Result<Connection>> {
+    let (sender, receiver) = mpsc::channel(16);
+    tokio::spawn(async move {
+        let places = Arc::new(Semaphore::new(limits::CONNECTIONS));
+        let acceptor = TlsAcceptor::from(tls);
+        loop {
+            let Ok(place) = places.clone().acquire_owned().await else { break };
+            let socket = tokio::select! {
+                accepted = listener.accept() => accepted,
+                _ = stop.wait_for(|s| *s) => break,
+            };
+            let (socket, address) = match socket {
+                Ok(accepted) => accepted,
+                Err(error) => {
+                    // Out of descriptors, most likely: give others time to end.
+                    tracing::warn!(%error, "a connection could not be accepted");
+                    tokio::time::sleep(Duration::from_millis(100)).await;
+                    continue;
+                }
+            };
+            let acceptor = acceptor.clone();
+            let sender = sender.clone();
+            tokio::spawn(async move {
+                let _ = socket.set_nodelay(true);
+                let handshake = acceptor.accept(socket);
+                let stream = match tokio::time::timeout(Duration::from_millis(limits::HANDSHAKE_MS), handshake).await
+                {
+                    Ok(Ok(stream)) => stream,
+                    Ok(Err(error)) => {
+                        tracing::info!(%address, %error, "a handshake failed");
+                        return;
+                    }
+                    Err(_) => {
+                        tracing::info!(%address, limit_ms = limits::HANDSHAKE_MS, "a handshake took too long");
+                        return;
+                    }
+                };
+                let certificates = stream.get_ref().1.peer_certificates();
+                let identity = certificates
+                    .and_then(<[_]>::first)
+                    .map_or(Identity::Unknown, |c| Identity::of_certificate(c));
+                let _ = sender.send(Ok(Connection { stream, identity, _place: place })).await;
+            });
+        }
+    });
+    ReceiverStream::new(receiver)
+}
+
+/// Serves a router on a listener until `stop`, then lets calls under way end.
+pub async fn serve(
+    router: Router,
+    listener: TcpListener,
+    tls: Arc<rustls::ServerConfig>,
+    stop: watch::Receiver<bool>,
+) -> Result<(), tonic::transport::Error> {
+    let incoming = accept(listener, tls, stop.clone());
+    let mut signal = stop;
+    router
+        .serve_with_incoming_shutdown(incoming, async move {
+            let _ = signal.wait_for(|s| *s).await;
+        })
+        .await
+}
+
+/// A tonic server with this project's limits.
+pub fn builder() -> tonic::transport::Server {
+    tonic::transport::Server::builder()
+        .max_concurrent_streams(limits::STREAMS_PER_CONNECTION)
+        .initial_stream_window_size(1 << 20)
+        .initial_connection_window_size(8 << 20)
+        .http2_keepalive_interval(Some(Duration::from_secs(20)))
+        .http2_keepalive_timeout(Some(Duration::from_secs(20)))
+}
