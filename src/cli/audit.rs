@@ -27,9 +27,11 @@ pub enum Format {
 
 /// Options of the command.
 #[derive(Debug, clap::Args)]
-#[command(after_help = "Examples:\n  lienthong audit list --config node/lienthong.toml --backwards --limit 20\n  \
+#[command(
+    after_help = "Examples:\n  lienthong audit list --config node/lienthong.toml --backwards --limit 20\n  \
     lienthong audit check --data ./demo/binh-duong\n  lienthong audit prove 17 --config node/lienthong.toml > proof.json\n  \
-    lienthong audit verify proof.json --log-key KEY")]
+    lienthong audit verify proof.json --log-key KEY"
+)]
 pub struct AuditArgs {
     #[command(subcommand)]
     command: AuditCommand,
@@ -132,7 +134,10 @@ impl Stopped {
             config.as_ref().map_or_else(|| dir.join("data"), |c| c.data.clone())
         };
         if !data.join("journal").exists() {
-            return Err(CliError::failed(format!("{}: no node's data is here (no folder `journal`)", dir.display())));
+            return Err(CliError::failed(format!(
+                "{}: no node's data is here (no folder `journal`)",
+                dir.display()
+            )));
         }
         let key = match key {
             Some(text) => Some(text.parse().map_err(|e| CliError::failed(format!("--log-key: {e}")))?),
@@ -144,7 +149,9 @@ impl Stopped {
 
     fn key(&self) -> Result<&NoteVerifier, CliError> {
         self.key.as_ref().ok_or_else(|| {
-            CliError::failed("the log's key is not known here: give --log-key (`lienthong directory show` prints it)")
+            CliError::failed(
+                "the log's key is not known here: give --log-key (`lienthong directory show` prints it)",
+            )
         })
     }
 }
@@ -187,7 +194,8 @@ async fn list_events(args: &AuditArgs, list_args: &ListArgs) -> Result<Outcome, 
             kind: list_args.kind.clone().unwrap_or_default(),
             since: list_args.since.map_or(0, Timestamp::millis),
             until: list_args.until.map_or(0, Timestamp::millis),
-            delivery_id: delivery.map_or_else(bytes::Bytes::new, |d| bytes::Bytes::copy_from_slice(d.as_bytes())),
+            delivery_id: delivery
+                .map_or_else(bytes::Bytes::new, |d| bytes::Bytes::copy_from_slice(d.as_bytes())),
             number: list_args.number.clone().unwrap_or_default(),
             reason: list_args.reason.clone().unwrap_or_default(),
         };
@@ -260,7 +268,8 @@ fn prove_offline(stopped: &Stopped, index: u64) -> Result<Proof, CliError> {
     let head = store.head().map_err(CliError::failed)?.ok_or_else(|| CliError::failed("the log is empty"))?;
     let from = head.size - head.size % 256;
     let tail = store.leaves(from, (head.size - from) as usize).map_err(CliError::failed)?;
-    let tree = Tree::rebuild(head.size, store, tail.iter().map(|(_, l)| leaf_hash(l))).map_err(CliError::failed)?;
+    let tree =
+        Tree::rebuild(head.size, store, tail.iter().map(|(_, l)| leaf_hash(l))).map_err(CliError::failed)?;
     let leaf = store
         .leaf(index)
         .map_err(CliError::failed)?
@@ -307,7 +316,10 @@ fn verify_proof(args: &AuditArgs, file: &Path) -> Result<Outcome, CliError> {
                 Format::Json => out(json!({"verified": true, "log": head.origin, "size": head.size,
                     "event": event_json(proof.index, &proof.leaf, verified.event())})),
                 Format::Table => {
-                    out(format!("verified: event {} stands in `{}` of {} events", proof.index, head.origin, head.size));
+                    out(format!(
+                        "verified: event {} stands in `{}` of {} events",
+                        proof.index, head.origin, head.size
+                    ));
                     out(columns(&EVENT_HEADER, &[event_line(proof.index, verified.event())]));
                 }
             }
@@ -334,7 +346,8 @@ async fn check_log(args: &AuditArgs, folds: bool) -> Result<Outcome, CliError> {
                 next += 100_000;
             }
         };
-        let done = if folds { stopped.offline.check(key, progress) } else { stopped.offline.verify(key, progress) };
+        let done =
+            if folds { stopped.offline.check(key, progress) } else { stopped.offline.verify(key, progress) };
         done.map_err(CliError::failed)?
     } else {
         let client = args.remote.connect("admin").await?;
@@ -353,7 +366,9 @@ fn print_checked(format: Format, checked: &Checked) {
                 .iter()
                 .map(|f| json!({"place": f.place.to_string(), "index": f.index, "message": f.message}))
                 .collect();
-            out(json!({"events": checked.events, "root": root, "verified": checked.is_clean(), "findings": findings}));
+            out(
+                json!({"events": checked.events, "root": root, "verified": checked.is_clean(), "findings": findings}),
+            );
         }
         Format::Table => {
             out(format!("{} events, root {root}", checked.events));
@@ -368,7 +383,10 @@ fn print_checked(format: Format, checked: &Checked) {
     }
 }
 
-async fn check_running(args: &AuditArgs, client: &crate::rpc::client::NodeClient) -> Result<Outcome, CliError> {
+async fn check_running(
+    args: &AuditArgs,
+    client: &crate::rpc::client::NodeClient,
+) -> Result<Outcome, CliError> {
     let checked = client.audit().check_log(pb::CheckLogRequest {}).await?.into_inner();
     let head = client.audit().get_checkpoint(pb::GetCheckpointRequest {}).await?.into_inner();
     let mut findings: Vec<String> =

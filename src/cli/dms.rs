@@ -38,9 +38,11 @@ fn request_id(given: Option<&String>) -> String {
 
 /// Options of the command.
 #[derive(Debug, clap::Args)]
-#[command(after_help = "Example:\n  lienthong send letter.pdf --config node/lienthong.toml --sender H09.1 --to H09.2 --to H09.3 \\\n    \
+#[command(
+    after_help = "Example:\n  lienthong send letter.pdf --config node/lienthong.toml --sender H09.1 --to H09.2 --to H09.3 \\\n    \
     --number 12 --notation CV-VP --subject \"V/v báo cáo\" --sign person.pem --sign seal.pem\n  \
-    (the key is looked for beside the certificate, as person.key; FILE.p7s beside a file is a signature made elsewhere)")]
+    (the key is looked for beside the certificate, as person.key; FILE.p7s beside a file is a signature made elsewhere)"
+)]
 pub struct SendArgs {
     /// The document, then its attachments.
     #[arg(required = true)]
@@ -91,8 +93,9 @@ pub struct SendArgs {
 fn signer(certificate: &Path) -> Result<Signer, CliError> {
     let mut chain = read_certificates(certificate).map_err(CliError::failed)?.into_iter().map(|c| c.to_vec());
     let leaf = chain.next().unwrap_or_default();
-    let key = SigningKey::from_pkcs8(&read_pkcs8(&certificate.with_extension("key")).map_err(CliError::failed)?)
-        .map_err(|e| CliError::file("key beside", certificate, &e))?;
+    let key =
+        SigningKey::from_pkcs8(&read_pkcs8(&certificate.with_extension("key")).map_err(CliError::failed)?)
+            .map_err(|e| CliError::file("key beside", certificate, &e))?;
     Signer::new(key, leaf, chain.collect()).map_err(|e| CliError::file("certificate", certificate, &e))
 }
 
@@ -179,7 +182,8 @@ pub async fn send(args: SendArgs) -> Result<Outcome, CliError> {
         for content in contents {
             for start in (0..content.len()).step_by(crate::domain::limits::CHUNK_BYTES) {
                 let end = (start + crate::domain::limits::CHUNK_BYTES).min(content.len());
-                let data = pb::SendRequest { part: Some(pb::send_request::Part::Data(content.slice(start..end))) };
+                let data =
+                    pb::SendRequest { part: Some(pb::send_request::Part::Data(content.slice(start..end))) };
                 if sender.send(data).await.is_err() {
                     return;
                 }
@@ -270,7 +274,8 @@ pub async fn inbox(args: InboxArgs) -> Result<Outcome, CliError> {
         .iter()
         .map(|i| {
             let verdicts = words::read_verdicts(i.verdicts.as_ref());
-            let effect = verdicts.map_or("", |v| if v.both_valid() { "equal to paper" } else { "for information" });
+            let effect =
+                verdicts.map_or("", |v| if v.both_valid() { "equal to paper" } else { "for information" });
             vec![
                 hex::encode(&i.delivery_id),
                 i.sender.clone(),
@@ -288,7 +293,9 @@ pub async fn inbox(args: InboxArgs) -> Result<Outcome, CliError> {
 
 /// Options of the command.
 #[derive(Debug, clap::Args)]
-#[command(after_help = "Example:\n  lienthong fetch ID --config node/lienthong.toml --agency H09.2 --to ./incoming")]
+#[command(
+    after_help = "Example:\n  lienthong fetch ID --config node/lienthong.toml --agency H09.2 --to ./incoming"
+)]
 pub struct FetchArgs {
     /// Delivery.
     id: DeliveryId,
@@ -305,8 +312,11 @@ pub struct FetchArgs {
 /// Fetches a delivery's files.
 pub async fn fetch(args: FetchArgs) -> Result<Outcome, CliError> {
     let client = args.remote.connect("dms").await?;
-    let request =
-        pb::FetchRequest { agency: args.agency.clone(), delivery_id: bytes_of(&args.id), user: String::new() };
+    let request = pb::FetchRequest {
+        agency: args.agency.clone(),
+        delivery_id: bytes_of(&args.id),
+        user: String::new(),
+    };
     let (header, data) = collect_fetch(client.exchange().fetch(request).await?.into_inner()).await?;
     let opened = envelope::decode(&header.envelope)?;
     std::fs::create_dir_all(&args.to).map_err(|e| CliError::file("creating", &args.to, &e))?;
@@ -315,7 +325,10 @@ pub async fn fetch(args: FetchArgs) -> Result<Outcome, CliError> {
     for part in opened.parts() {
         let end = at + part.size as usize;
         let bytes = data.get(at..end).filter(|b| sha256(b) == part.sha256).ok_or_else(|| {
-            CliError::failed(format!("`{}` did not arrive as its sender signed it: fetch it again", part.name))
+            CliError::failed(format!(
+                "`{}` did not arrive as its sender signed it: fetch it again",
+                part.name
+            ))
         })?;
         at = end;
         // Checked at both nodes to be no path.
@@ -332,7 +345,11 @@ pub async fn fetch(args: FetchArgs) -> Result<Outcome, CliError> {
             out(format!("  signature {}", path.display()));
         }
     }
-    out(if header.legally_effective { "equal to paper: both signatures are valid" } else { "for information only" });
+    out(if header.legally_effective {
+        "equal to paper: both signatures are valid"
+    } else {
+        "for information only"
+    });
     note(format!("not yet acknowledged: `lienthong ack {}` before {}", args.id, time(header.lease_until)));
     Ok(Outcome::Done)
 }
@@ -368,8 +385,10 @@ pub async fn ack(args: AckArgs) -> Result<Outcome, CliError> {
 
 /// Options of the command.
 #[derive(Debug, clap::Args)]
-#[command(after_help = "Examples:\n  lienthong respond ID 03 --config node/lienthong.toml --agency H09.2\n  \
-    lienthong respond ID 02 --reason \"Sai thẩm quyền\" --config node/lienthong.toml --agency H09.2")]
+#[command(
+    after_help = "Examples:\n  lienthong respond ID 03 --config node/lienthong.toml --agency H09.2\n  \
+    lienthong respond ID 02 --reason \"Sai thẩm quyền\" --config node/lienthong.toml --agency H09.2"
+)]
 pub struct RespondArgs {
     /// Delivery.
     id: DeliveryId,
@@ -545,8 +564,10 @@ pub async fn watch(args: WatchArgs) -> Result<Outcome, CliError> {
 
 /// Options of the command.
 #[derive(Debug, clap::Args)]
-#[command(after_help = "Example:\n  lienthong paper --config node/lienthong.toml --sender H09.1 --to H09.2 --number 12 \\\n    \
-    --notation CV-VP --issued-on 2016-03-04 --mandatory --basis \"Danh mục 2\"")]
+#[command(
+    after_help = "Example:\n  lienthong paper --config node/lienthong.toml --sender H09.1 --to H09.2 --number 12 \\\n    \
+    --notation CV-VP --issued-on 2016-03-04 --mandatory --basis \"Danh mục 2\""
+)]
 pub struct PaperArgs {
     #[command(flatten)]
     remote: Remote,

@@ -52,7 +52,10 @@ pub struct InitArgs {
 /// Runs the command.
 pub fn run(args: &InitArgs) -> Result<Outcome, CliError> {
     if std::fs::read_dir(&args.dir).is_ok_and(|entries| entries.count() > 0) {
-        return Err(CliError::failed(format!("{}: the folder is not empty: name a new one", args.dir.display())));
+        return Err(CliError::failed(format!(
+            "{}: the folder is not empty: name a new one",
+            args.dir.display()
+        )));
     }
     if args.local_network { local_network(args) } else { one_node(args) }
 }
@@ -67,10 +70,9 @@ fn local_network(args: &InitArgs) -> Result<Outcome, CliError> {
     .map_err(CliError::failed)?;
     let mut addresses = BTreeMap::new();
     for (i, node) in network::nodes_of(&agencies)?.into_iter().enumerate() {
-        let port = u16::try_from(usize::from(args.port) + 2 * i)
-            .ok()
-            .filter(|p| *p < u16::MAX)
-            .ok_or_else(|| CliError::failed(format!("--port {}: there are too many nodes for it", args.port)))?;
+        let port = u16::try_from(usize::from(args.port) + 2 * i).ok().filter(|p| *p < u16::MAX).ok_or_else(
+            || CliError::failed(format!("--port {}: there are too many nodes for it", args.port)),
+        )?;
         let at = |port| SocketAddr::from(([127, 0, 0, 1], port));
         addresses.insert(node, (at(port), at(port + 1)));
     }
@@ -86,7 +88,12 @@ fn local_network(args: &InitArgs) -> Result<Outcome, CliError> {
         persons: &BTreeSet::new(),
     })?;
     let dir = args.dir.display();
-    out(format!("network `{}` with {} agencies on {} nodes in {dir}", args.network, agencies.len(), addresses.len()));
+    out(format!(
+        "network `{}` with {} agencies on {} nodes in {dir}",
+        args.network,
+        agencies.len(),
+        addresses.len()
+    ));
     out("start each node in a terminal of its own:");
     for node in made.nodes.keys() {
         out(format!("  lienthong serve --config {dir}/{node}/lienthong.toml"));
@@ -118,9 +125,11 @@ fn one_node(args: &InitArgs) -> Result<Outcome, CliError> {
     let log = key_file(&dir.join("log.key"))?;
     let cosign = key_file(&dir.join("cosign.key"))?;
     let log = NoteSigner::from_pkcs8(&node.log_origin(1), &log).map_err(CliError::failed)?;
-    let cosign = NoteSigner::cosigner_from_pkcs8(&format!("{node}/witness"), &cosign).map_err(CliError::failed)?;
+    let cosign =
+        NoteSigner::cosigner_from_pkcs8(&format!("{node}/witness"), &cosign).map_err(CliError::failed)?;
     // Nobody's key: check-config and serve refuse it until the authority's stands there.
-    let authority = args.authority.clone().unwrap_or_else(|| "PUT-THE-AUTHORITY'S-VERIFIER-KEY-HERE".to_owned());
+    let authority =
+        args.authority.clone().unwrap_or_else(|| "PUT-THE-AUTHORITY'S-VERIFIER-KEY-HERE".to_owned());
     let any = |port| SocketAddr::from(([0, 0, 0, 0], port));
     let text = network::configuration(&node, &args.network, any(7400), any(7401), &authority);
     pki::write_public(&dir.join("lienthong.toml"), text.as_bytes())?;

@@ -14,8 +14,8 @@ use std::time::{Duration, Instant};
 
 use ring::rand::SystemRandom;
 use ring::signature::{
-    ECDSA_P256_SHA256_ASN1, ECDSA_P256_SHA256_ASN1_SIGNING, EcdsaKeyPair, KeyPair as _, RSA_PKCS1_2048_8192_SHA256,
-    RSA_PKCS1_SHA256, RsaKeyPair, UnparsedPublicKey,
+    ECDSA_P256_SHA256_ASN1, ECDSA_P256_SHA256_ASN1_SIGNING, EcdsaKeyPair, KeyPair as _,
+    RSA_PKCS1_2048_8192_SHA256, RSA_PKCS1_SHA256, RsaKeyPair, UnparsedPublicKey,
 };
 use serde_json::json;
 use tokio::sync::{Semaphore, mpsc};
@@ -111,7 +111,8 @@ pub async fn run(args: LoadArgs) -> Result<Outcome, CliError> {
     let mut nodes = start(&network).await?;
     note(format!("sending, {in_flight} in flight …"));
     let measured = drive(&network, documents, in_flight).await;
-    let usage: Vec<(String, Usage)> = nodes.iter().map(|(name, n)| (name.clone(), Usage::of(n.id()))).collect();
+    let usage: Vec<(String, Usage)> =
+        nodes.iter().map(|(name, n)| (name.clone(), Usage::of(n.id()))).collect();
     for (_, node) in &mut nodes {
         let _ = node.start_kill();
         let _ = node.wait().await;
@@ -200,7 +201,8 @@ impl Usage {
         // After the command's name in parentheses, user and system time are the 12th and 13th, in 1/100 s.
         let stat = read("stat");
         let after = stat.rsplit_once(')').map_or("", |(_, rest)| rest);
-        let ticks: u64 = after.split_whitespace().skip(11).take(2).filter_map(|t| t.parse::<u64>().ok()).sum();
+        let ticks: u64 =
+            after.split_whitespace().skip(11).take(2).filter_map(|t| t.parse::<u64>().ok()).sum();
         Usage {
             cpu: Duration::from_millis(ticks * 10),
             peak_kib: field(&read("status"), "VmHWM:"),
@@ -437,7 +439,9 @@ async fn drive(
                 let now = Instant::now();
                 let mut times = times.lock().expect("no holder of this lock panics");
                 if item.kind() != pb::WatchKind::Delivered {
-                    times.error.get_or_insert_with(|| format!("{}: {}", item.kind().as_str_name(), item.reason));
+                    times
+                        .error
+                        .get_or_insert_with(|| format!("{}: {}", item.kind().as_str_name(), item.reason));
                     finished.notify_one();
                     return;
                 }
@@ -513,7 +517,10 @@ async fn drive(
         return Err(CliError::failed(error));
     }
     if waited.is_err() {
-        return Err(CliError::failed(format!("{} of {count} documents were done after 600 s", times.done.len())));
+        return Err(CliError::failed(format!(
+            "{} of {count} documents were done after 600 s",
+            times.done.len()
+        )));
     }
     Ok((elapsed, std::mem::take(&mut times.done)))
 }

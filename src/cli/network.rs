@@ -168,9 +168,8 @@ pub fn make(plan: &Plan<'_>) -> Result<Network, CliError> {
                 .write(&base.with_added_extension("pem"), &base.with_added_extension("key"))?;
         }
     }
-    let valid_until = Timestamp::from_secs(
-        rcgen::date_time_ymd(plan.validity.to_year, 1, 1).unix_timestamp(),
-    );
+    let valid_until =
+        Timestamp::from_secs(rcgen::date_time_ymd(plan.validity.to_year, 1, 1).unix_timestamp());
     let content = build::first_version(
         plan.network,
         plan.issued_at,
@@ -252,8 +251,8 @@ fn node_files(
     let (cosign_pem, cosign_der) = pki::ed25519()?;
     pki::write_secret(&dir.join("cosign.key"), cosign_pem.as_bytes())?;
     let log = NoteSigner::from_pkcs8(&node.log_origin(1), &log_der).map_err(CliError::failed)?;
-    let cosign = NoteSigner::cosigner_from_pkcs8(&format!("{node}/witness"), &cosign_der)
-        .map_err(CliError::failed)?;
+    let cosign =
+        NoteSigner::cosigner_from_pkcs8(&format!("{node}/witness"), &cosign_der).map_err(CliError::failed)?;
     Ok(NodeFacts {
         name: node.clone(),
         endpoints: vec![peers.to_string()],

@@ -38,8 +38,10 @@ pub struct StatusArgs {
 
 /// Options of the command.
 #[derive(Debug, clap::Args)]
-#[command(after_help = "Examples:\n  lienthong report --config node/lienthong.toml --from 2016-01 --to 2016-03\n  \
-    lienthong report --data ./demo/binh-duong --format csv")]
+#[command(
+    after_help = "Examples:\n  lienthong report --config node/lienthong.toml --from 2016-01 --to 2016-03\n  \
+    lienthong report --data ./demo/binh-duong --format csv"
+)]
 pub struct ReportArgs {
     #[command(flatten)]
     remote: Remote,
@@ -73,11 +75,8 @@ pub async fn status(args: StatusArgs) -> Result<Outcome, CliError> {
                     "last_error": q.last_error, "next_try": time(q.next_try)})
             })
             .collect();
-        let certificates: Vec<_> = s
-            .certificates
-            .iter()
-            .map(|c| json!({"name": c.name, "not_after": time(c.not_after)}))
-            .collect();
+        let certificates: Vec<_> =
+            s.certificates.iter().map(|c| json!({"name": c.name, "not_after": time(c.not_after)})).collect();
         let status = json!({
             "node": s.node, "version": s.version, "started_at": time(s.started_at), "clock": time(s.clock),
             "log_size": s.log_size, "checkpoint": s.checkpoint, "directory_version": s.directory_version,

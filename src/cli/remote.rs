@@ -51,7 +51,9 @@ impl Remote {
             let folder = config.commands.clone();
             let named = |given: &Option<PathBuf>, file: String| {
                 given.clone().or_else(|| folder.as_ref().map(|f| f.join(file))).ok_or_else(|| {
-                    CliError::failed("the configuration has no `commands.folder`: give --cert, --key and --ca")
+                    CliError::failed(
+                        "the configuration has no `commands.folder`: give --cert, --key and --ca",
+                    )
                 })
             };
             let base = format!("{}-{client}", config.node);
@@ -66,10 +68,11 @@ impl Remote {
         let needed = |name: &str, value: &Option<PathBuf>| {
             value.clone().ok_or_else(|| CliError::failed(format!("--{name} is needed with --node")))
         };
-        let address = self
-            .node
-            .clone()
-            .ok_or_else(|| CliError::failed("which node? give --config FILE, or --node HOST:PORT with --cert, --key and --ca"))?;
+        let address = self.node.clone().ok_or_else(|| {
+            CliError::failed(
+                "which node? give --config FILE, or --node HOST:PORT with --cert, --key and --ca",
+            )
+        })?;
         let host = address.rsplit_once(':').map_or(address.as_str(), |(h, _)| h).to_owned();
         Ok((
             address,

@@ -35,12 +35,15 @@ pub async fn run(args: &ServeArgs) -> Result<Outcome, CliError> {
     let (clients, peers) = listeners.addresses().map_err(CliError::failed)?;
     let name = config.node.clone();
     let data = config.data.display().to_string();
-    let mut node =
-        Node::start(config, Arc::new(SystemClock), listeners).await.map_err(CliError::failed)?;
+    let mut node = Node::start(config, Arc::new(SystemClock), listeners).await.map_err(CliError::failed)?;
     let opened = node.opened().clone();
     let directory = node.exchange().directory();
     let snapshot = node.exchange().ledger().snapshot();
-    note(format!("node {name} of network {} runs, version {}", directory.network(), env!("CARGO_PKG_VERSION")));
+    note(format!(
+        "node {name} of network {} runs, version {}",
+        directory.network(),
+        env!("CARGO_PKG_VERSION")
+    ));
     note(format!("  data       {data}"));
     note(format!("  log        {} events, root {}", snapshot.size(), snapshot.root()));
     if opened.caught_up > 0 {
@@ -50,7 +53,10 @@ pub async fn run(args: &ServeArgs) -> Result<Outcome, CliError> {
         note(format!("             sled was made again from the journal: {why}"));
     }
     if opened.torn > 0 {
-        note(format!("             {} bytes of a write that was never acknowledged were left out", opened.torn));
+        note(format!(
+            "             {} bytes of a write that was never acknowledged were left out",
+            opened.torn
+        ));
     }
     note(format!("  directory  version {}, valid until {}", directory.version(), directory.valid_until()));
     note(format!("  clients    {clients}"));

@@ -114,7 +114,15 @@ pub(super) fn event_json(index: u64, leaf: &[u8], event: &Event) -> Value {
 
 fn detail(kind: &EventKind) -> Value {
     match kind {
-        EventKind::Submitted { item, request_id, content_digests, verdicts, not_after, peer, content_size } => {
+        EventKind::Submitted {
+            item,
+            request_id,
+            content_digests,
+            verdicts,
+            not_after,
+            peer,
+            content_size,
+        } => {
             json!({
                 "item": item_json(item), "request_id": request_id.to_string(), "verdicts": verdicts_json(*verdicts),
                 "content_digests": texts(content_digests), "not_after": not_after.to_string(),
@@ -131,7 +139,15 @@ fn detail(kind: &EventKind) -> Value {
             "verdicts": verdicts_json(*verdicts), "origin": log_ref(origin),
             "origin_proof": origin_proof.to_string(), "peer": peer.to_string(),
         }),
-        EventKind::Settled { delivery_id, outcome, reason, receipt, receipt_proof, verdicts, received_at } => {
+        EventKind::Settled {
+            delivery_id,
+            outcome,
+            reason,
+            receipt,
+            receipt_proof,
+            verdicts,
+            received_at,
+        } => {
             json!({
                 "delivery_id": delivery_id.to_string(), "outcome": outcome.as_str(),
                 "reason": reason.map(|r| r.code()), "receipt": log_ref(receipt),
@@ -156,12 +172,16 @@ fn detail(kind: &EventKind) -> Value {
             "delivery_id": delivery_id.to_string(), "refused": refused.map(|r| r.code()),
             "verdicts": verdicts_json(*verdicts),
         }),
-        EventKind::Started { version, unwitnessed } => json!({"version": version, "unwitnessed": unwitnessed}),
+        EventKind::Started { version, unwitnessed } => {
+            json!({"version": version, "unwitnessed": unwitnessed})
+        }
         EventKind::Stopped { reason } => json!({"reason": reason}),
         EventKind::DirectoryAdopted { version, digest } => {
             json!({"version": version, "digest": digest.to_string()})
         }
-        EventKind::Alarm { reason, peer, detail } => json!({"reason": reason, "peer": peer, "detail": detail}),
+        EventKind::Alarm { reason, peer, detail } => {
+            json!({"reason": reason, "peer": peer, "detail": detail})
+        }
         EventKind::Unknown => json!({}),
     }
 }

@@ -23,8 +23,10 @@ pub enum Format {
 
 /// Options of the command.
 #[derive(Debug, clap::Args)]
-#[command(after_help = "Example:\n  lienthong verify --trust ./trust --seal H09=seal.pem --sender H09 letter.xml\n  \
-    (letter.xml.p7s, letter.xml.2.p7s beside the file are its signatures)")]
+#[command(
+    after_help = "Example:\n  lienthong verify --trust ./trust --seal H09=seal.pem --sender H09 letter.xml\n  \
+    (letter.xml.p7s, letter.xml.2.p7s beside the file are its signatures)"
+)]
 pub struct VerifyArgs {
     /// Folder with root-*.pem, the only anchors.
     #[arg(long, value_name = "DIR")]
@@ -87,7 +89,10 @@ fn read_trust(dir: &Path, seals: &[String]) -> Result<Trust, CliError> {
         crls += usize::from(name.ends_with(".crl"));
     }
     if roots.is_empty() {
-        return Err(CliError::failed(format!("{}: there is no root-*.pem: nothing would be trusted", dir.display())));
+        return Err(CliError::failed(format!(
+            "{}: there is no root-*.pem: nothing would be trusted",
+            dir.display()
+        )));
     }
     if crls > 0 {
         note(format!("{crls} revocation lists are not judged by this version"));

@@ -201,7 +201,12 @@ impl Config {
             cache_bytes: (1 << 20)
                 * between("storage.cache_mib", raw.storage.cache_mib.unwrap_or(64), 8, 65_536)?,
             journal_segment_bytes: (1 << 20)
-                * between("storage.journal_segment_mib", raw.storage.journal_segment_mib.unwrap_or(64), 1, 4_096)?,
+                * between(
+                    "storage.journal_segment_mib",
+                    raw.storage.journal_segment_mib.unwrap_or(64),
+                    1,
+                    4_096,
+                )?,
         })
     }
 

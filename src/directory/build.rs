@@ -135,7 +135,8 @@ pub fn first_version(
 
 /// Signs a directory: the text is the content as indented JSON.
 pub fn sign(content: &Content, authority: &NoteSigner) -> Result<String, DirectoryError> {
-    let mut text = serde_json::to_string_pretty(content).map_err(|e| DirectoryError::Format(e.to_string()))?;
+    let mut text =
+        serde_json::to_string_pretty(content).map_err(|e| DirectoryError::Format(e.to_string()))?;
     text.push('\n');
     let line = authority.sign(&text);
     Ok(format!("{text}\n{line}"))

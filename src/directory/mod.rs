@@ -128,7 +128,8 @@ impl Directory {
     }
 
     fn index(content: Content, note: &str) -> Result<Directory, DirectoryError> {
-        let odd = |place: &str, problem: String| DirectoryError::Inconsistent { place: place.to_owned(), problem };
+        let odd =
+            |place: &str, problem: String| DirectoryError::Inconsistent { place: place.to_owned(), problem };
         if content.format != content::FORMAT {
             return Err(odd("format", format!("{} is not {}", content.format, content::FORMAT)));
         }
@@ -139,7 +140,10 @@ impl Directory {
                 let verifier: NoteVerifier =
                     key.key.parse().map_err(|e: KeyError| odd(entry.name.as_str(), e.to_string()))?;
                 if !verifier.name().starts_with(&format!("{}/log/", entry.name)) {
-                    return Err(odd(entry.name.as_str(), format!("`{}` names another's log", verifier.name())));
+                    return Err(odd(
+                        entry.name.as_str(),
+                        format!("`{}` names another's log", verifier.name()),
+                    ));
                 }
                 log_keys.push(verifier);
             }
@@ -269,16 +273,12 @@ impl Directory {
     /// An agency by a code that is valid on that day: current or old form. A code that was never limited in time
     /// and belongs to one agency only is found on any day.
     pub fn by_code(&self, code: &str, on: Date) -> Option<&Agency> {
-        self.inner
-            .by_code
-            .get(code)?
-            .iter()
-            .map(|i| &self.inner.agencies[*i])
-            .find(|a| {
-                a.entry.codes.iter().any(|c| {
-                    c.code == code && c.from.is_none_or(|f| on >= f) && c.to.is_none_or(|t| on < t)
-                })
-            })
+        self.inner.by_code.get(code)?.iter().map(|i| &self.inner.agencies[*i]).find(|a| {
+            a.entry
+                .codes
+                .iter()
+                .any(|c| c.code == code && c.from.is_none_or(|f| on >= f) && c.to.is_none_or(|t| on < t))
+        })
     }
 
     /// Whether an agency stands anywhere under this code, on any day.

@@ -27,7 +27,13 @@ impl Directory {
     }
 
     /// Sender and recipient as an event records them.
-    pub fn parties(&self, sender: &Agency, sender_code: &str, recipient: &Agency, recipient_code: &str) -> Parties {
+    pub fn parties(
+        &self,
+        sender: &Agency,
+        sender_code: &str,
+        recipient: &Agency,
+        recipient_code: &str,
+    ) -> Parties {
         let from = self.registered(sender);
         let to = self.registered(recipient);
         let (scope, direction) = if from.id == to.id {

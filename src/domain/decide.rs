@@ -223,7 +223,11 @@ fn outgoing(view: &(impl Records + ?Sized), id: &DeliveryId) -> Result<Outgoing,
 }
 
 fn unknown(id: &DeliveryId) -> Rejection {
-    Rejection::new(Reason::UnknownDelivery, "delivery_id", format!("no delivery {id} of this agency is known here"))
+    Rejection::new(
+        Reason::UnknownDelivery,
+        "delivery_id",
+        format!("no delivery {id} of this agency is known here"),
+    )
 }
 
 /// The delivery, when it is this agency's to open.

@@ -207,7 +207,11 @@ impl Metadata {
 /// Refuses more than `max` entries.
 pub fn at_most(field: &'static str, count: usize, max: usize) -> Result<(), Rejection> {
     if count > max {
-        return Err(Rejection::new(Reason::TooMany, field, format!("{count} are more than the {max} allowed")));
+        return Err(Rejection::new(
+            Reason::TooMany,
+            field,
+            format!("{count} are more than the {max} allowed"),
+        ));
     }
     Ok(())
 }
@@ -297,9 +301,8 @@ pub fn document_digest(kind: Kind, metadata: &Metadata, parts: &[Part]) -> Diges
         fields.extend(items);
     };
     list(metadata.places_received.iter().map(|p| nfc(p).into_bytes()).collect());
-    let reference = |r: &DocumentRef| {
-        [nfc(&r.agency).as_bytes(), r.key.hash().as_bytes().as_slice()].join(&0u8)
-    };
+    let reference =
+        |r: &DocumentRef| [nfc(&r.agency).as_bytes(), r.key.hash().as_bytes().as_slice()].join(&0u8);
     list(metadata.response_for.iter().map(reference).collect());
     list(metadata.replaces.iter().map(reference).collect());
     list(

@@ -100,7 +100,10 @@ impl Envelope {
                 }
                 document::check_parts(parts, max_bytes)?;
                 if !(1..=limits::ATTEMPTS).contains(&self.attempt) {
-                    return Err(odd("attempt", format!("{} is not between 1 and {}", self.attempt, limits::ATTEMPTS)));
+                    return Err(odd(
+                        "attempt",
+                        format!("{} is not between 1 and {}", self.attempt, limits::ATTEMPTS),
+                    ));
                 }
                 let key = &metadata.key;
                 DeliveryId::of_document(&self.sender, self.kind.number(), key, &self.recipient, self.attempt)
@@ -110,14 +113,23 @@ impl Envelope {
                     return Err(odd("kind", format!("{} carries a document", self.kind.as_str())));
                 }
                 if (self.kind == Kind::Status) != notice.status.is_some() {
-                    return Err(odd("status", format!("{} and status do not go together", self.kind.as_str())));
+                    return Err(odd(
+                        "status",
+                        format!("{} and status do not go together", self.kind.as_str()),
+                    ));
                 }
                 if !(1..=limits::NOTICES).contains(&notice.message_number) {
                     return Err(odd("message_number", format!("{} is out of range", notice.message_number)));
                 }
                 notice.check()?;
                 let number = notice.message_number;
-                DeliveryId::of_notice(&self.sender, self.kind.number(), &notice.target, number, &self.recipient)
+                DeliveryId::of_notice(
+                    &self.sender,
+                    self.kind.number(),
+                    &notice.target,
+                    number,
+                    &self.recipient,
+                )
             }
         };
         if expected != self.delivery_id {

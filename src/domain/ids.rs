@@ -271,7 +271,8 @@ pub fn optional_text(field: &'static str, text: &str, max: usize) -> Result<(), 
 
 /// The beginning of a text from outside, for messages.
 pub fn shorten(text: &str) -> String {
-    let mut out: String = text.chars().take(60).map(|c| if c.is_control() { '\u{fffd}' } else { c }).collect();
+    let mut out: String =
+        text.chars().take(60).map(|c| if c.is_control() { '\u{fffd}' } else { c }).collect();
     if text.chars().count() > 60 {
         out.push('…');
     }

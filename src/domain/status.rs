@@ -189,7 +189,11 @@ mod tests {
         for (before, allowed) in legal {
             let history: Vec<Status> = before.into_iter().collect();
             for next in [Arrived, Refused, Accepted, Assigned, Processing, Completed] {
-                assert_eq!(Status::is_legal(&history, next), allowed.contains(&next), "{before:?} -> {next:?}");
+                assert_eq!(
+                    Status::is_legal(&history, next),
+                    allowed.contains(&next),
+                    "{before:?} -> {next:?}"
+                );
             }
         }
     }

@@ -95,21 +95,27 @@ impl Exchange {
             return self.ledger().prove(known.index, &self.ledger().snapshot());
         }
         // 3
-        let origin = self.inner.proofs.verify(&offer.origin, log_key(&directory, peer)).map_err(|rejection| {
-            // A key that is listed since then looks like a wrong one from here.
-            if envelope.directory_version > directory.version() {
-                behind(&envelope, &directory, "the origin's proof")
-            } else {
-                rejection
-            }
-        })?;
+        let origin =
+            self.inner.proofs.verify(&offer.origin, log_key(&directory, peer)).map_err(|rejection| {
+                // A key that is listed since then looks like a wrong one from here.
+                if envelope.directory_version > directory.version() {
+                    behind(&envelope, &directory, "the origin's proof")
+                } else {
+                    rejection
+                }
+            })?;
         check_origin(origin.event(), &envelope, envelope_digest)?;
         let mut arrival = Arrival {
             item: Item {
                 delivery_id: id,
                 envelope_digest,
                 attempt: envelope.attempt,
-                parties: directory.parties(&sender, &envelope.sender_code, &recipient, &envelope.recipient_code),
+                parties: directory.parties(
+                    &sender,
+                    &envelope.sender_code,
+                    &recipient,
+                    &envelope.recipient_code,
+                ),
                 subject: subject(&envelope),
             },
             content_digests: Vec::new(),
@@ -169,7 +175,11 @@ impl Exchange {
             if envelope.directory_version > directory.version() {
                 behind(envelope, directory, id)
             } else {
-                Rejection::new(reason, field, format!("{id} is not in directory version {}", directory.version()))
+                Rejection::new(
+                    reason,
+                    field,
+                    format!("{id} is not in directory version {}", directory.version()),
+                )
             }
         };
         let sender = directory
@@ -196,28 +206,29 @@ impl Exchange {
         offer: &Offer,
         source: &dyn ContentSource,
     ) -> Result<ReceivedContent, Rejection> {
-        let mismatch = |field: String, message: String| Rejection::new(Reason::ContentMismatch, field, message);
+        let mismatch =
+            |field: String, message: String| Rejection::new(Reason::ContentMismatch, field, message);
         let store = self.ledger().content();
         let mut rest = offer.signatures.iter();
         let mut signatures: Vec<Vec<Bytes>> = Vec::new();
         for (i, part) in envelope.parts().iter().enumerate() {
             let mut of_part = Vec::new();
             for (digest, size) in &part.signatures {
-                let bytes = rest
-                    .next()
-                    .filter(|b| b.len() == *size as usize && sha256(b) == *digest)
-                    .ok_or_else(|| mismatch(format!("parts[{i}].signatures"), "not those of the envelope".into()))?;
+                let bytes =
+                    rest.next().filter(|b| b.len() == *size as usize && sha256(b) == *digest).ok_or_else(
+                        || mismatch(format!("parts[{i}].signatures"), "not those of the envelope".into()),
+                    )?;
                 of_part.push(bytes.clone());
             }
             signatures.push(of_part);
         }
-        let inline = match &offer.data {
-            None => None,
-            Some(data) => Some(
-                message::split(envelope.parts(), data)
-                    .ok_or_else(|| mismatch("data".into(), format!("{} bytes are not all parts", data.len())))?,
-            ),
-        };
+        let inline =
+            match &offer.data {
+                None => None,
+                Some(data) => Some(message::split(envelope.parts(), data).ok_or_else(|| {
+                    mismatch("data".into(), format!("{} bytes are not all parts", data.len()))
+                })?),
+            };
         let mut digests = Vec::new();
         for (i, part) in envelope.parts().iter().enumerate() {
             let mut hasher = Hasher::new(digest_needs(&signatures[i]));
@@ -231,7 +242,10 @@ impl Exchange {
                 let mut sink = |data: &[u8]| -> Result<(), Rejection> {
                     seen += data.len() as u64;
                     if seen > part.size {
-                        return Err(mismatch(format!("parts[{i}]"), format!("more than {} bytes", part.size)));
+                        return Err(mismatch(
+                            format!("parts[{i}]"),
+                            format!("more than {} bytes", part.size),
+                        ));
                     }
                     hasher.update(data);
                     upload.write(data).map_err(|e| storage(&e))
@@ -302,7 +316,8 @@ fn check_origin(
     envelope: &Envelope,
     envelope_digest: Digest,
 ) -> Result<(), Rejection> {
-    let bad = |what: &str| Rejection::new(Reason::BadProof, "origin", format!("the origin's proof shows {what}"));
+    let bad =
+        |what: &str| Rejection::new(Reason::BadProof, "origin", format!("the origin's proof shows {what}"));
     let EventKind::Submitted { item, content_digests, .. } = &event.kind else {
         return Err(bad(&format!("a `{}` event, not a submission", event.kind.name())));
     };
@@ -315,7 +330,8 @@ fn check_origin(
     if *content_digests != envelope.content_digests() {
         return Err(bad("other content"));
     }
-    if item.parties.sender != envelope.sender || item.parties.recipient.as_ref() != Some(&envelope.recipient) {
+    if item.parties.sender != envelope.sender || item.parties.recipient.as_ref() != Some(&envelope.recipient)
+    {
         return Err(bad("other parties"));
     }
     Ok(())

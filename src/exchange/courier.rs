@@ -362,8 +362,7 @@ fn backoff(tries: u32, id: &DeliveryId) -> Duration {
 
 /// One message to its end: proof settled, or given up because its time is over.
 async fn deliver(exchange: &Exchange, link: &dyn PeerLink, id: DeliveryId) -> Result<(), Rejection> {
-    let record: Option<Outgoing> =
-        load(exchange.ledger(), &keys::outgoing(&id)).map_err(|e| damaged(&e))?;
+    let record: Option<Outgoing> = load(exchange.ledger(), &keys::outgoing(&id)).map_err(|e| damaged(&e))?;
     let Some(record) = record else { return Ok(()) };
     if record.state != crate::domain::DeliveryState::Queued {
         return Ok(());
@@ -425,8 +424,13 @@ impl Exchange {
         part: u32,
         offset: u64,
     ) -> Result<Bytes, Rejection> {
-        let unknown =
-            || Rejection::new(Reason::UnknownDelivery, "delivery_id", format!("no delivery {id} is for this peer"));
+        let unknown = || {
+            Rejection::new(
+                Reason::UnknownDelivery,
+                "delivery_id",
+                format!("no delivery {id} is for this peer"),
+            )
+        };
         let record: Outgoing = load(self.ledger(), &keys::outgoing(&id))
             .map_err(|e| damaged(&e))?
             .filter(|r: &Outgoing| r.peer == *peer)

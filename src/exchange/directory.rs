@@ -27,7 +27,9 @@ pub enum AdoptError {
         expected: String,
     },
     /// The same number with other content.
-    #[error("version {version} is known with digest {known}, this one has {found}: the authority must explain")]
+    #[error(
+        "version {version} is known with digest {known}, this one has {found}: the authority must explain"
+    )]
     Forked {
         /// The version.
         version: u64,

@@ -63,7 +63,11 @@ impl Leases {
     }
 
     fn is_held(&self, id: &DeliveryId, now: Timestamp) -> bool {
-        self.held.lock().expect("no holder of this lock panics").get(id).is_some_and(|(_, until)| *until > now)
+        self.held
+            .lock()
+            .expect("no holder of this lock panics")
+            .get(id)
+            .is_some_and(|(_, until)| *until > now)
     }
 }
 
@@ -183,7 +187,8 @@ impl Exchange {
         user: &str,
     ) -> Result<Opened, Rejection> {
         let directory = self.directory();
-        let agency = self.own_agency(&directory, caller, Role::Dms, agency, "agency", Reason::UnknownAgency)?;
+        let agency =
+            self.own_agency(&directory, caller, Role::Dms, agency, "agency", Reason::UnknownAgency)?;
         let actor = caller.actor(user)?;
         let now = self.ledger().now();
         // The record first: a lease must not tell that a delivery exists.
@@ -251,7 +256,11 @@ impl Exchange {
                 return Ok(index);
             }
             let sender = directory.agency(&record.facts.sender).ok_or_else(|| {
-                Rejection::new(Reason::UnknownSender, "delivery_id", format!("{} is not listed", record.facts.sender))
+                Rejection::new(
+                    Reason::UnknownSender,
+                    "delivery_id",
+                    format!("{} is not listed", record.facts.sender),
+                )
             })?;
             let (notices, _) = notices_so_far(self.ledger(), &agency.id, &id)
                 .map_err(|e| LedgerError::from(e).into_rejection())?;
@@ -265,8 +274,7 @@ impl Exchange {
                 officer: String::new(),
             };
             let to = (sender, record.facts.sender_code.as_str());
-            let arrived =
-                message::notice(self, &directory, (&agency, code), to, Kind::Status, notice, now)?;
+            let arrived = message::notice(self, &directory, (&agency, code), to, Kind::Status, notice, now)?;
             let command = Command::HandOver {
                 actor: actor.clone(),
                 agency: agency.id.clone(),

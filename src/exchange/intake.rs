@@ -166,7 +166,9 @@ impl Exchange {
                 out.push(Err(Rejection::new(
                     Reason::UnknownRecipient,
                     field,
-                    format!("no agency `{shown}` in directory version {version}: look it up with ListAgencies"),
+                    format!(
+                        "no agency `{shown}` in directory version {version}: look it up with ListAgencies"
+                    ),
                 )));
                 continue;
             };
@@ -174,7 +176,10 @@ impl Exchange {
                 return Err(Rejection::new(
                     Reason::DuplicateRecipient,
                     field,
-                    format!("`{shown}` is {} and stands in the list already: name each agency once", agency.id),
+                    format!(
+                        "`{shown}` is {} and stands in the list already: name each agency once",
+                        agency.id
+                    ),
                 ));
             }
             out.push(if agency.id == sender.id {
@@ -302,7 +307,10 @@ impl Upload {
             return Err(Rejection::new(
                 Reason::ContentMismatch,
                 format!("parts[{}].sha256", self.at),
-                format!("the {} bytes have SHA-256 {found}, the header says {}: send it again", part.size, part.sha256),
+                format!(
+                    "the {} bytes have SHA-256 {found}, the header says {}: send it again",
+                    part.size, part.sha256
+                ),
             ));
         }
         if !self.header.validate_only {
@@ -325,7 +333,11 @@ impl Upload {
             return Err(Rejection::new(
                 Reason::ContentMismatch,
                 format!("parts[{}].size", self.at),
-                format!("only {seen} of {} bytes of `{}` came: send it again", part.size, ids::shorten(&part.name)),
+                format!(
+                    "only {seen} of {} bytes of `{}` came: send it again",
+                    part.size,
+                    ids::shorten(&part.name)
+                ),
             ));
         }
         let judged = self.judge();
@@ -367,7 +379,13 @@ impl Upload {
             .iter()
             .zip(&self.digests)
             .map(|(part, digests)| {
-                judge_detached(&part.signatures, digests, sender.id.as_str(), self.directory.trust(), self.now)
+                judge_detached(
+                    &part.signatures,
+                    digests,
+                    sender.id.as_str(),
+                    self.directory.trust(),
+                    self.now,
+                )
             })
             .collect();
         Verdicts::worst(&parts)

@@ -66,11 +66,8 @@ pub(super) fn prepare(
             ),
         ));
     }
-    let envelope_digest = if keep {
-        exchange.ledger().content().put(&bytes).map_err(|e| storage(&e))?
-    } else {
-        sha256(&bytes)
-    };
+    let envelope_digest =
+        if keep { exchange.ledger().content().put(&bytes).map_err(|e| storage(&e))? } else { sha256(&bytes) };
     Ok(Prepared {
         item: Item {
             delivery_id: envelope.delivery_id,

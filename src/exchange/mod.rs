@@ -95,7 +95,11 @@ impl Exchange {
         let today = self.ledger().now().date();
         let shown = ids::shorten(code);
         let agency = directory.by_code(code, today).ok_or_else(|| {
-            Rejection::new(unknown, field, format!("no agency `{shown}` in directory version {}", directory.version()))
+            Rejection::new(
+                unknown,
+                field,
+                format!("no agency `{shown}` in directory version {}", directory.version()),
+            )
         })?;
         caller.check(agency, role, field)?;
         if agency.is_closed(today) {
@@ -182,7 +186,10 @@ impl Caller {
         Err(Rejection::new(
             Reason::NotAllowed,
             "",
-            format!("client `{}` has not the node role `{role}`: its node's administrator can grant it", self.name()),
+            format!(
+                "client `{}` has not the node role `{role}`: its node's administrator can grant it",
+                self.name()
+            ),
         ))
     }
 

@@ -7,8 +7,8 @@ use crate::domain::decide::{Answer, Command, Place};
 use crate::domain::document::Urgency;
 use crate::domain::event::PaperEntry;
 use crate::domain::ids::{self, DocumentKey, RequestId};
-use crate::domain::reason::{Reason, Rejection};
 use crate::domain::limits;
+use crate::domain::reason::{Reason, Rejection};
 use crate::ledger::LedgerError;
 use crate::time::Date;
 
@@ -34,7 +34,11 @@ pub struct PaperRequest {
 
 impl Exchange {
     /// Enters a dispatch on paper; returns its log index and whether it was entered before.
-    pub async fn record_paper(&self, caller: &Caller, request: PaperRequest) -> Result<(u64, bool), Rejection> {
+    pub async fn record_paper(
+        &self,
+        caller: &Caller,
+        request: PaperRequest,
+    ) -> Result<(u64, bool), Rejection> {
         let directory = self.directory();
         let now = self.ledger().now();
         let sender =
@@ -66,8 +70,7 @@ impl Exchange {
             })?;
             directory.parties(&sender, &request.sender, recipient, &request.recipient)
         };
-        for (field, day) in
-            [("issued_on", Some(request.issued_on)), ("dispatched_on", request.dispatched_on)]
+        for (field, day) in [("issued_on", Some(request.issued_on)), ("dispatched_on", request.dispatched_on)]
         {
             if let Some(day) = day
                 && day > now.plus_millis(limits::FUTURE_MS).date()

@@ -46,7 +46,10 @@ impl Exchange {
             return Err(bad(format!("it is about delivery {}, not {id}", item.delivery_id)));
         }
         if item.envelope_digest != record.facts.envelope_digest {
-            return Err(bad(format!("it names envelope {}, not {}", item.envelope_digest, record.facts.envelope_digest)));
+            return Err(bad(format!(
+                "it names envelope {}, not {}",
+                item.envelope_digest, record.facts.envelope_digest
+            )));
         }
         // A refusal may come before content was looked at.
         let early = outcome == DeliveryState::Refused && digests.is_empty();
@@ -63,7 +66,10 @@ impl Exchange {
             leaf_hash: leaf_hash(&own_leaf),
         };
         if *origin != own {
-            return Err(bad(format!("it answers event {} of `{}`, not {}", origin.index, origin.log, own.index)));
+            return Err(bad(format!(
+                "it answers event {} of `{}`, not {}",
+                origin.index, origin.log, own.index
+            )));
         }
         let receipt_proof = self.ledger().content().put(&proof.encode()).map_err(|e| storage(&e))?;
         let command = Command::Settle {

@@ -30,8 +30,10 @@ impl Exchange {
                 format!("no delivery {id} of this client's agencies is known here"),
             )
         };
-        let outgoing: Option<Outgoing> = load(self.ledger(), &keys::outgoing(&id)).map_err(|e| damaged(&e))?;
-        let incoming: Option<Incoming> = load(self.ledger(), &keys::incoming(&id)).map_err(|e| damaged(&e))?;
+        let outgoing: Option<Outgoing> =
+            load(self.ledger(), &keys::outgoing(&id)).map_err(|e| damaged(&e))?;
+        let incoming: Option<Incoming> =
+            load(self.ledger(), &keys::incoming(&id)).map_err(|e| damaged(&e))?;
         let outgoing = outgoing.filter(|r| self.may_read(caller, &r.facts.sender));
         let incoming = incoming.filter(|r| self.may_read(caller, &r.facts.recipient));
         if outgoing.is_none() && incoming.is_none() {
@@ -51,7 +53,10 @@ impl Exchange {
                 Rejection::new(
                     Reason::UnknownAgency,
                     "document.agency",
-                    format!("`{}` is no agency of this client", crate::domain::ids::shorten(&document.agency)),
+                    format!(
+                        "`{}` is no agency of this client",
+                        crate::domain::ids::shorten(&document.agency)
+                    ),
                 )
             })?;
         let prefix = keys::document_deliveries(&sender.id, &document.key);

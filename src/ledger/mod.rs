@@ -105,7 +105,11 @@ impl From<Declined> for LedgerError {
 /// A refusal because the state cannot be read.
 pub fn damaged(error: &ViewError) -> Rejection {
     tracing::error!(%error, "the state cannot be read");
-    Rejection::new(Reason::Damaged, "", "this node's store must be checked by its administrator; try again later")
+    Rejection::new(
+        Reason::Damaged,
+        "",
+        "this node's store must be checked by its administrator; try again later",
+    )
 }
 
 /// A refusal because storage cannot be read or written.
@@ -205,7 +209,13 @@ impl Ledger {
         let gone = || {
             let failed = self.inner.failed.borrow().clone();
             failed.map_or_else(
-                || LedgerError::Rejected(Rejection::new(Reason::Stopping, "", "this node is stopping: send again")),
+                || {
+                    LedgerError::Rejected(Rejection::new(
+                        Reason::Stopping,
+                        "",
+                        "this node is stopping: send again",
+                    ))
+                },
                 LedgerError::Failed,
             )
         };

@@ -134,7 +134,12 @@ impl Ledger {
         if let Some(marker) = &marker
             && marker.size > end.size
         {
-            return Err(shorter(&layout.journal(), end.size, marker.size, "the marker of the last clean stop"));
+            return Err(shorter(
+                &layout.journal(),
+                end.size,
+                marker.size,
+                "the marker of the last clean stop",
+            ));
         }
         let (index, reason) = open_index(&layout, marker.as_ref(), config.cache_bytes, key)?;
         opened.rebuilt = reason;
@@ -152,17 +157,29 @@ impl Ledger {
         // 4
         let mut found: Vec<(Hash, Location)> = Vec::new();
         let from = head.as_ref().map_or(Position::default(), |h| h.content);
-        let content =
-            ContentStore::open(config.disk.clone(), &layout.content(), Arc::new(index.clone()), from, |d, l| {
+        let content = ContentStore::open(
+            config.disk.clone(),
+            &layout.content(),
+            Arc::new(index.clone()),
+            from,
+            |d, l| {
                 found.push((d, l));
-            })?;
+            },
+        )?;
         let content = Arc::new(content);
         // 5
         let mut state = Catching::from_head(&index, head.take(), config.signer.verifier())?;
         let mut reader = Reader::open(config.disk.clone(), &layout.journal(), state.position)?;
         let content_position = content.sync()?.position;
         while let Some(block) = reader.next_block()? {
-            state.apply(&index, &block, reader.position(), content_position, &found, config.signer.verifier())?;
+            state.apply(
+                &index,
+                &block,
+                reader.position(),
+                content_position,
+                &found,
+                config.signer.verifier(),
+            )?;
             opened.caught_up += block.leaves.len() as u64;
             found.clear();
         }
@@ -222,7 +239,9 @@ fn shorter(journal: &Path, has: u64, knows: u64, who: &str) -> StoreError {
     StoreError::Damaged {
         path: journal.to_owned(),
         offset: 0,
-        problem: format!("the journal ends after {has} events, but {who} knows {knows}: acknowledged events are lost"),
+        problem: format!(
+            "the journal ends after {has} events, but {who} knows {knows}: acknowledged events are lost"
+        ),
     }
 }
 
@@ -310,8 +329,8 @@ impl Catching {
             });
         };
         let problem = |problem: String| StoreError::Index { path: "sled".into(), problem };
-        let checkpoint =
-            SignedCheckpoint::verify(&head.checkpoint, key).map_err(|e| problem(format!("checkpoint: {e}")))?;
+        let checkpoint = SignedCheckpoint::verify(&head.checkpoint, key)
+            .map_err(|e| problem(format!("checkpoint: {e}")))?;
         let tail_from = head.size - head.size % 256;
         let tail = index.leaves(tail_from, (head.size - tail_from) as usize)?;
         let tree = Tree::rebuild(head.size, index, tail.iter().map(|(_, leaf)| leaf_hash(leaf)))
@@ -385,9 +404,7 @@ impl Catching {
         content: Position,
     ) -> Result<(), StoreError> {
         let Some(checkpoint) = self.checkpoint.clone() else { return Ok(()) };
-        let known = |(digest, _): &&(Hash, Location)| {
-            !matches!(index.get(&content_key(digest)), Ok(Some(_)))
-        };
+        let known = |(digest, _): &&(Hash, Location)| !matches!(index.get(&content_key(digest)), Ok(Some(_)));
         let new: Vec<(Hash, Location)> = places.iter().filter(known).copied().collect();
         let staged = Staged {
             first: self.tree.size(),

@@ -172,7 +172,8 @@ impl Writer {
     fn write(&mut self, overlay: Overlay<'_>, leaves: &[Bytes]) -> Result<(), StoreError> {
         // 5: sign
         let origin = self.signer.verifier().name().to_owned();
-        let checkpoint = Checkpoint { origin, size: self.tree.size(), root: self.tree.root() }.sign(&self.signer);
+        let checkpoint =
+            Checkpoint { origin, size: self.tree.size(), root: self.tree.root() }.sign(&self.signer);
         // 6: content
         self.journal.reserve(leaves.iter().map(|l| l.len() as u64 + 4).sum::<u64>() + 4096)?;
         let synced = self.content.sync()?;

@@ -76,7 +76,8 @@ impl ExpandedTile {
     pub fn new(tile: &[Hash]) -> ExpandedTile {
         let mut rows = vec![tile.to_vec()];
         while let Some(below) = rows.last().filter(|r| r.len() > 1) {
-            let above = below.chunks_exact(2).map(|pair| super::hash::node_hash(&pair[0], &pair[1])).collect();
+            let above =
+                below.chunks_exact(2).map(|pair| super::hash::node_hash(&pair[0], &pair[1])).collect();
             rows.push(above);
         }
         ExpandedTile { rows }

@@ -117,7 +117,11 @@ pub struct Node {
 
 impl Node {
     /// Builds and runs a node on the machine's file system.
-    pub async fn start(config: Config, clock: Arc<dyn Clock>, listeners: Listeners) -> Result<Node, NodeError> {
+    pub async fn start(
+        config: Config,
+        clock: Arc<dyn Clock>,
+        listeners: Listeners,
+    ) -> Result<Node, NodeError> {
         Node::start_on(config, clock, listeners, Arc::new(RealDisk)).await
     }
 
@@ -235,7 +239,8 @@ impl Node {
         // A log that failed cannot say that it stops.
         let noted = self.exchange.ledger().commit(stopped).await;
         self.stop.send_replace(true);
-        let drained = tokio::time::timeout(DRAIN, async { while self.tasks.join_next().await.is_some() {} }).await;
+        let drained =
+            tokio::time::timeout(DRAIN, async { while self.tasks.join_next().await.is_some() {} }).await;
         if drained.is_err() {
             tracing::warn!(limit_s = DRAIN.as_secs(), "calls that did not end were cut off");
             self.tasks.abort_all();

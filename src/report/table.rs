@@ -15,7 +15,10 @@ pub fn json(cells: &Cells) -> Value {
         let mut row = Map::new();
         row.insert("deliveries".into(), json!(counters.deliveries));
         for ratio in counters.ratios() {
-            row.insert(ratio.name.into(), json!({"n": ratio.n, "d": ratio.d, "percent": percent_number(&ratio)}));
+            row.insert(
+                ratio.name.into(),
+                json!({"n": ratio.n, "d": ratio.d, "percent": percent_number(&ratio)}),
+            );
         }
         out.insert(key.clone(), Value::Object(row));
     }
@@ -33,8 +36,11 @@ pub fn csv(cells: &Cells) -> String {
     for (key, counters) in cells {
         for ratio in counters.ratios() {
             let percent = ratio.percent().unwrap_or_else(|| "n/a".into());
-            let _ =
-                writeln!(out, "{key},{},{},{},{},{percent}", counters.deliveries, ratio.name, ratio.n, ratio.d);
+            let _ = writeln!(
+                out,
+                "{key},{},{},{},{},{percent}",
+                counters.deliveries, ratio.name, ratio.n, ratio.d
+            );
         }
     }
     out
@@ -50,7 +56,8 @@ pub fn table(cells: &Cells, months: bool) -> String {
         }
         let _ = writeln!(out, "{}  ({} deliveries)", heading(key), counters.deliveries);
         for ratio in counters.ratios() {
-            let _ = writeln!(out, "  {:<24}{:>10}   {}", label(ratio.name), percent(&ratio), fraction(&ratio));
+            let _ =
+                writeln!(out, "  {:<24}{:>10}   {}", label(ratio.name), percent(&ratio), fraction(&ratio));
         }
         out.push('\n');
     }

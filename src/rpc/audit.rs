@@ -43,7 +43,10 @@ impl AuditApi {
                 Err(Rejection::new(
                     Reason::NotAllowed,
                     "agency",
-                    format!("client `{}` is no auditor of this node: name an agency that it audits", caller.name()),
+                    format!(
+                        "client `{}` is no auditor of this node: name an agency that it audits",
+                        caller.name()
+                    ),
                 ))
             };
         }
@@ -137,7 +140,10 @@ impl AuditService for AuditApi {
         Ok(Response::new(pb::ListEventsResponse { events, next_token: token(next) }))
     }
 
-    async fn get_event(&self, request: Request<pb::GetEventRequest>) -> Result<Response<pb::EventEntry>, Status> {
+    async fn get_event(
+        &self,
+        request: Request<pb::GetEventRequest>,
+    ) -> Result<Response<pb::EventEntry>, Status> {
         let caller = caller(&self.exchange, &request)?;
         let index = request.into_inner().index;
         self.check_event(&caller, index).map_err(refuse)?;
@@ -149,7 +155,10 @@ impl AuditService for AuditApi {
         Ok(Response::new(pb::EventEntry { index, leaf }))
     }
 
-    async fn prove_event(&self, request: Request<pb::ProveEventRequest>) -> Result<Response<pb::Proof>, Status> {
+    async fn prove_event(
+        &self,
+        request: Request<pb::ProveEventRequest>,
+    ) -> Result<Response<pb::Proof>, Status> {
         let caller = caller(&self.exchange, &request)?;
         let index = request.into_inner().index;
         self.check_event(&caller, index).map_err(refuse)?;

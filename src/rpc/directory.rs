@@ -66,7 +66,10 @@ impl DirectoryService for DirectoryApi {
                 refuse(Rejection::new(
                     Reason::UnknownEvent,
                     "version",
-                    format!("directory version {version} is not kept here, the newest is {}", current.version()),
+                    format!(
+                        "directory version {version} is not kept here, the newest is {}",
+                        current.version()
+                    ),
                 ))
             })?
         };
@@ -83,7 +86,10 @@ impl DirectoryService for DirectoryApi {
         Ok(Response::new(ReceiverStream::new(receiver)))
     }
 
-    async fn get_agency(&self, request: Request<pb::GetAgencyRequest>) -> Result<Response<pb::Agency>, Status> {
+    async fn get_agency(
+        &self,
+        request: Request<pb::GetAgencyRequest>,
+    ) -> Result<Response<pb::Agency>, Status> {
         self.check(&request)?;
         let code = request.into_inner().code;
         let directory = self.exchange.directory();

@@ -46,7 +46,9 @@ impl ExchangeService for ExchangeApi {
         let bad = |what: &str| refuse(Rejection::new(Reason::BadStream, "", what));
         let header = match stream.message().await?.and_then(|m| m.part) {
             Some(pb::send_request::Part::Header(header)) => header,
-            Some(pb::send_request::Part::Data(_)) => return Err(bad("data came before the header: begin with it")),
+            Some(pb::send_request::Part::Data(_)) => {
+                return Err(bad("data came before the header: begin with it"));
+            }
             None => return Err(bad("the stream ended before the header")),
         };
         let mut upload =
@@ -63,7 +65,10 @@ impl ExchangeService for ExchangeApi {
 
     type SendManyStream = ReceiverStream<Result<pb::SendManyResponse, Status>>;
 
-    async fn send_many(&self, request: Request<Streaming<pb::SendManyRequest>>) -> Answer<Self::SendManyStream> {
+    async fn send_many(
+        &self,
+        request: Request<Streaming<pb::SendManyRequest>>,
+    ) -> Answer<Self::SendManyStream> {
         let caller = caller(&self.exchange, &request)?;
         let mut stream = request.into_inner();
         let (answers, receiver) = mpsc::channel(limits::STREAM_IN_FLIGHT);
@@ -187,8 +192,7 @@ impl ExchangeService for ExchangeApi {
         let caller = caller(&self.exchange, &request)?;
         let request = request.into_inner();
         let (size, from) = read_page(request.page.as_ref()).map_err(refuse)?;
-        let (entries, next) =
-            self.exchange.inbox(&caller, &request.agency, from, size).map_err(refuse)?;
+        let (entries, next) = self.exchange.inbox(&caller, &request.agency, from, size).map_err(refuse)?;
         let items = entries
             .into_iter()
             .map(|e| {
@@ -216,11 +220,8 @@ impl ExchangeService for ExchangeApi {
         let caller = caller(&self.exchange, &request)?;
         let request = request.into_inner();
         let delivery = DeliveryId::from_slice(&request.delivery_id).map_err(refuse)?;
-        let opened = self
-            .exchange
-            .fetch(&caller, &request.agency, delivery, &request.user)
-            .await
-            .map_err(refuse)?;
+        let opened =
+            self.exchange.fetch(&caller, &request.agency, delivery, &request.user).await.map_err(refuse)?;
         let (pieces, receiver) = mpsc::channel(4);
         let exchange = self.exchange.clone();
         tokio::spawn(async move {
@@ -270,16 +271,17 @@ impl ExchangeService for ExchangeApi {
         let caller = caller(&self.exchange, &request)?;
         let request = request.into_inner();
         let tracked = (|| match &request.document {
-            Some(document) => {
-                self.exchange.track_document(&caller, &words::read_document_ref(document)?)
-            }
+            Some(document) => self.exchange.track_document(&caller, &words::read_document_ref(document)?),
             None => Ok(vec![self.exchange.track(&caller, DeliveryId::from_slice(&request.delivery_id)?)?]),
         })()
         .map_err(refuse)?;
         Ok(Response::new(pb::TrackResponse { deliveries: tracked.iter().map(view).collect() }))
     }
 
-    async fn record_paper(&self, request: Request<pb::RecordPaperRequest>) -> Answer<pb::RecordPaperResponse> {
+    async fn record_paper(
+        &self,
+        request: Request<pb::RecordPaperRequest>,
+    ) -> Answer<pb::RecordPaperResponse> {
         let caller = caller(&self.exchange, &request)?;
         let entry = read_paper(request.into_inner()).map_err(refuse)?;
         let (log_index, already_recorded) =
@@ -314,7 +316,11 @@ impl ExchangeApi {
     }
 }
 
-async fn send_one(exchange: &Exchange, caller: &Caller, message: pb::SendManyRequest) -> pb::SendManyResponse {
+async fn send_one(
+    exchange: &Exchange,
+    caller: &Caller,
+    message: pb::SendManyRequest,
+) -> pb::SendManyResponse {
     use pb::send_many_response::Outcome;
     let request_id = message.header.as_ref().map_or_else(String::new, |h| h.request_id.clone());
     let sent = async {
@@ -444,7 +450,10 @@ fn read_cursor(text: &str) -> Result<u64, Rejection> {
         Rejection::new(
             Reason::BadToken,
             "cursor",
-            format!("`{}` was not given by this node: leave it empty to begin anew", crate::domain::ids::shorten(text)),
+            format!(
+                "`{}` was not given by this node: leave it empty to begin anew",
+                crate::domain::ids::shorten(text)
+            ),
         )
     })
 }
@@ -505,11 +514,7 @@ fn load<T: serde::de::DeserializeOwned>(
 }
 
 fn view(t: &Tracked) -> pb::DeliveryView {
-    let facts = t
-        .outgoing
-        .as_ref()
-        .map(|o| &o.facts)
-        .or_else(|| t.incoming.as_ref().map(|i| &i.facts));
+    let facts = t.outgoing.as_ref().map(|o| &o.facts).or_else(|| t.incoming.as_ref().map(|i| &i.facts));
     let key = facts.and_then(|f| f.key.as_ref());
     let mut view = pb::DeliveryView {
         delivery_id: id(&t.id),

@@ -94,9 +94,9 @@ impl Link {
         if let Some(connection) = connection.as_ref().filter(|c| !c.requests.is_closed()) {
             return Ok(connection.clone());
         }
-        let fresh = tokio::time::timeout(CONNECT, self.connect())
-            .await
-            .map_err(|_| unreachable(&self.node, format!("no connection within {} s", CONNECT.as_secs())))??;
+        let fresh = tokio::time::timeout(CONNECT, self.connect()).await.map_err(|_| {
+            unreachable(&self.node, format!("no connection within {} s", CONNECT.as_secs()))
+        })??;
         *connection = Some(fresh.clone());
         Ok(fresh)
     }
@@ -177,7 +177,9 @@ impl Link {
             .await
             .map_err(|s| read_failure(&s))?
             .into_inner();
-        if answer.directory_version == own.version() && answer.directory_digest != own.digest().as_bytes().as_slice() {
+        if answer.directory_version == own.version()
+            && answer.directory_digest != own.digest().as_bytes().as_slice()
+        {
             tracing::error!(peer = %self.node, version = own.version(),
                 "the peer has another directory of the same version: ask the directory's authority");
         }
@@ -200,7 +202,8 @@ impl Link {
                 return Err(unreachable(&self.node, "its directory is over the limit"));
             }
         }
-        let note = String::from_utf8(note).map_err(|_| unreachable(&self.node, "its directory is no text"))?;
+        let note =
+            String::from_utf8(note).map_err(|_| unreachable(&self.node, "its directory is no text"))?;
         match self.exchange.directories().offer(&note) {
             Ok(_) => Ok(()),
             Err(error) => {
@@ -305,9 +308,9 @@ pub async fn connect_tls(
     let connector = tower::service_fn(move |_| {
         let stream = once.lock().expect("no holder of this lock panics").take();
         async move {
-            stream
-                .map(TokioIo::new)
-                .ok_or_else(|| std::io::Error::new(std::io::ErrorKind::NotConnected, "the connection was closed"))
+            stream.map(TokioIo::new).ok_or_else(|| {
+                std::io::Error::new(std::io::ErrorKind::NotConnected, "the connection was closed")
+            })
         }
     });
     let channel = Endpoint::from_static("http://node")

@@ -49,12 +49,19 @@ pub(crate) fn caller<T>(exchange: &Exchange, request: &Request<T>) -> Result<Cal
         Identity::Client { network, node, name } => {
             let config = exchange.config();
             if network != config.network || node != config.node.as_str() {
-                return Err(unknown(format!("the certificate is for a client of node `{node}` in `{network}`")));
+                return Err(unknown(format!(
+                    "the certificate is for a client of node `{node}` in `{network}`"
+                )));
             }
-            let client = config.client(&name).ok_or_else(|| unknown(format!("no client `{name}` is configured")))?;
+            let client =
+                config.client(&name).ok_or_else(|| unknown(format!("no client `{name}` is configured")))?;
             Ok(Caller::new(client.clone()))
         }
-        Identity::Node { node, .. } => Err(unknown(format!("the certificate is that of node `{node}`, not of a client"))),
-        Identity::Unknown => Err(unknown("the certificate names no client (no URI of the expected form)".into())),
+        Identity::Node { node, .. } => {
+            Err(unknown(format!("the certificate is that of node `{node}`, not of a client")))
+        }
+        Identity::Unknown => {
+            Err(unknown("the certificate names no client (no URI of the expected form)".into()))
+        }
     }
 }

@@ -45,7 +45,11 @@ impl ReportService for ReportApi {
         let snapshot = ledger.snapshot();
         let cells = report::cells(ledger.index()).map_err(|error| {
             tracing::error!(%error, "the ratios cannot be read");
-            refuse(Rejection::new(Reason::Damaged, "", "this node's store must be checked by its administrator"))
+            refuse(Rejection::new(
+                Reason::Damaged,
+                "",
+                "this node's store must be checked by its administrator",
+            ))
         })?;
         let cells = report::within(&cells, &request.from_month, &request.to_month);
         let rows = cells

@@ -98,7 +98,11 @@ fn accept(
             tokio::spawn(async move {
                 let _ = socket.set_nodelay(true);
                 let handshake = acceptor.accept(socket);
-                let stream = match tokio::time::timeout(Duration::from_millis(limits::HANDSHAKE_MS), handshake).await
+                let stream = match tokio::time::timeout(
+                    Duration::from_millis(limits::HANDSHAKE_MS),
+                    handshake,
+                )
+                .await
                 {
                     Ok(Ok(stream)) => stream,
                     Ok(Err(error)) => {

@@ -58,7 +58,8 @@ impl StatusSource {
         for (key, value) in found {
             let name = &key[prefix.len()..];
             let Some(end) = name.iter().position(|b| *b == 0) else { continue };
-            let Some(node) = std::str::from_utf8(&name[..end]).ok().and_then(|n| NodeName::new(n).ok()) else {
+            let Some(node) = std::str::from_utf8(&name[..end]).ok().and_then(|n| NodeName::new(n).ok())
+            else {
                 continue;
             };
             let entry = waiting.entry(node).or_default();

@@ -327,7 +327,8 @@ impl ContentStore {
                     match readers.get(segment) {
                         Some(file) => file.clone(),
                         None => {
-                            let file = self.disk.open_read(&path).map_err(StoreError::io("opening", &path))?;
+                            let file =
+                                self.disk.open_read(&path).map_err(StoreError::io("opening", &path))?;
                             readers.insert(*segment, file.clone());
                             file
                         }
@@ -400,7 +401,12 @@ fn scan(
 }
 
 /// The digest and size of the record at `at`, if a good one is there.
-fn record_at(file: &dyn DiskFile, path: &Path, at: u64, length: u64) -> Result<Option<(Hash, u32)>, StoreError> {
+fn record_at(
+    file: &dyn DiskFile,
+    path: &Path,
+    at: u64,
+    length: u64,
+) -> Result<Option<(Hash, u32)>, StoreError> {
     if at + HEADER > length {
         return Ok(None);
     }

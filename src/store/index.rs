@@ -140,7 +140,9 @@ impl Index {
     pub fn head(&self) -> Result<Option<Head>, StoreError> {
         match self.get(b"h")? {
             None => Ok(None),
-            Some(bytes) => postcard::from_bytes(&bytes).map(Some).map_err(|e| self.problem(format!("head: {e}"))),
+            Some(bytes) => {
+                postcard::from_bytes(&bytes).map(Some).map_err(|e| self.problem(format!("head: {e}")))
+            }
         }
     }
 

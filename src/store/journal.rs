@@ -156,7 +156,9 @@ impl Segment {
                 let later = (1..rest.len().saturating_sub(HEADER))
                     .find(|i| rest[*i..].starts_with(&MAGIC) && parse(&rest.slice(*i..)).is_ok());
                 match later {
-                    Some(i) => Err(self.damaged(format!("{problem}, and a good block follows {i} bytes later"))),
+                    Some(i) => {
+                        Err(self.damaged(format!("{problem}, and a good block follows {i} bytes later")))
+                    }
                     None => Ok(None),
                 }
             }
@@ -216,7 +218,9 @@ fn is_empty(disk: &dyn Disk, path: &Path) -> std::io::Result<bool> {
 }
 
 /// A place in the journal: where a reader may begin.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default, serde::Serialize, serde::Deserialize)]
+#[derive(
+    Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default, serde::Serialize, serde::Deserialize,
+)]
 pub struct Position {
     /// Number of the segment, from 1; 0 means the beginning.
     pub segment: u64,
@@ -348,12 +352,18 @@ impl Journal {
     /// Makes room for a block: a full disk is met here, before anything is written.
     pub fn reserve(&mut self, bytes: u64) -> Result<(), StoreError> {
         let needed = bytes + (HEADER + TRAILER) as u64;
-        let full = self.appender.as_ref().is_none_or(|a| a.end() > 0 && a.end() + needed > self.segment_bytes);
+        let full =
+            self.appender.as_ref().is_none_or(|a| a.end() > 0 && a.end() + needed > self.segment_bytes);
         if full {
             let number = self.segment + 1;
             let path = self.dir.join(name(number));
             // A create that failed half-way left an empty file of that name.
-            if self.disk.list(&self.dir).map_err(StoreError::io("listing", &self.dir))?.contains(&name(number)) {
+            if self
+                .disk
+                .list(&self.dir)
+                .map_err(StoreError::io("listing", &self.dir))?
+                .contains(&name(number))
+            {
                 self.disk.remove(&path).map_err(StoreError::io("removing", &path))?;
             }
             let mut appender = Appender::create(&*self.disk, &path)?;
@@ -371,8 +381,12 @@ impl Journal {
     /// Appends a block and syncs it: **the commit**. After an error nothing is known about the block, and the
     /// journal must not be used again.
     pub fn append(&mut self, leaves: &[Bytes], checkpoint: &str) -> Result<(), StoreError> {
-        let block =
-            Block { first: self.size, leaves: leaves.to_vec(), checkpoint: checkpoint.to_owned(), epoch: self.epoch };
+        let block = Block {
+            first: self.size,
+            leaves: leaves.to_vec(),
+            checkpoint: checkpoint.to_owned(),
+            epoch: self.epoch,
+        };
         let bytes = block.encode();
         if bytes.len() > MAX_BODY {
             // It could never be read again.

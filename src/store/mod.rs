@@ -36,7 +36,9 @@ pub enum StoreError {
         error: std::io::Error,
     },
     /// What was read is not what was written.
-    #[error("{path} is damaged at byte {offset}: {problem}; restore it from a backup, or rebuild it (docs/reasons/damaged.md)")]
+    #[error(
+        "{path} is damaged at byte {offset}: {problem}; restore it from a backup, or rebuild it (docs/reasons/damaged.md)"
+    )]
     Damaged {
         /// The file.
         path: PathBuf,
@@ -46,7 +48,9 @@ pub enum StoreError {
         problem: String,
     },
     /// sled failed.
-    #[error("the sled store {path} cannot be used: {problem}; it is rebuilt from the journal at the next start")]
+    #[error(
+        "the sled store {path} cannot be used: {problem}; it is rebuilt from the journal at the next start"
+    )]
     Index {
         /// Its folder.
         path: PathBuf,

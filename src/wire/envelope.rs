@@ -51,7 +51,11 @@ pub fn encode(envelope: &Envelope) -> Bytes {
 pub fn decode(bytes: &[u8]) -> Result<Envelope, Rejection> {
     let odd = |message: String| Rejection::new(Reason::BadEnvelope, "envelope", message);
     if bytes.len() > limits::ENVELOPE_BYTES {
-        return Err(odd(format!("{} bytes are more than the {} allowed", bytes.len(), limits::ENVELOPE_BYTES)));
+        return Err(odd(format!(
+            "{} bytes are more than the {} allowed",
+            bytes.len(),
+            limits::ENVELOPE_BYTES
+        )));
     }
     let e = pb::Envelope::decode(bytes).map_err(|e| odd(format!("it cannot be decoded: {e}")))?;
     if e.version != VERSION {

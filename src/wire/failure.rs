@@ -51,7 +51,9 @@ pub fn read_status(status: &Status) -> Rejection {
         .filter(|i| i.domain == DOMAIN)
         .and_then(|i| i.reason.parse::<Reason>().ok())
         .unwrap_or(match status.code() {
-            Code::Unavailable | Code::DeadlineExceeded | Code::Cancelled | Code::Unknown => Reason::PeerUnreachable,
+            Code::Unavailable | Code::DeadlineExceeded | Code::Cancelled | Code::Unknown => {
+                Reason::PeerUnreachable
+            }
             Code::ResourceExhausted => Reason::Overloaded,
             Code::PermissionDenied | Code::Unauthenticated => Reason::NotAllowed,
             Code::Unimplemented => Reason::Unimplemented,

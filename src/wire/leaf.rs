@@ -84,17 +84,23 @@ fn id(value: &DeliveryId) -> Bytes {
 fn kind(kind: &EventKind) -> Option<pb::event::Kind> {
     use pb::event::Kind as K;
     Some(match kind {
-        EventKind::Submitted { item, request_id, content_digests, verdicts, not_after, peer, content_size } => {
-            K::Submitted(pb::Submitted {
-                item: Some(item_out(item)),
-                request_id: request_id.to_string(),
-                content_digests: words::digests(content_digests),
-                verdicts: Some(words::verdicts(*verdicts)),
-                not_after: not_after.millis(),
-                peer: peer.to_string(),
-                content_size: *content_size,
-            })
-        }
+        EventKind::Submitted {
+            item,
+            request_id,
+            content_digests,
+            verdicts,
+            not_after,
+            peer,
+            content_size,
+        } => K::Submitted(pb::Submitted {
+            item: Some(item_out(item)),
+            request_id: request_id.to_string(),
+            content_digests: words::digests(content_digests),
+            verdicts: Some(words::verdicts(*verdicts)),
+            not_after: not_after.millis(),
+            peer: peer.to_string(),
+            content_size: *content_size,
+        }),
         EventKind::Received { item, content_digests, verdicts, held, origin, origin_proof, peer } => {
             K::Received(pb::Received {
                 item: Some(item_out(item)),
@@ -117,23 +123,30 @@ fn kind(kind: &EventKind) -> Option<pb::event::Kind> {
                 peer: peer.to_string(),
             })
         }
-        EventKind::Settled { delivery_id, outcome, reason, receipt, receipt_proof, verdicts, received_at } => {
-            K::Settled(pb::Settled {
-                delivery_id: id(delivery_id),
-                outcome: words::delivery_state(*outcome).into(),
-                reason: reason_out(*reason),
-                receipt: Some(words::log_ref(receipt)),
-                receipt_proof: words::digest(receipt_proof),
-                verdicts: Some(words::verdicts(*verdicts)),
-                received_at: received_at.millis(),
-            })
-        }
-        EventKind::Undelivered { delivery_id, reason } => K::Undelivered(pb::Undelivered {
+        EventKind::Settled {
+            delivery_id,
+            outcome,
+            reason,
+            receipt,
+            receipt_proof,
+            verdicts,
+            received_at,
+        } => K::Settled(pb::Settled {
             delivery_id: id(delivery_id),
-            reason: reason.code().to_owned(),
+            outcome: words::delivery_state(*outcome).into(),
+            reason: reason_out(*reason),
+            receipt: Some(words::log_ref(receipt)),
+            receipt_proof: words::digest(receipt_proof),
+            verdicts: Some(words::verdicts(*verdicts)),
+            received_at: received_at.millis(),
         }),
+        EventKind::Undelivered { delivery_id, reason } => {
+            K::Undelivered(pb::Undelivered { delivery_id: id(delivery_id), reason: reason.code().to_owned() })
+        }
         EventKind::Fetched { delivery_id } => K::Fetched(pb::Fetched { delivery_id: id(delivery_id) }),
-        EventKind::HandedOver { delivery_id } => K::HandedOver(pb::HandedOver { delivery_id: id(delivery_id) }),
+        EventKind::HandedOver { delivery_id } => {
+            K::HandedOver(pb::HandedOver { delivery_id: id(delivery_id) })
+        }
         EventKind::PaperEntered(entry) => K::PaperEntered(pb::PaperEntered {
             parties: Some(parties_out(&entry.parties)),
             recipient_name: entry.recipient_name.clone(),
@@ -222,7 +235,11 @@ fn parties_out(p: &Parties) -> pb::Parties {
 
 fn read_reason(code: &str) -> Result<Reason, Rejection> {
     code.parse().map_err(|()| {
-        Rejection::new(Reason::InvalidText, "reason", format!("`{}` is no reason", crate::domain::ids::shorten(code)))
+        Rejection::new(
+            Reason::InvalidText,
+            "reason",
+            format!("`{}` is no reason", crate::domain::ids::shorten(code)),
+        )
     })
 }
 
@@ -263,7 +280,8 @@ fn read_kind(kind: pb::event::Kind) -> Result<EventKind, Rejection> {
         },
         K::Settled(s) => EventKind::Settled {
             delivery_id: DeliveryId::from_slice(&s.delivery_id)?,
-            outcome: words::read_delivery_state(s.outcome).ok_or_else(|| words::unknown("outcome", s.outcome))?,
+            outcome: words::read_delivery_state(s.outcome)
+                .ok_or_else(|| words::unknown("outcome", s.outcome))?,
             reason: read_optional_reason(&s.reason)?,
             receipt: words::read_log_ref(s.receipt.as_ref())?,
             receipt_proof: words::read_digest("receipt_proof", &s.receipt_proof)?,

@@ -35,17 +35,34 @@ enumeration!(origin, read_origin, Origin, pb::Origin, BornDigital, Scanned);
 enumeration!(part_role, read_part_role, PartRole, pb::PartRole, Main, Attachment);
 enumeration!(verdict, read_verdict, Verdict, pb::Verdict, Valid, Invalid, Indeterminate, Absent);
 enumeration!(
-    delivery_state, read_delivery_state, DeliveryState, pb::DeliveryState,
-    Queued, Delivered, Held, Refused, Undelivered, Withdrawn
+    delivery_state,
+    read_delivery_state,
+    DeliveryState,
+    pb::DeliveryState,
+    Queued,
+    Delivered,
+    Held,
+    Refused,
+    Undelivered,
+    Withdrawn
 );
-enumeration!(
-    level, read_level, Level, pb::Level, Central, Province, Department, District, Commune, Subunit
-);
+enumeration!(level, read_level, Level, pb::Level, Central, Province, Department, District, Commune, Subunit);
 enumeration!(scope, read_scope, Scope, pb::Scope, Internal, InProvince, Outside);
 enumeration!(direction, read_direction, Direction, pb::Direction, Up, Down, Horizontal);
 enumeration!(
-    status, read_status, Status, pb::Status, Arrived, Refused, Accepted, Assigned, Processing, Completed,
-    TakeBackRequested, TakeBackAgreed, TakeBackRefused
+    status,
+    read_status,
+    Status,
+    pb::Status,
+    Arrived,
+    Refused,
+    Accepted,
+    Assigned,
+    Processing,
+    Completed,
+    TakeBackRequested,
+    TakeBackAgreed,
+    TakeBackRefused
 );
 
 /// A refusal of a value of an enumeration.
@@ -115,7 +132,11 @@ pub fn read_verdicts(value: Option<&pb::Verdicts>) -> Result<RoleVerdicts, Rejec
         None
     } else {
         Some(value.reason.parse().map_err(|_| {
-            Rejection::new(Reason::InvalidText, "verdicts.reason", format!("`{}` is no reason", shorten(&value.reason)))
+            Rejection::new(
+                Reason::InvalidText,
+                "verdicts.reason",
+                format!("`{}` is no reason", shorten(&value.reason)),
+            )
         })?)
     };
     Ok(RoleVerdicts { person: role(value.person)?, agency: role(value.agency)?, reason })

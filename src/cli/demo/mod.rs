@@ -90,7 +90,8 @@ pub async fn run(args: DemoArgs) -> Result<Outcome, CliError> {
     let (network, listeners) = make(&dir, &agencies, &rows, clock.now()).await?;
     let mut nodes = BTreeMap::new();
     for (name, listeners) in listeners {
-        let config = network.nodes.get(&name).cloned().ok_or_else(|| CliError::failed("a node is missing"))?;
+        let config =
+            network.nodes.get(&name).cloned().ok_or_else(|| CliError::failed("a node is missing"))?;
         let (clients, peers) = listeners.addresses().map_err(CliError::failed)?;
         note(format!("node {name}: clients on {clients}, peers on {peers}"));
         let clock: Arc<dyn Clock> = clock.clone();
@@ -124,7 +125,10 @@ fn morning(day: Date) -> Timestamp {
 fn check_empty(dir: &Path) -> Result<(), CliError> {
     match std::fs::read_dir(dir).map(Iterator::count) {
         Err(_) | Ok(0) => Ok(()),
-        Ok(_) => Err(CliError::failed(format!("--data {}: the folder is not empty: name a new one", dir.display()))),
+        Ok(_) => Err(CliError::failed(format!(
+            "--data {}: the folder is not empty: name a new one",
+            dir.display()
+        ))),
     }
 }
 

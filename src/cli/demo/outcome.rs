@@ -34,7 +34,13 @@ pub(super) struct Progress {
 
 impl Progress {
     pub(super) fn new(total: usize) -> Progress {
-        Progress { total, done: 0, started: Instant::now(), terminal: std::io::stderr().is_terminal(), next: 0 }
+        Progress {
+            total,
+            done: 0,
+            started: Instant::now(),
+            terminal: std::io::stderr().is_terminal(),
+            next: 0,
+        }
     }
 
     pub(super) fn advance(&mut self, rows: usize, day: Date) {
@@ -148,7 +154,10 @@ impl Outcome {
             return out(serde_json::to_string_pretty(&self.json()).unwrap_or_default());
         }
         out(format!("\n{}", report::table(&self.cells, months)));
-        out(format!("Delivery, from sending to the verified receipt: p50 {} ms, p99 {} ms\n", self.p50, self.p99));
+        out(format!(
+            "Delivery, from sending to the verified receipt: p50 {} ms, p99 {} ms\n",
+            self.p50, self.p99
+        ));
         for node in &self.nodes {
             let verdict = if node.findings.is_empty() { "verified" } else { "NOT VERIFIED" };
             out(format!("{}: {} events, {verdict}", node.name, node.size));
@@ -168,7 +177,9 @@ impl Outcome {
                  lienthong audit check --data {dir}/{name}   (the node stopped)"
             ));
         } else {
-            out("\nLook further: `lienthong demo --data DIR` keeps the nodes' files, `--keep` keeps them running.");
+            out(
+                "\nLook further: `lienthong demo --data DIR` keeps the nodes' files, `--keep` keeps them running.",
+            );
         }
     }
 }

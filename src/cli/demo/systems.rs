@@ -150,7 +150,8 @@ impl Systems {
             }
         }
         for (node, requests) in bulk {
-            let client = self.clients.get(&node).ok_or_else(|| CliError::failed(format!("no node {node}")))?;
+            let client =
+                self.clients.get(&node).ok_or_else(|| CliError::failed(format!("no node {node}")))?;
             self.send(client, requests).await?;
         }
         for row in rows.iter().filter(|r| r.paper) {
@@ -159,7 +160,12 @@ impl Systems {
         self.wait().await
     }
 
-    fn request(&self, first: &Row, recipients: &[&Row], now: Timestamp) -> Result<pb::SendManyRequest, CliError> {
+    fn request(
+        &self,
+        first: &Row,
+        recipients: &[&Row],
+        now: Timestamp,
+    ) -> Result<pb::SendManyRequest, CliError> {
         let (name, media_type, data) = scenario::document(first);
         let digest = sha256(&data);
         let signatures = self.signers.sign(&first.sender, digest.as_bytes(), now)?;
@@ -236,7 +242,11 @@ impl Systems {
             type_name: row.type_name.clone(),
             urgency: words::urgency(row.urgency).into(),
             mandatory: row.mandatory,
-            basis: if row.mandatory { "danh mục bắt buộc bản giấy".to_owned() } else { String::new() },
+            basis: if row.mandatory {
+                "danh mục bắt buộc bản giấy".to_owned()
+            } else {
+                String::new()
+            },
             dispatched_on: row.issued_on.to_string(),
             withdraw: false,
             user: "văn thư".to_owned(),

@@ -164,7 +164,8 @@ fn feed(
 
 /// Submitted: the delivery is queued for its peer; the document's key is taken; a notice reaches its own side.
 fn submitted(view: &mut (impl View + ?Sized), index: u64, event: &Event) -> Result<(), ViewError> {
-    let EventKind::Submitted { item, request_id, content_digests, verdicts, not_after, peer, .. } = &event.kind
+    let EventKind::Submitted { item, request_id, content_digests, verdicts, not_after, peer, .. } =
+        &event.kind
     else {
         return Ok(());
     };
@@ -256,7 +257,8 @@ fn status_entry(notice: &NoticeFacts, index: u64) -> Option<StatusEntry> {
 
 /// Received: the recipient's node has it; a document waits in the inbox, a notice reaches its target.
 fn received(view: &mut (impl View + ?Sized), index: u64, event: &Event) -> Result<(), ViewError> {
-    let EventKind::Received { item, content_digests, verdicts, held, origin, origin_proof, peer } = &event.kind
+    let EventKind::Received { item, content_digests, verdicts, held, origin, origin_proof, peer } =
+        &event.kind
     else {
         return Ok(());
     };
@@ -331,7 +333,8 @@ fn notice_received(
 
 /// Refused at this node: kept, so that the same delivery gets the same answer.
 fn refused(view: &mut (impl View + ?Sized), index: u64, event: &Event) -> Result<(), ViewError> {
-    let EventKind::Refused { item, content_digests, verdicts, reason, origin, origin_proof, peer } = &event.kind
+    let EventKind::Refused { item, content_digests, verdicts, reason, origin, origin_proof, peer } =
+        &event.kind
     else {
         return Ok(());
     };
