@@ -20,6 +20,23 @@ pub struct Traces(BTreeMap<String, usize>);
 impl TestNet {
     /// Every log verifies, nothing arrived twice, and whatever is settled as delivered was received.
     pub async fn check(&self) {
+        // What is settled is read first: more may arrive meanwhile.
+        let mut settled: Vec<(String, String, DeliveryId)> = Vec::new();
+        for node in self.nodes() {
+            let events = self.events(&node, "").await;
+            let mut peers = BTreeMap::new();
+            for (_, event) in events {
+                match event.kind {
+                    EventKind::Submitted { item, peer, .. } => {
+                        peers.insert(item.delivery_id, peer.to_string());
+                    }
+                    EventKind::Settled { delivery_id, outcome: DeliveryState::Delivered, .. } => {
+                        settled.push((node.clone(), peers[&delivery_id].clone(), delivery_id));
+                    }
+                    _ => {}
+                }
+            }
+        }
         let mut received: BTreeMap<String, BTreeSet<DeliveryId>> = BTreeMap::new();
         for node in self.nodes() {
             let admin = self.client(&node, "admin").await;
@@ -32,35 +49,16 @@ impl TestNet {
             })
             .await;
             assert_eq!(checked.findings, [], "node {node}");
-            let mut ids = BTreeSet::new();
+            let ids = received.entry(node.clone()).or_default();
             for (index, event) in self.events(&node, "received").await {
                 let id = event.kind.delivery_id().unwrap();
                 assert!(ids.insert(id), "node {node}, event {index}: {id} was received twice");
             }
-            received.insert(node, ids);
         }
-        for node in self.nodes() {
-            let peers: BTreeMap<DeliveryId, String> = self
-                .events(&node, "submitted")
-                .await
-                .into_iter()
-                .filter_map(|(_, e)| match e.kind {
-                    EventKind::Submitted { item, peer, .. } => Some((item.delivery_id, peer.to_string())),
-                    _ => None,
-                })
-                .collect();
-            for (index, event) in self.events(&node, "settled").await {
-                let EventKind::Settled { delivery_id, outcome: DeliveryState::Delivered, .. } = event.kind
-                else {
-                    continue;
-                };
-                let peer = &peers[&delivery_id];
-                let there = received.get(peer).is_none_or(|ids| ids.contains(&delivery_id));
-                assert!(
-                    there,
-                    "node {node}, event {index}: {delivery_id} is settled, node {peer} has it not"
-                );
-            }
+        for (node, peer, id) in settled {
+            // A peer that does not run, or is played, cannot be asked.
+            let there = received.get(&peer).is_none_or(|ids| ids.contains(&id));
+            assert!(there, "node {node} settled {id}, node {peer} has it not");
         }
     }
 
@@ -81,9 +79,9 @@ impl TestNet {
     }
 
     /// The document is refused in this way, on a stream of its own and in bulk, and leaves no trace.
-    pub async fn refuses(&self, client: &Client, doc: &Doc, refusal: &Refusal<'_>) {
+    pub async fn refuses(&self, client: &Client, doc: &Doc, refusal: &Refusal) {
         let before = self.traces().await;
-        refusal.check(&client.send(doc).await.expect_err(refusal.reason));
+        refusal.check(&client.send(doc).await.expect_err(&refusal.reason));
         if doc.data.len() <= lienthong::domain::limits::BULK_BYTES {
             let answers = client.send_many(vec![doc.bulk()]).await;
             let [pb::SendManyResponse { request_id, outcome: Some(outcome) }] = &answers[..] else {
@@ -99,37 +97,43 @@ impl TestNet {
     }
 
     /// The recipient is refused in this way, in an answer that otherwise succeeded, and leaves no trace.
-    pub async fn refuses_recipient(&self, client: &Client, doc: &Doc, at: usize, refusal: &Refusal<'_>) {
+    pub async fn refuses_recipient(&self, client: &Client, doc: &Doc, at: usize, refusal: &Refusal) {
         let before = self.traces().await;
         let sent = client.send(doc).await.unwrap();
-        refusal.check_problem(sent.results[at].problem.as_ref().expect(refusal.reason));
+        refusal.check_problem(sent.results[at].problem.as_ref().expect(&refusal.reason));
         assert!(sent.results[at].delivery_id.is_empty());
         assert_eq!(self.traces().await, before, "{}", refusal.reason);
     }
 }
 
 /// What a refusal must say.
-#[derive(Debug, Clone, Copy)]
-pub struct Refusal<'a> {
-    pub code: Code,
-    pub reason: &'a str,
+#[derive(Debug, Clone)]
+pub struct Refusal {
+    code: Code,
+    reason: String,
     /// The field at fault; empty where there is none.
-    pub field: &'a str,
+    field: String,
     /// What the message names: the offending value, the limit, what to do.
-    pub says: &'a [&'a str],
+    says: Vec<String>,
 }
 
 /// A refusal of what the client sent.
-pub fn invalid<'a>(reason: &'a str, field: &'a str, says: &'a [&'a str]) -> Refusal<'a> {
-    Refusal { code: Code::InvalidArgument, reason, field, says }
+pub fn invalid(reason: &str, field: &str, says: &[&str]) -> Refusal {
+    refusal(Code::InvalidArgument, reason, field, says)
 }
 
 /// A refusal with another code.
-pub fn refusal<'a>(code: Code, reason: &'a str, field: &'a str, says: &'a [&'a str]) -> Refusal<'a> {
-    Refusal { code, reason, field, says }
+pub fn refusal(code: Code, reason: &str, field: &str, says: &[&str]) -> Refusal {
+    let says = says.iter().map(|s| (*s).to_owned()).collect();
+    Refusal { code, reason: reason.to_owned(), field: field.to_owned(), says }
 }
 
-impl Refusal<'_> {
+impl Refusal {
+    /// The same in other words.
+    pub fn saying(&self, says: &[&str]) -> Refusal {
+        refusal(self.code, &self.reason, &self.field, says)
+    }
+
     /// A failed call says it: code, `ErrorInfo`, `BadRequest` and message agree, and the reason has its page.
     #[track_caller]
     pub fn check(&self, status: &Status) {
@@ -138,14 +142,14 @@ impl Refusal<'_> {
         let info = details.error_info().unwrap_or_else(|| panic!("no ErrorInfo in {status:?}"));
         assert_eq!(
             (info.domain.as_str(), info.reason.as_str()),
-            (failure::DOMAIN, self.reason),
+            (failure::DOMAIN, self.reason.as_str()),
             "{status:?}"
         );
         let fields: Vec<&str> = details
             .bad_request()
             .map(|b| b.field_violations.iter().map(|v| v.field.as_str()).collect())
             .unwrap_or_default();
-        let expected: Vec<&str> = Some(self.field).into_iter().filter(|f| !f.is_empty()).collect();
+        let expected: Vec<&str> = Some(self.field.as_str()).into_iter().filter(|f| !f.is_empty()).collect();
         assert_eq!(fields, expected, "{status:?}");
         self.check_message(status.message());
     }
@@ -155,7 +159,7 @@ impl Refusal<'_> {
     pub fn check_problem(&self, problem: &pb::Problem) {
         assert_eq!(
             (problem.reason.as_str(), problem.field.as_str()),
-            (self.reason, self.field),
+            (self.reason.as_str(), self.field.as_str()),
             "{problem:?}"
         );
         let reason: lienthong::domain::Reason = problem.reason.parse().unwrap();
@@ -165,8 +169,8 @@ impl Refusal<'_> {
 
     #[track_caller]
     fn check_message(&self, message: &str) {
-        for said in self.says {
-            assert!(message.contains(said), "`{said}` is not said: {message}");
+        for said in &self.says {
+            assert!(message.contains(said.as_str()), "`{said}` is not said: {message}");
         }
         let page = Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("docs/reasons/{}.md", self.reason));
         assert!(page.exists(), "{} has no page in docs/reasons", self.reason);
