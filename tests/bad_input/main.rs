@@ -5,7 +5,9 @@
 
 #[path = "../common/mod.rs"]
 mod common;
+mod connections;
 mod documents;
 mod parties;
 mod repeats;
 mod statuses;
+mod uploads;

@@ -215,6 +215,11 @@ impl TestNet {
 
     /// Certificate and key (`base`.pem, `base`.key) of an authority of this network.
     pub fn certify(&self, authority: &str, uri: &str, hosts: &[&str], base: &Path) {
+        self.certify_for(authority, uri, hosts, base, (2015, 2040));
+    }
+
+    /// The same, valid between the first days of two years.
+    pub fn certify_for(&self, authority: &str, uri: &str, hosts: &[&str], base: &Path, years: (i32, i32)) {
         let read = |ending: &str| {
             std::fs::read_to_string(self.path("authority").join(format!("{authority}.{ending}"))).unwrap()
         };
@@ -226,8 +231,8 @@ impl TestNet {
         params.subject_alt_names.push(SanType::URI(uri.try_into().unwrap()));
         params.extended_key_usages =
             vec![ExtendedKeyUsagePurpose::ClientAuth, ExtendedKeyUsagePurpose::ServerAuth];
-        params.not_before = rcgen::date_time_ymd(2015, 1, 1);
-        params.not_after = rcgen::date_time_ymd(2040, 1, 1);
+        params.not_before = rcgen::date_time_ymd(years.0, 1, 1);
+        params.not_after = rcgen::date_time_ymd(years.1, 1, 1);
         let certificate = params.signed_by(&subject, &issuer).unwrap();
         std::fs::write(pem(base), certificate.pem()).unwrap();
         std::fs::write(key(base), subject.serialize_pem()).unwrap();
