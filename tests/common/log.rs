@@ -28,6 +28,11 @@ impl TestNet {
 }
 
 impl HandLog {
+    /// An empty log of this key.
+    pub fn new(signer: NoteSigner) -> HandLog {
+        HandLog { signer, leaves: Vec::new() }
+    }
+
     /// Appends an event and proves it.
     pub fn prove(&mut self, at: Timestamp, kind: EventKind) -> Proof {
         let salt = [self.leaves.len() as u8; 16];

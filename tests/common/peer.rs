@@ -3,6 +3,7 @@
 use std::path::Path;
 use std::sync::{Arc, Mutex};
 
+use lienthong::config::Config;
 use lienthong::domain::EventKind;
 use lienthong::domain::event::Item;
 use lienthong::merkle::Hash;
@@ -15,6 +16,7 @@ use lienthong::wire::pb::peer_service_client::PeerServiceClient;
 use lienthong::wire::pb::peer_service_server::{PeerService, PeerServiceServer};
 use lienthong::wire::proof::Proof;
 use tokio::net::TcpListener;
+use tokio::runtime::Runtime;
 use tokio::sync::{mpsc, watch};
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::transport::Channel;
@@ -29,7 +31,17 @@ pub type Answer = Arc<dyn Fn(&pb::DeliverRequest) -> Option<Outcome> + Send + Sy
 /// A peer that a test plays, on the port of a node of the network.
 pub struct FakePeer {
     state: Arc<State>,
-    stop: watch::Sender<bool>,
+    runtime: Option<Runtime>,
+    _stop: watch::Sender<bool>,
+}
+
+impl Drop for FakePeer {
+    /// It goes, with every connection, and its port is free.
+    fn drop(&mut self) {
+        if let Some(runtime) = self.runtime.take() {
+            runtime.shutdown_background();
+        }
+    }
 }
 
 struct State {
@@ -38,17 +50,26 @@ struct State {
 }
 
 impl FakePeer {
-    /// Listens where the directory says that `node` is, with the certificate of the node `of`.
-    pub async fn start(net: &TestNet, node: &str, of: &str, answer: Answer) -> FakePeer {
-        let tls = NodeTls::load(net.config(of)).unwrap().peers;
+    /// Listens where the directory says that `node` is, with that node's certificate.
+    pub async fn start(net: &TestNet, node: &str, answer: Answer) -> FakePeer {
+        FakePeer::start_as(net, node, net.config(node), answer).await
+    }
+
+    /// The same with the certificate of another configuration.
+    pub async fn start_as(net: &TestNet, node: &str, of: &Config, answer: Answer) -> FakePeer {
+        let tls = NodeTls::load(of).unwrap().peers;
         let address = net.config(node).listen_peers;
-        let listener =
-            eventually("the port is free", || async { TcpListener::bind(address).await.ok() }).await;
         let state = Arc::new(State { answer: Mutex::new(answer), offers: Mutex::default() });
         let (stop, stopped) = watch::channel(false);
         let router = serve::builder().add_service(PeerServiceServer::new(Service(state.clone())));
-        tokio::spawn(serve::serve(router, listener, tls, stopped));
-        FakePeer { state, stop }
+        let runtime =
+            tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
+        let listening = runtime.spawn(async move {
+            eventually("the port is free", || async { TcpListener::bind(address).await.ok() }).await
+        });
+        let listener = listening.await.unwrap();
+        runtime.spawn(serve::serve(router, listener, tls, stopped));
+        FakePeer { state, runtime: Some(runtime), _stop: stop }
     }
 
     /// From now on it answers so.
@@ -59,11 +80,6 @@ impl FakePeer {
     /// What it was offered so far.
     pub fn offers(&self) -> Vec<pb::DeliverRequest> {
         self.state.offers.lock().unwrap().clone()
-    }
-
-    /// It goes, and its port is free.
-    pub fn stop(self) {
-        self.stop.send_replace(true);
     }
 }
 
