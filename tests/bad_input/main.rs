@@ -7,7 +7,10 @@ mod answers;
 #[path = "../common/mod.rs"]
 mod common;
 mod connections;
+mod disk;
 mod documents;
+mod forged;
+mod offers;
 mod parties;
 mod repeats;
 mod statuses;
