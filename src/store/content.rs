@@ -162,7 +162,7 @@ impl ContentStore {
             }
         }
         let appender = if segment > 0 && end != u64::MAX {
-            Some(Appender::resume(&*disk, &dir.join(name(segment)), end)?)
+            Some(Appender::resume(&*disk, &dir.join(name(segment)), end)?.without_zeros())
         } else {
             None
         };
@@ -205,7 +205,7 @@ impl ContentStore {
             if numbers(&*self.disk, &self.dir)?.contains(&number) {
                 self.disk.remove(&path).map_err(StoreError::io("removing", &path))?;
             }
-            writing.appender = Some(Appender::create(&*self.disk, &path)?);
+            writing.appender = Some(Appender::create(&*self.disk, &path)?.without_zeros());
             writing.segment = number;
         }
         let segment = writing.segment;
