@@ -1,6 +1,8 @@
 //! The main job: `lienthong demo` replays a scenario and prints its ratios. Expected figures were counted
 //! independently (shared data).
 
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
