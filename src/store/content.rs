@@ -239,7 +239,10 @@ impl ContentStore {
         upload.finished = true;
         let mut writing = self.lock();
         writing.dir_dirty = true;
-        writing.pending.insert(digest, Location::File { length: upload.length });
+        // What is pending is new to the index: the commit adds it without looking.
+        if !writing.pending.contains_key(&digest) && self.locations.location(&digest)?.is_none() {
+            writing.pending.insert(digest, Location::File { length: upload.length });
+        }
         Ok(())
     }
 
