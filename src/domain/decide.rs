@@ -16,6 +16,7 @@ use crate::time::Timestamp;
 /// Something that shall happen. Everything in it was checked as far as it can be without the state.
 #[derive(Debug, Clone)]
 #[expect(missing_docs, reason = "fields carry the names of the event that follows")]
+#[expect(clippy::large_enum_variant, reason = "a command is moved once, into the writer's queue")]
 pub enum Command {
     /// Record messages for sending: one document to its recipients, or one notice.
     Submit { actor: Actor, request_id: RequestId, deliveries: Vec<Prepared> },
