@@ -56,7 +56,7 @@ impl Timestamp {
 
     /// The calendar day in Vietnam time.
     pub const fn date(self) -> Date {
-        Date((self.0 + OFFSET_MS).div_euclid(DAY_MS) as i32)
+        Date(self.0.saturating_add(OFFSET_MS).div_euclid(DAY_MS) as i32)
     }
 }
 
@@ -145,7 +145,7 @@ impl Date {
     /// Whether this is a Saturday or a Sunday.
     pub const fn is_weekend(self) -> bool {
         // 1970-01-01 was a Thursday: day 2 was a Saturday.
-        matches!((self.0 + 3).rem_euclid(7), 5 | 6)
+        matches!(self.0.wrapping_add(3).rem_euclid(7), 5 | 6)
     }
 }
 

@@ -68,6 +68,16 @@ impl Agency {
         self.entry.closed_on.is_some_and(|closed| on >= closed)
     }
 
+    /// Whether the node hosts it on that day, or did not long ago: messages that it took then may still be under way.
+    pub fn was_hosted_lately(&self, node: &NodeName, on: Date) -> bool {
+        let grace = (crate::domain::limits::DELIVERY_MAX_MS / 86_400_000) as i32;
+        self.entry.hosting.iter().any(|h| {
+            h.node == *node
+                && h.from.is_none_or(|from| on >= from)
+                && h.to.is_none_or(|to| on < to.plus_days(grace))
+        })
+    }
+
     /// The node that hosts it on that day.
     pub fn node(&self, on: Date) -> Option<&NodeName> {
         self.entry

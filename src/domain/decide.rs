@@ -178,7 +178,7 @@ pub fn decide(command: Command, view: &(impl Records + ?Sized)) -> Result<Decisi
             if let Some((index, _)) = record.handed_over {
                 return Ok(nothing(actor, index));
             }
-            let request_id = automatic_request(&delivery_id);
+            let request_id = RequestId::automatic(&delivery_id);
             let mut decision = submit(view, actor, request_id, vec![*arrived])?;
             decision.events.insert(0, EventKind::HandedOver { delivery_id });
             decision.answer = Answer::Recorded(Place::New(0));
@@ -196,11 +196,6 @@ pub fn decide(command: Command, view: &(impl Records + ?Sized)) -> Result<Decisi
         }
         Command::Note { kind } => Ok(one(Actor::node(), kind)),
     }
-}
-
-/// Request id of the status 01 that a hand-over sends by itself.
-fn automatic_request(id: &DeliveryId) -> RequestId {
-    RequestId::new(&id.to_string()).unwrap_or_default()
 }
 
 fn one(actor: Actor, event: EventKind) -> Decision {
@@ -367,7 +362,13 @@ fn accept(view: &(impl Records + ?Sized), actor: Actor, mut arrival: Arrival) ->
         if known.facts.envelope_digest == arrival.item.envelope_digest {
             return Ok(nothing(actor, known.index));
         }
-        arrival.refused = Some(Reason::Conflict);
+        // No event: a peer that repeats itself must not fill the log.
+        return Err(Rejection::new(
+            Reason::Conflict,
+            "envelope",
+            format!("delivery {id} is known here with envelope {}", known.facts.envelope_digest),
+        )
+        .into());
     } else if arrival.refused.is_none() {
         match &mut arrival.item.subject {
             Subject::Document(d) => {

@@ -79,7 +79,31 @@ impl NodeName {
     }
 }
 
+/// Request ids that the node gives itself begin with this; a client's must not.
+const AUTOMATIC: &str = "node:";
+
 impl RequestId {
+    /// The id of the message that this node sends by itself about a delivery.
+    pub fn automatic(id: &DeliveryId) -> Self {
+        let hex = id.to_string();
+        RequestId(format!("{AUTOMATIC}{}", &hex[..limits::REQUEST_ID_CHARS - AUTOMATIC.len()]))
+    }
+
+    /// From a client: as [`RequestId::new`], and none of those that the node gives itself.
+    pub fn from_client(text: &str) -> Result<Self, Rejection> {
+        if text.starts_with(AUTOMATIC) {
+            return Err(Rejection::new(
+                Reason::InvalidText,
+                "request_id",
+                format!(
+                    "`{}` begins with `{AUTOMATIC}`, which is the node's own: choose another",
+                    shorten(text)
+                ),
+            ));
+        }
+        RequestId::new(text)
+    }
+
     /// Checks length and characters.
     pub fn new(text: &str) -> Result<Self, Rejection> {
         if text.is_empty() {

@@ -23,13 +23,12 @@ use crate::domain::envelope::{Body, Envelope};
 use crate::domain::event::{Actor, EventKind, Item, NoticeFacts, RoleVerdicts, Subject};
 use crate::domain::fold::records::Incoming;
 use crate::domain::fold::{keys, load};
-use crate::domain::ids::{Digest, NodeName};
+use crate::domain::ids::{self, Digest, NodeName};
 use crate::domain::reason::{Reason, Rejection};
 use crate::domain::{Kind, limits};
 use crate::ledger::{LedgerError, damaged, storage};
 use crate::merkle::{Hash, NoteVerifier, sha256};
 use crate::signature::{Digests, Hasher, Verdicts, digest_needs, judge_detached};
-use crate::store::content;
 use crate::wire::{self, proof::Proof};
 
 /// A message on its way from one node to another.
@@ -138,6 +137,10 @@ impl Exchange {
         } else {
             None
         };
+        let by_directory = matches!(arrival.refused, Some(Reason::NotHosted | Reason::RetiredAgency));
+        if by_directory && envelope.directory_version > directory.version() {
+            return Err(behind(&envelope, &directory, "the recipient"));
+        }
         // 4 and 5
         if arrival.refused.is_none() {
             let received = self.receive_content(&envelope, &offer, source).await?;
@@ -185,8 +188,8 @@ impl Exchange {
         let sender = directory
             .agency(&envelope.sender)
             .ok_or_else(|| unknown(Reason::UnknownSender, "sender", envelope.sender.as_str()))?;
-        // A sender may have moved to another node since it sent: any node that ever hosted it may deliver.
-        if !sender.entry.hosting.iter().any(|h| h.node == *peer) {
+        // A sender may have moved to another node since it sent: its last node may deliver for a while.
+        if !sender.was_hosted_lately(peer, self.ledger().now().date()) {
             return Err(Rejection::new(
                 Reason::WrongPeer,
                 "sender",
@@ -196,6 +199,15 @@ impl Exchange {
         let recipient = directory
             .agency(&envelope.recipient)
             .ok_or_else(|| unknown(Reason::UnknownRecipient, "recipient", envelope.recipient.as_str()))?;
+        // The codes are what people see: they must be the agencies' own.
+        for (field, agency, code) in [
+            ("sender_code", sender, &envelope.sender_code),
+            ("recipient_code", recipient, &envelope.recipient_code),
+        ] {
+            if !agency.entry.codes.iter().any(|c| c.code == *code) {
+                return Err(unknown(Reason::BadEnvelope, field, &format!("code `{}`", ids::shorten(code))));
+            }
+        }
         Ok((sender.clone(), recipient.clone()))
     }
 
@@ -214,17 +226,30 @@ impl Exchange {
         for (i, part) in envelope.parts().iter().enumerate() {
             let mut of_part = Vec::new();
             for (digest, size) in &part.signatures {
-                let bytes =
-                    rest.next().filter(|b| b.len() == *size as usize && sha256(b) == *digest).ok_or_else(
-                        || mismatch(format!("parts[{i}].signatures"), "not those of the envelope".into()),
-                    )?;
+                let bytes = rest.next().filter(|b| is_signature(b, *size, digest)).ok_or_else(|| {
+                    mismatch(format!("parts[{i}].signatures"), "not those of the envelope".into())
+                })?;
                 of_part.push(bytes.clone());
             }
             signatures.push(of_part);
         }
+        if rest.next().is_some() {
+            return Err(mismatch("signatures".into(), "more came than the envelope names".into()));
+        }
         let inline =
             match &offer.data {
                 None => None,
+                Some(data) if data.len() as u64 > limits::INLINE_BYTES => {
+                    return Err(Rejection::new(
+                        Reason::ContentTooLarge,
+                        "data",
+                        format!(
+                            "{} bytes are more than the {} that travel in a message: let them be pulled",
+                            data.len(),
+                            limits::INLINE_BYTES
+                        ),
+                    ));
+                }
                 Some(data) => Some(message::split(envelope.parts(), data).ok_or_else(|| {
                     mismatch("data".into(), format!("{} bytes are not all parts", data.len()))
                 })?),
@@ -264,10 +289,8 @@ impl Exchange {
             }
             match (large, &inline) {
                 (Some(upload), _) => store.finish(upload, part.sha256),
-                (None, Some(inline)) if part.size <= content::RECORD_BYTES => {
-                    store.put_hashed(part.sha256, &inline[i])
-                }
-                _ => Ok(()),
+                (None, Some(inline)) => store.put_hashed(part.sha256, &inline[i]),
+                (None, None) => Ok(()),
             }
             .map_err(|e| storage(&e))?;
             digests.push(found);
@@ -290,6 +313,11 @@ fn behind(envelope: &Envelope, directory: &Directory, what: &str) -> Rejection {
             envelope.directory_version
         ),
     )
+}
+
+/// Whether bytes are the signature that the envelope names, within the limit.
+fn is_signature(bytes: &Bytes, size: u32, digest: &Digest) -> bool {
+    bytes.len() <= limits::SIGNATURE_BYTES && bytes.len() == size as usize && sha256(bytes) == *digest
 }
 
 /// Content whose digests are those of the envelope.

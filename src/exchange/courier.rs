@@ -376,12 +376,9 @@ async fn deliver(exchange: &Exchange, link: &dyn PeerLink, id: DeliveryId) -> Re
         return Ok(());
     }
     let offer = exchange.offer(&record)?;
-    let settled = match link.deliver(offer).await {
+    match link.deliver(offer).await {
+        // An answer is never given up on, however late: it may be the proof that it arrived.
         Ok(proof) => exchange.settle(id, &proof).await.map(|_| ()),
-        Err(rejection) => Err(rejection),
-    };
-    match settled {
-        Ok(()) => Ok(()),
         Err(rejection) => {
             if exchange.ledger().now() > record.not_after {
                 let command = Command::GiveUp { delivery_id: id, reason: rejection.reason };

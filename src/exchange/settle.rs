@@ -27,7 +27,7 @@ impl Exchange {
         let directory = self.directory();
         let hosted = directory
             .agency(&record.facts.recipient)
-            .is_some_and(|a| a.entry.hosting.iter().any(|h| h.node == record.peer));
+            .is_some_and(|a| a.was_hosted_lately(&record.peer, self.ledger().now().date()));
         if !hosted {
             return Err(bad(format!("node `{}` does not host {}", record.peer, record.facts.recipient)));
         }

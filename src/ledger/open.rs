@@ -214,7 +214,15 @@ impl Ledger {
         std::thread::Builder::new()
             .name("ledger".into())
             .spawn(move || {
-                writer.run();
+                let failed = writer.failed.clone();
+                let ran = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| writer.run()));
+                if ran.is_err() {
+                    // Whatever it was, nothing may go on as if the log could still be written.
+                    failed.send_replace(Some(Arc::new(StoreError::Index {
+                        path: "ledger".into(),
+                        problem: "the writer panicked".into(),
+                    })));
+                }
                 drop(lock);
                 drop(stopped_sender);
             })

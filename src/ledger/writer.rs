@@ -156,7 +156,16 @@ impl Writer {
             let actor = decision.actor.clone();
             let event = Event { at, salt, actor, directory_version, directory_expired, kind };
             match leaf::encode(&event) {
-                Ok(bytes) => events.push((event, bytes)),
+                // What this node could not read back it must never write: it would not start again.
+                Ok(bytes) if leaf::decode(&bytes).as_ref() == Ok(&event) => events.push((event, bytes)),
+                Ok(_) => {
+                    tracing::error!(
+                        kind = event.kind.name(),
+                        "an event that does not read back was not written"
+                    );
+                    let what = "this node cannot record such a message: its administrator must look";
+                    return Ok(Err(Rejection::new(Reason::Internal, "", what)));
+                }
                 Err(error) => return Ok(Err(Rejection::new(Reason::TooLong, "", error.to_string()))),
             }
         }

@@ -109,7 +109,7 @@ impl ExchangeService for ExchangeApi {
         let r = request.into_inner();
         let report = (|| {
             Ok(Report {
-                request_id: RequestId::new(&r.request_id)?,
+                request_id: RequestId::from_client(&r.request_id)?,
                 delivery_id: DeliveryId::from_slice(&r.delivery_id)?,
                 status: words::read_status(r.status).ok_or_else(|| {
                     Rejection::new(
@@ -384,7 +384,7 @@ fn read_header(header: pb::SendHeader) -> Result<Header, Rejection> {
         })
         .collect::<Result<_, Rejection>>()?;
     Ok(Header {
-        request_id: RequestId::new(&header.request_id)?,
+        request_id: RequestId::from_client(&header.request_id)?,
         sender: header.sender,
         recipients: header.recipients,
         kind,
@@ -420,7 +420,7 @@ fn send_response(receipt: Receipt) -> pb::SendResponse {
 
 fn read_paper(r: pb::RecordPaperRequest) -> Result<PaperRequest, Rejection> {
     Ok(PaperRequest {
-        request_id: RequestId::new(&r.request_id)?,
+        request_id: RequestId::from_client(&r.request_id)?,
         issued_on: words::read_date("issued_on", &r.issued_on)?,
         urgency: words::or_default(r.urgency, "urgency", words::read_urgency)?,
         dispatched_on: words::read_optional_date("dispatched_on", &r.dispatched_on)?,

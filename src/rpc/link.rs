@@ -91,7 +91,10 @@ impl Link {
     /// The connection, made when there is none.
     async fn connection(&self) -> Result<Connection, Rejection> {
         let mut connection = self.connection.lock().await;
-        if let Some(connection) = connection.as_ref().filter(|c| !c.requests.is_closed()) {
+        // A node that a newer directory no longer lists gets nothing more, on no connection.
+        if self.exchange.directory().node(&self.node).is_none() {
+            *connection = None;
+        } else if let Some(connection) = connection.as_ref().filter(|c| !c.requests.is_closed()) {
             return Ok(connection.clone());
         }
         let fresh = tokio::time::timeout(CONNECT, self.connect()).await.map_err(|_| {
@@ -131,6 +134,12 @@ impl Link {
             }
         });
         Ok(Connection { channel, requests, pending, next_id: Arc::new(AtomicU64::new(1)) })
+    }
+
+    /// Compares versions again, because the node seems to have a newer directory.
+    pub async fn refresh(&self) -> Result<(), Rejection> {
+        let channel = self.connection().await?.channel;
+        self.hello(&channel).await
     }
 
     /// TCP, TLS, and the right name at the other end.

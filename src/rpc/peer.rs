@@ -166,6 +166,11 @@ impl PeerService for PeerApi {
             return Err(refuse(Rejection::new(Reason::UnknownCaller, "", "only nodes say hello")));
         };
         let directory = self.exchange.directory();
+        if let Ok(name) = peer(&self.exchange, &request)
+            && request.get_ref().directory_version > directory.version()
+        {
+            refresh(&self.links, &name);
+        }
         let ledger = self.exchange.ledger();
         let checkpoint = ledger.snapshot().checkpoint().map_or_else(String::new, |c| c.note().to_owned());
         Ok(Response::new(pb::HelloResponse {
@@ -188,6 +193,16 @@ impl PeerService for PeerApi {
         let checkpoint = snapshot.checkpoint().map_or_else(String::new, |c| c.note().to_owned());
         Ok(Response::new(pb::ConsistencyResponse { path: words::digests(&path), checkpoint }))
     }
+}
+
+/// Fetches the peer's newer directory, beside what is going on.
+fn refresh(links: &Links, name: &NodeName) {
+    let link = links.to(name);
+    tokio::spawn(async move {
+        if let Err(rejection) = link.refresh().await {
+            tracing::info!(reason = %rejection, "a peer's newer directory could not be fetched yet");
+        }
+    });
 }
 
 /// One message: authorised, accepted, answered.
@@ -214,6 +229,9 @@ async fn accept(
     let outcome = match answer.await {
         Ok(proof) => Outcome::Receipt(proof.to_wire()),
         Err(rejection) => {
+            if rejection.reason == Reason::DirectoryBehind {
+                refresh(links, name);
+            }
             tracing::info!(peer = %name, reason = %rejection.reason, field = %rejection.field,
                 "a message was answered without an event");
             Outcome::Retry(retry(&rejection))

@@ -83,6 +83,10 @@ pub fn decode(bytes: &[u8]) -> Result<Envelope, Rejection> {
         }),
         None => return Err(odd("it carries neither document nor notice".to_owned())),
     };
+    let kind = words::read_kind(e.kind).ok_or_else(|| words::unknown("kind", e.kind))?;
+    if kind.is_document() != matches!(body, Body::Document { .. }) {
+        return Err(odd(format!("a {} message has the body of another kind", kind.as_str())));
+    }
     for code in [&e.sender_code, &e.recipient_code] {
         if code.chars().count() > limits::AGENCY_CODE_CHARS {
             return Err(odd(format!("`{}` is longer than any agency code", shorten(code))));
@@ -90,7 +94,7 @@ pub fn decode(bytes: &[u8]) -> Result<Envelope, Rejection> {
     }
     Ok(Envelope {
         delivery_id: DeliveryId::from_slice(&e.delivery_id)?,
-        kind: words::read_kind(e.kind).ok_or_else(|| words::unknown("kind", e.kind))?,
+        kind,
         sender_code: e.sender_code,
         sender: AgencyId::new(&e.sender_id)?,
         recipient_code: e.recipient_code,

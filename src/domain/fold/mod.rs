@@ -91,8 +91,9 @@ pub fn apply(view: &mut (impl View + ?Sized), index: u64, event: &Event) -> Resu
             closed(view, index, event, delivery_id, &mut agencies)?;
         }
         EventKind::Fetched { delivery_id } => {
+            // Who opened it is the recipient's own affair.
             if let Some(record) = load::<Incoming>(view, &keys::incoming(delivery_id))? {
-                agencies.extend([record.facts.sender, record.facts.recipient]);
+                agencies.push(record.facts.recipient);
             }
         }
         EventKind::HandedOver { delivery_id } => {
@@ -233,7 +234,7 @@ fn notice_submitted(
             && let Some(document) = &record.facts.key
         {
             // Refused by the recipient: a corrected document may follow under the same key.
-            view.delete(&keys::in_force(&record.facts.sender, document, &record.facts.recipient));
+            leave_force(view, &record.facts, document, &notice.target)?;
         }
         store(view, incoming_key, &record);
         return Ok(());
@@ -312,6 +313,7 @@ fn notice_received(
         record.statuses.extend(status_entry(notice, index));
         if let Some(status) = notice.status
             && record.facts.kind.is_document()
+            && is_newest(view, &record.facts, &notice.target)?
         {
             rows::status(view, &record.facts, status, notice.sent_at)?;
             if status == Status::Refused && record.state == DeliveryState::Delivered {
@@ -361,6 +363,27 @@ fn refused(view: &mut (impl View + ?Sized), index: u64, event: &Event) -> Result
         notices: 0,
     };
     store(view, key, &record);
+    Ok(())
+}
+
+/// Whether a delivery is the newest attempt of its document to its recipient: the one that counts.
+fn is_newest(view: &(impl View + ?Sized), facts: &MessageFacts, id: &DeliveryId) -> Result<bool, ViewError> {
+    let Some(key) = &facts.key else { return Ok(false) };
+    let attempt: Option<AttemptRecord> = load(view, &keys::attempt(&facts.sender, key, &facts.recipient))?;
+    Ok(attempt.is_none_or(|a| a.delivery_id == *id))
+}
+
+/// Takes a document out of force at its recipient's node, when this delivery is the one that brought it.
+fn leave_force(
+    view: &mut (impl View + ?Sized),
+    facts: &MessageFacts,
+    document: &super::ids::DocumentKey,
+    id: &DeliveryId,
+) -> Result<(), ViewError> {
+    let key = keys::in_force(&facts.sender, document, &facts.recipient);
+    if load::<DeliveryId>(view, &key)? == Some(*id) {
+        view.delete(&key);
+    }
     Ok(())
 }
 
@@ -435,7 +458,15 @@ fn closed(
         reopen_attempt(view, &record.facts)?;
     }
     if record.facts.kind.is_document() {
+        let newest = is_newest(view, &record.facts, id)?;
+        // The recipient's 02 may be here before the receipt: it stands.
+        let refused_before = record.state == DeliveryState::Delivered
+            && record.statuses.iter().any(|s| s.status == Status::Refused);
+        if refused_before {
+            close_attempt(view, &record.facts)?;
+        }
         let electronic = match record.state {
+            _ if refused_before => Electronic::Refused,
             DeliveryState::Queued | DeliveryState::Held => Electronic::Pending,
             DeliveryState::Delivered => Electronic::Delivered,
             DeliveryState::Refused => Electronic::Refused,
@@ -443,7 +474,9 @@ fn closed(
             DeliveryState::Withdrawn => Electronic::Withdrawn,
         };
         let signed = record.peer_verdicts.is_some_and(super::event::RoleVerdicts::both_valid);
-        rows::settled(view, &record.facts, electronic, arrived, signed)?;
+        if newest {
+            rows::settled(view, &record.facts, electronic, arrived, signed)?;
+        }
         let kind = match record.state {
             DeliveryState::Delivered | DeliveryState::Held => FeedKind::Delivered,
             DeliveryState::Undelivered => FeedKind::Undelivered,
@@ -472,7 +505,7 @@ fn handed_over(
 ) -> Result<(), ViewError> {
     let key = keys::incoming(id);
     let Some(mut record) = load::<Incoming>(view, &key)? else { return Ok(()) };
-    agencies.extend([record.facts.sender.clone(), record.facts.recipient.clone()]);
+    agencies.push(record.facts.recipient.clone());
     record.handed_over = Some((index, event.at));
     view.delete(&keys::inbox(&record.facts.recipient, record.inbox_index));
     store(view, key, &record);
@@ -495,8 +528,8 @@ fn released(
     record.reason = *refused;
     if refused.is_some() {
         record.state = IncomingState::Refused;
-        if let Some(document) = &record.facts.key {
-            view.delete(&keys::in_force(&record.facts.sender, document, &record.facts.recipient));
+        if let Some(document) = record.facts.key.clone() {
+            leave_force(view, &record.facts, &document, id)?;
         }
     } else {
         record.state = IncomingState::Received;
