@@ -183,8 +183,8 @@ async fn a_document_that_lacks_a_signature_is_for_information() {
     let net = TestNet::running(&["a", "b"]).await;
     let (a, b) = (net.dms("a").await, net.dms("b").await);
     let (valid, absent) = (pb::Verdict::Valid, pb::Verdict::Absent);
-    #[expect(clippy::type_complexity, reason = "a table of cases, read once")]
-    let cases: [(&str, fn(&TestNet, &[u8]) -> Vec<Vec<u8>>, _); 3] = [
+    type Sign = fn(&TestNet, &[u8]) -> Vec<Vec<u8>>;
+    let cases: [(&str, Sign, _); 3] = [
         ("1", |n, d| vec![n.person("H01.1", d)], (valid, absent)),
         ("2", |n, d| vec![n.seal("H01.1", d)], (absent, valid)),
         ("3", |_, _| vec![], (absent, absent)),

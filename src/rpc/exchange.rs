@@ -44,7 +44,7 @@ impl ExchangeService for ExchangeApi {
         let caller = caller(&self.exchange, &request)?;
         let mut stream = request.into_inner();
         let bad = |what: &str| refuse(Rejection::new(Reason::BadStream, "", what));
-        let header = match stream.message().await?.and_then(|m| m.part) {
+        let header = match stream.message().await.map_err(unreadable)?.and_then(|m| m.part) {
             Some(pb::send_request::Part::Header(header)) => header,
             Some(pb::send_request::Part::Data(_)) => {
                 return Err(bad("data came before the header: begin with it"));
@@ -53,7 +53,7 @@ impl ExchangeService for ExchangeApi {
         };
         let mut upload =
             read_header(header).and_then(|h| self.exchange.begin_send(&caller, h)).map_err(refuse)?;
-        while let Some(message) = stream.message().await? {
+        while let Some(message) = stream.message().await.map_err(unreadable)? {
             match message.part {
                 Some(pb::send_request::Part::Data(data)) => upload.write(&data).map_err(refuse)?,
                 _ => return Err(bad("only data may follow the header: one document a stream")),
@@ -83,7 +83,17 @@ impl ExchangeService for ExchangeApi {
                     message = stream.message() => message,
                     _ = stop.wait_for(|s| *s) => break,
                 };
-                let Ok(Some(message)) = message else { break };
+                let message = match message {
+                    Ok(Some(message)) => message,
+                    Ok(None) => break,
+                    Err(status) => {
+                        // An error ends the stream: what came before is answered first.
+                        drop(place);
+                        let _ = places.acquire_many(limits::STREAM_IN_FLIGHT as u32).await;
+                        let _ = answers.send(Err(unreadable(status))).await;
+                        break;
+                    }
+                };
                 let (exchange, caller, answers) = (exchange.clone(), caller.clone(), answers.clone());
                 tokio::spawn(async move {
                     let answer = send_one(&exchange, &caller, message).await;
@@ -343,6 +353,11 @@ async fn send_one(
         Err(rejection) => Outcome::Problem(problem(&rejection)),
     };
     pb::SendManyResponse { request_id, outcome: Some(outcome) }
+}
+
+/// A message that is over the limit or no message at all; or the client is gone, and reads no answer.
+fn unreadable(status: Status) -> Status {
+    refuse(Rejection::new(Reason::BadStream, "", format!("the message cannot be read: {}", status.message())))
 }
 
 fn id(value: &DeliveryId) -> Bytes {

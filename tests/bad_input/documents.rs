@@ -310,7 +310,7 @@ async fn a_kind_that_cannot_be_sent_is_refused_by_name() {
 }
 
 #[tokio::test]
-async fn of_two_parts_the_one_without_a_main_role_is_an_attachment_and_the_message_is_taken() {
+async fn the_good_document_is_taken_with_an_empty_attachment() {
     let (net, client, _) = good().await;
     // The good document itself: what all the others differ from by one thing.
     let mut doc = net.document("H01.1", &["H01.2"], "14");

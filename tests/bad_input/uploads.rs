@@ -2,6 +2,7 @@
 
 use bytes::Bytes;
 use lienthong::wire::pb;
+use lienthong::wire::pb::exchange_service_client::ExchangeServiceClient;
 use tokio::sync::mpsc;
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::{Code, Request, Status};
@@ -140,11 +141,43 @@ async fn bytes_that_are_no_message_concern_that_call_only() {
     // The service for peers is not served to clients at all.
     let status = call(&a.node, "/lienthong.v1.PeerService/Hello", Bytes::new()).await;
     assert_eq!(status.code(), Code::Unimplemented);
-    // A message over the limit is refused before it is read.
-    let huge = net.document("H01.1", &["H01.2"], "1").with(|m| m.summary = "x".repeat(9 << 20));
-    assert!(a.send(&huge).await.is_err());
     assert_eq!(net.traces().await, before);
     // The same connection goes on.
     assert_eq!(a.deliver(&net.document("H01.1", &["H01.2"], "2")).await.len(), 1);
+    net.finish().await;
+}
+
+#[tokio::test]
+async fn a_message_that_cannot_be_read_ends_its_stream_with_a_reason_after_what_came_before_is_answered() {
+    let net = TestNet::running(&["a"]).await;
+    let a = net.dms("a").await;
+    let before = net.traces().await;
+    let unreadable = invalid("bad_stream", "", &["message cannot be read", "8388608 bytes"]);
+    // Over the limit of a message: refused before it is read.
+    let huge = net.document("H01.1", &["H01.2"], "99").with(|m| m.summary = "x".repeat(9 << 20));
+    // A client without a limit of its own.
+    let mut exchange = ExchangeServiceClient::new(a.node.channel());
+    let status = exchange.send(tokio_stream::iter(huge.messages())).await.unwrap_err();
+    unreadable.check(&status);
+    assert_eq!(net.traces().await, before);
+    let mut requests: Vec<_> =
+        (1..=20).map(|n| net.document("H01.1", &["H01.2"], &n.to_string()).bulk()).collect();
+    requests.push(huge.bulk());
+    requests.push(net.document("H01.1", &["H01.2"], "21").bulk());
+    let mut answers = exchange.send_many(tokio_stream::iter(requests)).await.unwrap().into_inner();
+    let mut answered = 0;
+    let status = loop {
+        match answers.message().await {
+            Ok(Some(answer)) => {
+                assert!(matches!(answer.outcome, Some(pb::send_many_response::Outcome::Sent(_))));
+                answered += 1;
+            }
+            Ok(None) => panic!("the stream ended as if all were answered, after {answered} of 22"),
+            Err(status) => break status,
+        }
+    };
+    unreadable.check(&status);
+    assert_eq!(answered, 20);
+    assert_eq!(net.events("a", "submitted").await.len(), 20);
     net.finish().await;
 }
