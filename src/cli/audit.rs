@@ -217,7 +217,8 @@ async fn list_events(args: &AuditArgs, list_args: &ListArgs) -> Result<Outcome, 
             let rows: Vec<_> = decoded.iter().map(|(i, _, e)| event_line(*i, e)).collect();
             out(columns(&EVENT_HEADER, &rows));
             if !next.is_empty() {
-                note(format!("more: --from {next}"));
+                let backwards = if list_args.backwards { " --backwards" } else { "" };
+                note(format!("more: --from {next}{backwards}"));
             }
         }
     }

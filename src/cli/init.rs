@@ -98,15 +98,15 @@ fn local_network(args: &InitArgs) -> Result<Outcome, CliError> {
     for node in made.nodes.keys() {
         out(format!("  lienthong serve --config {dir}/{node}/lienthong.toml"));
     }
-    if let (Some((node, _)), [from, to, ..]) = (made.nodes.first_key_value(), &agencies[..]) {
-        let config = format!("{dir}/{node}/lienthong.toml");
+    if let [from, to, ..] = &agencies[..] {
+        let config = format!("{dir}/{}/lienthong.toml", from.node);
         out("then send a document, as the system of an agency would:");
         out(format!(
             "  lienthong send FILE --config {config} --sender {} --to {} --number 1 --notation CV-TEST \\\n    \
              --subject \"Thử nghiệm\" --sign {dir}/documents/person-{}.pem --sign {dir}/documents/seal-{}.pem",
             from.code, to.code, from.code, from.code
         ));
-        out(format!("  lienthong inbox --config {config} --agency {}", to.code));
+        out(format!("  lienthong inbox --config {dir}/{}/lienthong.toml --agency {}", to.node, to.code));
     }
     Ok(Outcome::Done)
 }

@@ -67,7 +67,6 @@ pub enum Outcome {
 }
 
 /// Prints a result.
-#[expect(clippy::print_stdout, reason = "the one place where results go to stdout")]
 pub(crate) fn out(text: impl Display) {
     use std::io::Write as _;
     // A reader that has seen enough (`| head`) is no fault.

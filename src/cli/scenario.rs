@@ -104,7 +104,7 @@ pub fn read(csv: impl Read) -> Result<Vec<Row>, CliError> {
 /// A small real file for a document: XML for every third one, PDF otherwise. Returns name, media type and bytes.
 pub fn document(row: &Row) -> (String, &'static str, Vec<u8>) {
     let base = format!("{}-{}", row.number, row.notation).replace(['/', '\\'], "_");
-    if row.seq % 3 == 0 {
+    if row.seq.is_multiple_of(3) {
         (format!("{base}.xml"), "application/xml", xml(row))
     } else {
         (format!("{base}.pdf"), "application/pdf", pdf(row))

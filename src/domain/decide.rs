@@ -16,6 +16,7 @@ use crate::time::Timestamp;
 /// Something that shall happen. Everything in it was checked as far as it can be without the state.
 #[derive(Debug, Clone)]
 #[expect(missing_docs, reason = "fields carry the names of the event that follows")]
+#[expect(clippy::large_enum_variant, reason = "a command is moved once, into the writer's queue")]
 pub enum Command {
     /// Record messages for sending: one document to its recipients, or one notice.
     Submit { actor: Actor, request_id: RequestId, deliveries: Vec<Prepared> },
@@ -376,7 +377,10 @@ fn accept(view: &(impl Records + ?Sized), actor: Actor, mut arrival: Arrival) ->
                 }
             }
             Subject::Notice(n) => match other_side(view, &sender, &recipient, &n.target)? {
-                Some(history) => {
+                Some((_, is_sender)) if is_senders_notice(n.kind, n.status) != is_sender => {
+                    arrival.refused = Some(Reason::WrongParty);
+                }
+                Some((history, _)) => {
                     if let Some(status) = n.status {
                         n.out_of_order = !Status::is_legal(&history, status);
                     }
@@ -395,24 +399,27 @@ fn accept(view: &(impl Records + ?Sized), actor: Actor, mut arrival: Arrival) ->
     Ok(one(actor, event))
 }
 
-/// The statuses of a delivery between these two agencies, whichever of them sent it; `None` when there is none.
+/// The statuses of a document's delivery between these two agencies, and whether `from` is its sender; `None` when there
+/// is none.
 fn other_side(
     view: &(impl Records + ?Sized),
     from: &AgencyId,
     to: &AgencyId,
     target: &DeliveryId,
-) -> Result<Option<Vec<Status>>, ViewError> {
+) -> Result<Option<(Vec<Status>, bool)>, ViewError> {
     if let Some(record) = load::<Outgoing>(view, &keys::outgoing(target))?
         && record.facts.sender == *to
         && record.facts.recipient == *from
+        && record.facts.kind.is_document()
     {
-        return Ok(Some(fold::history(&record.statuses)));
+        return Ok(Some((fold::history(&record.statuses), false)));
     }
     if let Some(record) = load::<Incoming>(view, &keys::incoming(target))?
         && record.facts.recipient == *to
         && record.facts.sender == *from
+        && record.facts.kind.is_document()
     {
-        return Ok(Some(fold::history(&record.statuses)));
+        return Ok(Some((fold::history(&record.statuses), true)));
     }
     Ok(None)
 }

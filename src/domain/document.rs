@@ -164,8 +164,22 @@ pub struct Metadata {
 }
 
 impl Metadata {
-    /// Lengths, characters and dates; `now` is this node's time.
+    /// Its form, and that it is not issued in the future; `now` is this node's time.
     pub fn check(&self, now: Timestamp) -> Result<(), Rejection> {
+        self.check_form()?;
+        let issued = self.issued_at.unwrap_or(self.issued_on.midnight());
+        if issued > now.plus_millis(limits::FUTURE_MS) {
+            return Err(Rejection::new(
+                Reason::IssuedInFuture,
+                if self.issued_at.is_some() { "metadata.issued_at" } else { "metadata.issued_on" },
+                format!("the document is issued at {issued}, this node's clock says {now}: correct the date"),
+            ));
+        }
+        Ok(())
+    }
+
+    /// Lengths, characters, and dates that agree: what holds wherever the document comes from.
+    pub fn check_form(&self) -> Result<(), Rejection> {
         text_field("metadata.subject", &self.subject, limits::SUBJECT_CHARS)?;
         text_field("metadata.type_name", &self.type_name, limits::TYPE_NAME_CHARS)?;
         for (field, text, max) in [
@@ -183,14 +197,6 @@ impl Metadata {
             optional_text("metadata.places_received", place, limits::AGENCY_NAME_CHARS)?;
         }
         at_most("metadata.response_for", self.response_for.len(), limits::RESPONSES)?;
-        let issued = self.issued_at.unwrap_or(self.issued_on.midnight());
-        if issued > now.plus_millis(limits::FUTURE_MS) {
-            return Err(Rejection::new(
-                Reason::IssuedInFuture,
-                if self.issued_at.is_some() { "metadata.issued_at" } else { "metadata.issued_on" },
-                format!("the document is issued at {issued}, this node's clock says {now}: correct the date"),
-            ));
-        }
         if let Some(at) = self.issued_at
             && at.date() != self.issued_on
         {

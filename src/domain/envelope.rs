@@ -98,6 +98,7 @@ impl Envelope {
                 if !self.kind.is_document() {
                     return Err(odd("kind", format!("{} carries no document", self.kind.as_str())));
                 }
+                metadata.check_form()?;
                 document::check_parts(parts, max_bytes)?;
                 if !(1..=limits::ATTEMPTS).contains(&self.attempt) {
                     return Err(odd(

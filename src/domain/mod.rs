@@ -5,7 +5,7 @@
 //! - [`reason`]: the stable reason codes of every refusal.
 //! - [`status`]: the state machines of transport and of business.
 //! - [`fold`]: what the log means: `apply(event)` on a keyed view; inbox, outbox, statuses, ratios.
-//! - [`decide`]: a command is a precondition on the folds and the events that follow.
+//! - [`mod@decide`]: a command is a precondition on the folds and the events that follow.
 //! - [`ratio`]: what a delivery counts as, and the ratios of a sum of deliveries.
 //!
 //! Time is an argument everywhere.

@@ -190,6 +190,8 @@ type Work = JoinSet<(Message, Result<(), Rejection>)>;
 struct Turn {
     /// Where to go on in the outbox, by urgency: entries only ever come after it.
     next: [u64; 4],
+    /// Size of the log up to which nothing more waits, by urgency.
+    drained: [u64; 4],
     in_flight: HashSet<DeliveryId>,
     delayed: BTreeMap<(Instant, u64), Message>,
     /// Deliveries about which a notice is under way or delayed, and the notices behind it.
@@ -248,6 +250,9 @@ impl PeerTask {
         // come back for those. What is below the published size is all there.
         let size = self.exchange.ledger().snapshot().size();
         for urgency in Urgency::ALL {
+            if turn.drained[urgency as usize] == size {
+                continue;
+            }
             'urgency: while turn.in_flight.len() + turn.behind < window {
                 let from = turn.next[urgency as usize];
                 let prefix = [keys::outbox_of(&self.peer), vec![urgency as u8]].concat();
@@ -259,7 +264,10 @@ impl PeerTask {
                 );
                 let found = match found {
                     Ok(found) if !found.is_empty() => found,
-                    Ok(_) => break,
+                    Ok(_) => {
+                        turn.drained[urgency as usize] = size;
+                        break;
+                    }
                     Err(error) => {
                         tracing::error!(%error, peer = %self.peer, "the outbox cannot be read");
                         break;

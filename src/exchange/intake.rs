@@ -13,7 +13,7 @@ use bytes::{Bytes, BytesMut};
 use super::{Caller, Exchange, message};
 use crate::config::Role;
 use crate::directory::{Agency, Directory};
-use crate::domain::decide::{Answer, Command, Place, Prepared, next_attempt};
+use crate::domain::decide::{Answer, Command, Place, Prepared, decide, next_attempt};
 use crate::domain::document::{check_parts, document_digest};
 use crate::domain::envelope::{Body, Envelope};
 use crate::domain::event::{Actor, RoleVerdicts, Subject};
@@ -400,15 +400,21 @@ impl Upload {
         }
         let mut sent = Vec::new();
         let mut first_index = 0;
-        if !deliveries.is_empty() && !self.header.validate_only {
+        if !deliveries.is_empty() {
             let command = Command::Submit {
                 actor: self.actor.clone(),
                 request_id: self.header.request_id.clone(),
                 deliveries,
             };
-            let committed = self.exchange.ledger().commit(command).await?;
-            first_index = committed.first;
-            if let Answer::Sent(list) = committed.answer {
+            let answer = if self.header.validate_only {
+                // Decided like any other, on the state as it is, and not committed.
+                decide(command, self.exchange.ledger())?.answer
+            } else {
+                let committed = self.exchange.ledger().commit(command).await?;
+                first_index = committed.first;
+                committed.answer
+            };
+            if let Answer::Sent(list) = answer {
                 sent = list;
             }
         }
@@ -418,9 +424,11 @@ impl Upload {
                 Err(rejection) => Err(rejection.clone()),
                 Ok(_) => Ok(match sent.next() {
                     Some((id, Place::Existing(index))) => (id, index, true),
-                    Some((id, Place::New(offset))) => (id, first_index + offset as u64, false),
+                    Some((id, Place::New(offset))) if !self.header.validate_only => {
+                        (id, first_index + offset as u64, false)
+                    }
                     // Only checked, nothing recorded.
-                    None => (DeliveryId::default(), 0, false),
+                    _ => (DeliveryId::default(), 0, false),
                 }),
             };
             Sent { recipient: code.clone(), outcome }

@@ -314,8 +314,8 @@ impl Ledger {
         })
     }
 
-    /// Waits, after the last handle of the writer is gone, until everything is written and sled is closed; see
-    /// [`open::close`].
+    /// Waits, after the last handle of the writer is gone, until everything is written and sled is closed, and leaves
+    /// a marker of sled's files so that the next start is quick.
     pub async fn close(self, data: &std::path::Path) -> Result<(), StoreError> {
         open::close(self, data).await
     }

@@ -389,6 +389,7 @@ impl Catching {
             last_time: self.last_time,
             journal,
             content,
+            places_are_new: false,
             content_entries: places,
         };
         apply_block(index, overlay, &mut self.tree, &mut self.sum, &staged)?;
@@ -413,6 +414,7 @@ impl Catching {
             last_time: self.last_time,
             journal: self.position,
             content,
+            places_are_new: false,
             content_entries: &new,
         };
         apply_block(index, Overlay::new(index, self.tree.size()), &mut self.tree, &mut self.sum, &staged)

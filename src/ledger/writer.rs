@@ -188,6 +188,7 @@ impl Writer {
             last_time: self.last_time,
             journal: self.journal.position(),
             content: synced.position,
+            places_are_new: true,
             content_entries: &synced.entries,
         };
         apply_block(&self.index, overlay, &mut self.tree, &mut self.sum, &state)?;
@@ -226,6 +227,8 @@ pub(super) struct Staged<'a> {
     pub(super) last_time: Timestamp,
     pub(super) journal: Position,
     pub(super) content: Position,
+    /// The store looked for each of them when it came, and nobody else adds any.
+    pub(super) places_are_new: bool,
     pub(super) content_entries: &'a [(crate::merkle::Hash, crate::store::content::Location)],
 }
 
@@ -239,15 +242,19 @@ pub(super) fn apply_block(
     block: &Staged<'_>,
 ) -> Result<(), StoreError> {
     for (key, chunk) in index::chunks(block.first, block.leaves) {
-        overlay.put(key, chunk);
+        overlay.put_new(key, chunk);
     }
     for (id, hashes) in tree.take_full_tiles() {
-        overlay.put(index::tile_key(id), index::tile_bytes(&hashes));
+        overlay.put_new(index::tile_key(id), index::tile_bytes(&hashes));
     }
     for (digest, location) in block.content_entries {
         let place = postcard::to_stdvec(location)
             .map_err(|e| StoreError::Index { path: "content".into(), problem: e.to_string() })?;
-        overlay.put(index::content_key(digest), place);
+        if block.places_are_new {
+            overlay.put_new(index::content_key(digest), place);
+        } else {
+            overlay.put(index::content_key(digest), place);
+        }
     }
     let changes = overlay
         .finish(sum)

@@ -162,7 +162,7 @@ impl ContentStore {
             }
         }
         let appender = if segment > 0 && end != u64::MAX {
-            Some(Appender::resume(&*disk, &dir.join(name(segment)), end)?)
+            Some(Appender::resume(&*disk, &dir.join(name(segment)), end)?.without_zeros())
         } else {
             None
         };
@@ -205,7 +205,7 @@ impl ContentStore {
             if numbers(&*self.disk, &self.dir)?.contains(&number) {
                 self.disk.remove(&path).map_err(StoreError::io("removing", &path))?;
             }
-            writing.appender = Some(Appender::create(&*self.disk, &path)?);
+            writing.appender = Some(Appender::create(&*self.disk, &path)?.without_zeros());
             writing.segment = number;
         }
         let segment = writing.segment;
@@ -239,7 +239,10 @@ impl ContentStore {
         upload.finished = true;
         let mut writing = self.lock();
         writing.dir_dirty = true;
-        writing.pending.insert(digest, Location::File { length: upload.length });
+        // What is pending is new to the index: the commit adds it without looking.
+        if !writing.pending.contains_key(&digest) && self.locations.location(&digest)?.is_none() {
+            writing.pending.insert(digest, Location::File { length: upload.length });
+        }
         Ok(())
     }
 

@@ -1,7 +1,7 @@
 //! `lienthong demo`: real nodes on loopback replay a scenario end to end.
 //!
 //! One node per distinct `node` of the agency list, each with a folder and keys of its own. The agencies' systems are
-//! played by [`systems`]: they send, fetch, acknowledge and answer over gRPC and mutual TLS, like any client. The
+//! played by `systems`: they send, fetch, acknowledge and answer over gRPC and mutual TLS, like any client. The
 //! nodes run on a clock that stands at 09:00 of each row's day, through the same port that tests use. All rows of a
 //! day are finished, statuses included, before the next day begins.
 

@@ -66,7 +66,8 @@ pub fn decode<T: DeserializeOwned>(key: &[u8], bytes: &[u8]) -> Result<T, ViewEr
 
 /// Encodes and writes a record.
 fn store<T: Serialize>(view: &mut (impl View + ?Sized), key: Vec<u8>, record: &T) {
-    let bytes = postcard::to_stdvec(record).expect("records hold nothing that postcard cannot write");
+    let bytes = postcard::to_extend(record, Vec::with_capacity(512))
+        .expect("records hold nothing that postcard cannot write");
     view.put(key, bytes);
 }
 

@@ -1,0 +1,150 @@
+//! Streams: a client that goes, messages in no order, bytes that are no message.
+
+use bytes::Bytes;
+use lienthong::wire::pb;
+use tokio::sync::mpsc;
+use tokio_stream::wrappers::ReceiverStream;
+use tonic::{Code, Request, Status};
+
+use super::common::check::invalid;
+use super::common::{TestNet, eventually};
+
+#[tokio::test]
+async fn a_client_gone_in_mid_upload_leaves_no_trace_and_may_send_again() {
+    let net = TestNet::running(&["a"]).await;
+    let before = net.traces().await;
+    let tmp = net.config("a").data.join("content/tmp");
+    let waiting = || std::fs::read_dir(&tmp).unwrap().count();
+    for (number, size) in [("1", 300 << 10), ("2", (1 << 20) + (300 << 10))] {
+        let doc = net.document_of("H01.1", &["H01.2"], number, vec![b'x'; size]);
+        let client = net.dms("a").await;
+        let (sender, receiver) = mpsc::channel(1);
+        let sending = tokio::spawn({
+            let mut exchange = client.node.exchange();
+            async move { exchange.send(ReceiverStream::new(receiver)).await.map(|_| ()) }
+        });
+        let mut messages = doc.messages();
+        // All but the last byte.
+        let Some(pb::send_request::Part::Data(last)) = messages.pop().unwrap().part else { panic!() };
+        for message in messages {
+            sender.send(message).await.unwrap();
+        }
+        let data = pb::send_request::Part::Data(last.slice(..last.len() - 1));
+        sender.send(pb::SendRequest { part: Some(data) }).await.unwrap();
+        if size > 1 << 20 {
+            eventually("the upload has begun", || async { (waiting() == 1).then_some(()) }).await;
+        }
+        // The process dies: call and connection are gone.
+        sending.abort();
+        drop((sender, client));
+        eventually("the upload is forgotten", || async { (waiting() == 0).then_some(()) }).await;
+        assert_eq!(net.traces().await, before);
+    }
+    let client = net.dms("a").await;
+    for number in ["1", "2"] {
+        let doc = net.document_of("H01.1", &["H01.2"], number, vec![b'x'; 300 << 10]);
+        let sent = client.send(&doc).await.unwrap().results.remove(0);
+        assert!(!sent.already_sent);
+        client.wait_for(&sent.delivery_id, pb::DeliveryState::Delivered).await;
+        assert_eq!(client.fetch("H01.2", &sent.delivery_id).await.unwrap().1, doc.data);
+    }
+    net.finish().await;
+}
+
+#[tokio::test]
+async fn a_client_gone_before_the_answer_finds_the_same_delivery_when_it_sends_again() {
+    let net = TestNet::running(&["a"]).await;
+    for number in 1..=10 {
+        let doc = net.document("H01.1", &["H01.2"], &number.to_string());
+        let client = net.dms("a").await;
+        let mut exchange = client.node.exchange();
+        let messages = tokio_stream::iter(doc.messages());
+        // The call is dropped after a while that differs: it was recorded, or it was not.
+        tokio::select! {
+            biased;
+            _ = exchange.send(messages) => {}
+            () = async { for _ in 0..number * 3 { tokio::task::yield_now().await } } => {}
+        }
+        drop((exchange, client));
+        let client = net.dms("a").await;
+        let id = client.deliver(&doc).await.remove(0);
+        client.wait_for(&id, pb::DeliveryState::Delivered).await;
+        assert_eq!(client.deliver(&doc).await, [id]);
+    }
+    assert_eq!(net.events("a", "submitted").await.len(), 10);
+    assert_eq!(net.dms("a").await.inbox("H01.2").await.unwrap().len(), 10);
+    net.finish().await;
+}
+
+#[tokio::test]
+async fn messages_in_no_order_are_refused() {
+    let net = TestNet::running(&["a"]).await;
+    let a = net.dms("a").await;
+    let before = net.traces().await;
+    let doc = net.document("H01.1", &["H01.2"], "1");
+    let [header, data] = &doc.messages()[..] else { panic!("two messages") };
+    let empty = pb::SendRequest { part: None };
+    for (messages, says) in [
+        (vec![], "ended before the header"),
+        (vec![empty.clone()], "ended before the header"),
+        (vec![data.clone(), header.clone()], "before the header"),
+        (vec![header.clone(), header.clone(), data.clone()], "only data may follow"),
+        (vec![header.clone(), empty, data.clone()], "only data may follow"),
+    ] {
+        let status = a.node.exchange().send(tokio_stream::iter(messages)).await.unwrap_err();
+        invalid("bad_stream", "", &[says]).check(&status);
+    }
+    let answers = a.send_many(vec![pb::SendManyRequest::default(), doc.bulk()]).await;
+    let outcomes: std::collections::BTreeMap<_, _> =
+        answers.into_iter().map(|a| (a.request_id, a.outcome.unwrap())).collect();
+    let pb::send_many_response::Outcome::Problem(problem) = &outcomes[""] else { panic!("{outcomes:?}") };
+    invalid("missing_field", "header", &["required"]).check_problem(problem);
+    // The stream goes on with the next.
+    assert!(matches!(outcomes["H01.1-1"], pb::send_many_response::Outcome::Sent(_)));
+    assert_ne!(net.traces().await, before);
+    net.finish().await;
+}
+
+/// Calls a method with bytes that are no request of it.
+async fn call(client: &lienthong::rpc::client::NodeClient, path: &'static str, bytes: Bytes) -> Status {
+    // A message whose only field holds the bytes: for the server a field 1 of another type.
+    let codec = tonic_prost::ProstCodec::<pb::GetDirectoryResponse, pb::GetDirectoryResponse>::default();
+    let mut grpc = tonic::client::Grpc::new(client.channel());
+    grpc.ready().await.unwrap();
+    let request = Request::new(pb::GetDirectoryResponse { data: bytes });
+    let path = tonic::codegen::http::uri::PathAndQuery::from_static(path);
+    let answer: Result<tonic::Response<pb::GetDirectoryResponse>, Status> =
+        grpc.unary(request, path, codec).await;
+    answer.expect_err("garbage is no request")
+}
+
+#[tokio::test]
+async fn bytes_that_are_no_message_concern_that_call_only() {
+    let net = TestNet::running(&["a"]).await;
+    let a = net.dms("a").await;
+    let before = net.traces().await;
+    for path in [
+        "/lienthong.v1.ExchangeService/Send",
+        "/lienthong.v1.ExchangeService/SendMany",
+        "/lienthong.v1.ExchangeService/Watch",
+        "/lienthong.v1.ExchangeService/SendStatus",
+        "/lienthong.v1.AuditService/GetEvent",
+    ] {
+        for garbage in [Bytes::from_static(&[0xff; 40]), Bytes::from_static(b"\x0a\xff\xff\xff\xff\x7f")] {
+            let status = call(&a.node, path, garbage).await;
+            assert_ne!(status.code(), Code::Ok, "{path}: {status}");
+        }
+    }
+    let status = call(&a.node, "/lienthong.v1.ExchangeService/NoSuchCall", Bytes::new()).await;
+    assert_eq!(status.code(), Code::Unimplemented);
+    // The service for peers is not served to clients at all.
+    let status = call(&a.node, "/lienthong.v1.PeerService/Hello", Bytes::new()).await;
+    assert_eq!(status.code(), Code::Unimplemented);
+    // A message over the limit is refused before it is read.
+    let huge = net.document("H01.1", &["H01.2"], "1").with(|m| m.summary = "x".repeat(9 << 20));
+    assert!(a.send(&huge).await.is_err());
+    assert_eq!(net.traces().await, before);
+    // The same connection goes on.
+    assert_eq!(a.deliver(&net.document("H01.1", &["H01.2"], "2")).await.len(), 1);
+    net.finish().await;
+}

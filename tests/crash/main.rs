@@ -1,0 +1,145 @@
+//! Three nodes as processes of their own replay a scenario and are killed (SIGKILL) again and again on the way.
+//! Nothing that was acknowledged is lost, nothing is delivered twice, the logs are right, and so are the ratios.
+
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+
+mod board;
+mod killer;
+mod line;
+mod logs;
+mod play;
+mod processes;
+
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use board::Work;
+use lienthong::cli::scenario::{self, Row};
+use lienthong::cli::{network, remote};
+use lienthong::directory::build::read_agencies;
+use lienthong::report::{self, Cells};
+use lienthong::wire::pb;
+use play::Play;
+use processes::Processes;
+use serde_json::Value;
+
+/// Longest time for the replay.
+const REPLAY: Duration = Duration::from_secs(240);
+/// Longest time for what is under way when the last delivery is finished.
+const QUIET: Duration = Duration::from_secs(60);
+/// Every node is killed at least so often.
+const KILLS: usize = 4;
+/// Deliveries of the scenario, and those whose sender and recipient are on different nodes.
+const DELIVERIES: usize = 1_480;
+const CROSSING: usize = 826;
+
+fn data(name: &str) -> std::fs::File {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../shared/data").join(name);
+    std::fs::File::open(&path).unwrap_or_else(|e| panic!("{}: {e}", path.display()))
+}
+
+/// Every value of the expected ratios is among the nodes' sums.
+fn compare(cells: &Cells) {
+    let expected: Value = serde_json::from_reader(data("scenario-fanout.expected.json")).unwrap();
+    let found = report::json(cells);
+    let mut wrong = Vec::new();
+    for (key, values) in expected.as_object().unwrap() {
+        for (name, value) in values.as_object().unwrap() {
+            if found[key][name] != *value {
+                wrong.push(format!("{key}.{name}: {} instead of {value}", found[key][name]));
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "the ratios are wrong:\n{}", wrong.join("\n"));
+}
+
+/// Waits for the end of the replay, or tells what is missing.
+async fn finish(play: &Play, work: &Work, processes: &Processes, killer: &tokio::task::JoinHandle<()>) {
+    let began = Instant::now();
+    loop {
+        let missing = play.board.missing(work);
+        let problem = play.board.error().or_else(|| processes.ended_by_itself());
+        if let Some(problem) = problem {
+            panic!("{problem}\nmissing: {missing:?}\n{}", processes.tails());
+        }
+        if missing.is_empty() && killer.is_finished() {
+            return;
+        }
+        assert!(
+            began.elapsed() < REPLAY,
+            "not finished within {} s; missing: {missing:?}; last failed calls: {:?}\n{}",
+            REPLAY.as_secs(),
+            play.last_failures(),
+            processes.tails()
+        );
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn killed_nodes_lose_nothing_and_deliver_nothing_twice() {
+    let began = Instant::now();
+    let agencies = read_agencies(data("agencies-spread.csv")).unwrap();
+    let rows: Vec<Row> = scenario::read(data("scenario-fanout.csv")).unwrap();
+    let temporary = tempfile::tempdir().unwrap();
+    let dir = temporary.path();
+    let network = processes::make(dir, &agencies, &rows);
+    let node_of = play::nodes_by_code(&agencies);
+    let processes = Arc::new(Processes::start(&network));
+    let work = Work::of(&rows);
+    assert_eq!(work.deliveries, DELIVERIES);
+    assert_eq!(network::nodes_of(&agencies).unwrap().len(), 3);
+
+    let play = Arc::new(Play::new(&network, node_of));
+    let playing = play.clone().start(&rows);
+    let killer = tokio::spawn(killer::run(play.clone(), processes.clone(), work.answers));
+    let replay = Instant::now();
+    finish(&play, &work, &processes, &killer).await;
+    killer.await.unwrap();
+    for (node, kills) in processes.kills() {
+        assert!(kills.under_way >= KILLS, "node {node} was killed {} times only", kills.under_way);
+        eprintln!(
+            "node {node}: killed {} times, {} of them as it began; {} of its answers were tried for again",
+            kills.under_way + kills.beginning,
+            kills.beginning,
+            play.line(&node).retries()
+        );
+    }
+    eprintln!("replay: {:.1} s, {} answers", replay.elapsed().as_secs_f64(), play.board.answers());
+
+    let logs = logs::read_when_quiet(&play, QUIET).await;
+    logs::check_acknowledged(&logs, &play.board.acknowledged());
+    logs::check_once(&logs, &play, &rows);
+    for (node, kills) in processes.kills() {
+        let started = logs[&node].iter().filter(|e| e.kind.name() == "started").count();
+        assert!(started > kills.under_way, "node {node} has {started} starts in its log");
+    }
+
+    let mut cells = Cells::new();
+    for line in play.lines() {
+        let ratios = line
+            .call_as_admin("ratios", |c| async move {
+                c.report().get_ratios(pb::GetRatiosRequest::default()).await
+            })
+            .await
+            .unwrap();
+        report::add(&mut cells, &remote::read_cells(ratios.get_ref()));
+    }
+    compare(&report::within(&cells, "", ""));
+
+    processes.stop();
+    drop(playing);
+    let sizes: BTreeMap<&String, usize> = logs.iter().map(|(n, l)| (n, l.len())).collect();
+    for (node, size) in &sizes {
+        let checked = processes::audit(&dir.join(node));
+        assert_eq!(checked["verified"], true, "{node}: {checked:#}");
+        // The stop is an event as well.
+        assert!(
+            checked["events"].as_u64().unwrap() > *size as u64,
+            "{node}: {size} events, then {checked:#}"
+        );
+    }
+    eprintln!("in all: {:.1} s, events: {sizes:?}", began.elapsed().as_secs_f64());
+}
