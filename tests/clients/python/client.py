@@ -205,7 +205,8 @@ def main() -> None:
 
         # 5. It reports how far it is: accepted, completed. Each status travels to the sender's node by itself.
         for status in (common.STATUS_ACCEPTED, common.STATUS_COMPLETED):
-            request = exchange.SendStatusRequest(request_id=str(uuid.uuid4()), status=status, office="Phòng TH", **about)
+            request = exchange.SendStatusRequest(
+                request_id=str(uuid.uuid4()), status=status, office="Phòng Tổng hợp", **about)
             assert not recipient.SendStatus(request, timeout=TIMEOUT).out_of_order
 
         # 6. The sender's system sees them, in the order in which they were given; 01 came with the acknowledgement.
