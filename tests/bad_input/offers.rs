@@ -217,6 +217,37 @@ async fn the_recipients_node_judges_for_itself_and_refuses_with_a_proof() {
     net.finish().await;
 }
 
+/// Another recipient, by id and code.
+fn to(envelope: &mut Envelope, code: &str) {
+    envelope.recipient = agency(code);
+    envelope.recipient_code = code.to_owned();
+}
+
+#[tokio::test]
+async fn a_code_that_is_another_agencys_is_not_taken() {
+    let (net, mut log, mut calling) = stage().await;
+    for forged in [
+        Forged::good(&net, "1").with(|e| e.sender_code = "H01".into()),
+        Forged::good(&net, "2").with(|e| e.recipient_code = "H01.2".into()),
+    ] {
+        let offer = forged.offer(&net, &mut log);
+        unanswered(&net, &mut calling, offer, "bad_envelope").await;
+    }
+    net.finish().await;
+}
+
+#[tokio::test]
+async fn a_kind_with_the_body_of_another_is_not_taken() {
+    let (net, mut log, mut calling) = stage().await;
+    let forged = Forged::good(&net, "1");
+    let mut offer = forged.offer(&net, &mut log);
+    let mut wire: pb::Envelope = prost::Message::decode(offer.envelope.clone()).unwrap();
+    wire.kind = pb::Kind::Status.into();
+    offer.envelope = prost::Message::encode_to_vec(&wire).into();
+    unanswered(&net, &mut calling, offer, "bad_envelope").await;
+    net.finish().await;
+}
+
 #[tokio::test]
 async fn an_envelope_that_breaks_the_rules_is_refused_with_a_proof() {
     let (net, mut log, mut calling) = stage().await;
@@ -229,9 +260,9 @@ async fn an_envelope_that_breaks_the_rules_is_refused_with_a_proof() {
         (good("2").with(|e| e.attempt = 0), "bad_envelope"),
         (good("3").with(|e| e.attempt = 1_001), "bad_envelope"),
         (good("4").with(late), "expired"),
-        (good("5").with(|e| e.recipient = agency("H01.21.2")), "retired_agency"),
-        (good("6").with(|e| e.recipient = agency("H01.22")), "not_hosted"),
-        (good("7").with(|e| e.recipient = agency("H01.9")), "not_hosted"),
+        (good("5").with(|e| to(e, "H01.21.2")), "retired_agency"),
+        (good("6").with(|e| to(e, "H01.22")), "not_hosted"),
+        (good("7").with(|e| to(e, "H01.9")), "not_hosted"),
         (good("8").with_metadata(|m| m.subject = "x".repeat(501)), "too_long"),
         (good("9").with_metadata(|m| m.subject = "a\u{0}b".into()), "invalid_text"),
         (good("10").with_metadata(|m| m.type_name = "x".repeat(101)), "too_long"),
@@ -283,7 +314,7 @@ async fn a_second_envelope_for_what_is_delivered_is_refused_and_the_first_stands
     ));
     // The same delivery with other words; the same document as a second attempt while the first is in force.
     let other = first.clone().with_metadata(|m| m.subject.push('!')).offer(&net, &mut log);
-    refused(&net, &mut calling, other, "conflict").await;
+    unanswered(&net, &mut calling, other, "conflict").await;
     let second = first.clone().with(|e| e.attempt = 2).offer(&net, &mut log);
     refused(&net, &mut calling, second, "already_delivered").await;
     let a = net.dms("a").await;
