@@ -350,7 +350,12 @@ pub async fn fetch(args: FetchArgs) -> Result<Outcome, CliError> {
     } else {
         "for information only"
     });
-    note(format!("not yet acknowledged: `lienthong ack {}` before {}", args.id, time(header.lease_until)));
+    note(format!(
+        "not yet acknowledged: `lienthong ack {} --agency {} …` before {}",
+        args.id,
+        args.agency,
+        time(header.lease_until)
+    ));
     Ok(Outcome::Done)
 }
 
