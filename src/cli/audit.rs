@@ -7,7 +7,7 @@ use serde_json::json;
 
 use super::remote::Remote;
 use super::show::{EVENT_HEADER, columns, event_json, event_line};
-use super::{CliError, Outcome, note, out};
+use super::{CliError, Format, Outcome, note, out};
 use crate::audit::{Checked, Offline, Query, list};
 use crate::config::Config;
 use crate::domain::DeliveryId;
@@ -15,15 +15,6 @@ use crate::merkle::{NoteVerifier, SignedCheckpoint, Tree, leaf_hash};
 use crate::time::Timestamp;
 use crate::wire::proof::{Proof, ProofVerifier};
 use crate::wire::{leaf, pb};
-
-/// Table or JSON.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
-pub enum Format {
-    /// For a person.
-    Table,
-    /// For a program.
-    Json,
-}
 
 /// Options of the command.
 #[derive(Debug, clap::Args)]

@@ -9,7 +9,7 @@ use tokio_stream::wrappers::ReceiverStream;
 
 use super::remote::Remote;
 use super::show::{columns, time};
-use super::{CliError, Outcome, note, out};
+use super::{CliError, Format, Outcome, note, out};
 use crate::domain::{DeliveryId, Status, Urgency};
 use crate::ledger::{Clock as _, SystemClock};
 use crate::merkle::sha256;
@@ -17,15 +17,6 @@ use crate::rpc::exchange::collect_fetch;
 use crate::rpc::tls::{read_certificates, read_pkcs8};
 use crate::signature::{Signer, SigningKey};
 use crate::wire::{envelope, pb, words};
-
-/// Table or JSON.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
-pub enum Format {
-    /// For a person.
-    Table,
-    /// For a program.
-    Json,
-}
 
 fn bytes_of(id: &DeliveryId) -> bytes::Bytes {
     bytes::Bytes::copy_from_slice(id.as_bytes())

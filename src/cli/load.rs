@@ -22,7 +22,7 @@ use tokio::sync::{Semaphore, mpsc};
 use tokio_stream::wrappers::ReceiverStream;
 
 use super::network::{self, Network, Plan};
-use super::{CliError, Outcome, note, out, pki};
+use super::{CliError, Format, Outcome, note, out, pki};
 use crate::directory::build::AgencyLine;
 use crate::domain::NodeName;
 use crate::domain::event::Level;
@@ -42,15 +42,6 @@ pub enum Workload {
     Status,
     /// As cades-p256, one at a time.
     Single,
-}
-
-/// Table or JSON.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
-pub enum Format {
-    /// For a person.
-    Table,
-    /// For a program.
-    Json,
 }
 
 /// Options of the command.
@@ -388,19 +379,9 @@ async fn start(network: &Network) -> Result<Vec<(String, tokio::process::Child)>
 }
 
 async fn connect(network: &Network, node: &NodeName) -> Result<NodeClient, CliError> {
-    let config = network.nodes.get(node).ok_or_else(|| CliError::failed(format!("no node {node}")))?;
-    let clients = network.dir.join("clients");
     let deadline = Instant::now() + Duration::from_secs(30);
     loop {
-        let connected = NodeClient::connect(
-            &config.listen_clients.to_string(),
-            node.as_str(),
-            &clients.join(format!("{node}-dms.pem")),
-            &clients.join(format!("{node}-dms.key")),
-            &clients.join("network-ca.pem"),
-        )
-        .await;
-        match connected {
+        match network.connect(node, "dms").await {
             Ok(client) => return Ok(client),
             Err(e) if Instant::now() > deadline => return Err(CliError::failed(e)),
             Err(_) => tokio::time::sleep(Duration::from_millis(50)).await,

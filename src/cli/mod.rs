@@ -57,6 +57,15 @@ impl From<crate::domain::Rejection> for CliError {
     }
 }
 
+/// How a command prints its result.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+pub enum Format {
+    /// For a person.
+    Table,
+    /// For a program.
+    Json,
+}
+
 /// How a command ended, when it could be done.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Outcome {

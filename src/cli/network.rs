@@ -22,6 +22,7 @@ use crate::directory::build::{self, AgencyLine, NodeFacts};
 use crate::domain::NodeName;
 use crate::domain::event::Level;
 use crate::merkle::NoteSigner;
+use crate::rpc::client::{ConnectError, NodeClient};
 use crate::signature::Signer;
 use crate::time::Timestamp;
 
@@ -55,6 +56,23 @@ pub struct Network {
     pub nodes: BTreeMap<NodeName, Config>,
     /// Keys that sign documents.
     pub signers: Signers,
+}
+
+impl Network {
+    /// Connects to a node as one of the clients that were made for it: `dms` or `admin`.
+    pub async fn connect(&self, node: &NodeName, client: &str) -> Result<NodeClient, ConnectError> {
+        let clients = self.dir.join("clients");
+        let address =
+            self.nodes.get(node).map_or_else(String::new, |config| config.listen_clients.to_string());
+        NodeClient::connect(
+            &address,
+            node.as_str(),
+            &clients.join(format!("{node}-{client}.pem")),
+            &clients.join(format!("{node}-{client}.key")),
+            &clients.join("network-ca.pem"),
+        )
+        .await
+    }
 }
 
 /// The keys that sign documents: a seal per registered agency, a person per sender.

@@ -6,20 +6,11 @@ use serde_json::{Value, json};
 
 use super::dms::signatures_beside;
 use super::show::columns;
-use super::{CliError, Outcome, note, out};
+use super::{CliError, Format, Outcome, note, out};
 use crate::ledger::{Clock as _, SystemClock};
 use crate::rpc::tls::read_certificates;
 use crate::signature::{Digests, Trust, Verdict, Verdicts, digest_needs, judge_detached};
 use crate::time::Timestamp;
-
-/// Table or JSON.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
-pub enum Format {
-    /// For a person.
-    Table,
-    /// For a program.
-    Json,
-}
 
 /// Options of the command.
 #[derive(Debug, clap::Args)]

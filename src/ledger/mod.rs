@@ -30,7 +30,7 @@ use crate::wire::proof::Proof;
 
 pub use clock::{Clock, ManualClock, SystemClock};
 pub use open::{LedgerConfig, Opened, offline_index};
-pub use overlay::{MemoryView, Overlay};
+pub use overlay::Overlay;
 
 /// A state of the log that is durable: its tree and its signed checkpoint.
 #[derive(Clone)]

@@ -103,26 +103,3 @@ impl View for Overlay<'_> {
         self.set(key.to_vec(), None);
     }
 }
-
-/// A state in memory, for recounts.
-#[derive(Debug, Clone, Default)]
-pub struct MemoryView {
-    /// Every record.
-    pub records: BTreeMap<Vec<u8>, Vec<u8>>,
-}
-
-impl Records for MemoryView {
-    fn get(&self, key: &[u8]) -> Result<Option<Vec<u8>>, ViewError> {
-        Ok(self.records.get(key).cloned())
-    }
-}
-
-impl View for MemoryView {
-    fn put(&mut self, key: Vec<u8>, value: Vec<u8>) {
-        self.records.insert(key, value);
-    }
-
-    fn delete(&mut self, key: &[u8]) {
-        self.records.remove(key);
-    }
-}

@@ -15,13 +15,12 @@ use std::sync::Arc;
 
 use super::network::{self, Network, Plan};
 use super::scenario::{self, Row};
-use super::{CliError, Outcome, note};
+use super::{CliError, Format, Outcome, note};
 use crate::directory::build::{AgencyLine, read_agencies};
 use crate::domain::NodeName;
 use crate::ledger::{Clock, ManualClock};
 use crate::node::{Listeners, Node};
 use crate::time::{Date, Timestamp};
-use outcome::Format;
 use systems::Systems;
 
 /// The scenario and the agencies that ship with the program.

@@ -7,21 +7,11 @@ use serde_json::{Value, json};
 
 use crate::cli::network::Network;
 use crate::cli::remote;
-use crate::cli::{CliError, note, out};
+use crate::cli::{CliError, Format, note, out};
 use crate::merkle::SignedCheckpoint;
 use crate::report::{self, Cells};
-use crate::rpc::client::NodeClient;
 use crate::time::Date;
 use crate::wire::pb;
-
-/// How to print.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
-pub enum Format {
-    /// For a person.
-    Table,
-    /// For a program.
-    Json,
-}
 
 /// A line that moves on a terminal, a line now and then otherwise.
 pub(super) struct Progress {
@@ -89,17 +79,8 @@ fn percentile(sorted: &[u64], percent: usize) -> u64 {
 pub(super) async fn collect(network: &Network, delivery_ms: Vec<u64>) -> Result<Outcome, CliError> {
     let mut cells = Cells::new();
     let mut nodes = Vec::new();
-    for (name, config) in &network.nodes {
-        let base = network.dir.join("clients").join(format!("{name}-admin"));
-        let client = NodeClient::connect(
-            &config.listen_clients.to_string(),
-            name.as_str(),
-            &base.with_added_extension("pem"),
-            &base.with_added_extension("key"),
-            &network.dir.join("clients/network-ca.pem"),
-        )
-        .await
-        .map_err(CliError::failed)?;
+    for name in network.nodes.keys() {
+        let client = network.connect(name, "admin").await.map_err(CliError::failed)?;
         let ratios = client.report().get_ratios(pb::GetRatiosRequest::default()).await?.into_inner();
         report::add(&mut cells, &remote::read_cells(&ratios));
         let checked = client.audit().check_log(pb::CheckLogRequest {}).await?.into_inner();

@@ -103,17 +103,8 @@ impl Systems {
     pub(super) async fn start(network: &Network, agencies: &[AgencyLine]) -> Result<Systems, CliError> {
         let board = Arc::new(Board::default());
         let mut clients = BTreeMap::new();
-        for (name, config) in &network.nodes {
-            let base = network.dir.join("clients").join(format!("{name}-dms"));
-            let client = NodeClient::connect(
-                &config.listen_clients.to_string(),
-                name.as_str(),
-                &base.with_added_extension("pem"),
-                &base.with_added_extension("key"),
-                &network.dir.join("clients/network-ca.pem"),
-            )
-            .await
-            .map_err(CliError::failed)?;
+        for name in network.nodes.keys() {
+            let client = network.connect(name, "dms").await.map_err(CliError::failed)?;
             tokio::spawn(watch(client.clone(), board.clone()));
             clients.insert(name.to_string(), client);
         }

@@ -13,7 +13,6 @@ mod rows;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use super::document::Kind;
 use super::event::{Event, EventKind, Item, NoticeFacts, Subject};
 use super::ids::{AgencyId, DeliveryId};
 use super::ratio::Electronic;
@@ -318,7 +317,7 @@ fn notice_received(
             rows::status(view, &record.facts, status, notice.sent_at)?;
             if status == Status::Refused && record.state == DeliveryState::Delivered {
                 // The recipient refused: the attempt is closed, so that a corrected document may follow.
-                close_attempt(view, &record.facts)?;
+                set_live(view, &record.facts, false)?;
             }
         }
         feed(view, &record.facts.sender, index, kind, notice.target);
@@ -387,34 +386,18 @@ fn leave_force(
     Ok(())
 }
 
-/// Frees the document's key from one closed attempt.
-fn close_attempt(view: &mut (impl View + ?Sized), facts: &MessageFacts) -> Result<(), ViewError> {
+/// Takes an attempt out of force, which frees the document's key from it, or back into force, when a proof overrides a
+/// give-up.
+fn set_live(view: &mut (impl View + ?Sized), facts: &MessageFacts, live: bool) -> Result<(), ViewError> {
     let Some(key) = &facts.key else { return Ok(()) };
     let attempt_key = keys::attempt(&facts.sender, key, &facts.recipient);
     let Some(mut attempt) = load::<AttemptRecord>(view, &attempt_key)? else { return Ok(()) };
-    if attempt.attempt == facts.attempt && attempt.live {
-        attempt.live = false;
+    if attempt.attempt == facts.attempt && attempt.live != live {
+        attempt.live = live;
         store(view, attempt_key, &attempt);
         let document_key = keys::document(&facts.sender, key);
         if let Some(mut document) = load::<DocumentRecord>(view, &document_key)? {
-            document.live = document.live.saturating_sub(1);
-            store(view, document_key, &document);
-        }
-    }
-    Ok(())
-}
-
-/// Takes an attempt back into force, when a proof overrides a give-up.
-fn reopen_attempt(view: &mut (impl View + ?Sized), facts: &MessageFacts) -> Result<(), ViewError> {
-    let Some(key) = &facts.key else { return Ok(()) };
-    let attempt_key = keys::attempt(&facts.sender, key, &facts.recipient);
-    let Some(mut attempt) = load::<AttemptRecord>(view, &attempt_key)? else { return Ok(()) };
-    if attempt.attempt == facts.attempt && !attempt.live {
-        attempt.live = true;
-        store(view, attempt_key, &attempt);
-        let document_key = keys::document(&facts.sender, key);
-        if let Some(mut document) = load::<DocumentRecord>(view, &document_key)? {
-            document.live += 1;
+            document.live = if live { document.live + 1 } else { document.live.saturating_sub(1) };
             store(view, document_key, &document);
         }
     }
@@ -453,9 +436,9 @@ fn closed(
     record.settled_at = Some(event.at);
     view.delete(&keys::outbox(&record.peer, record.facts.urgency, record.submitted_index));
     if !record.state.is_live() && before.is_live() {
-        close_attempt(view, &record.facts)?;
+        set_live(view, &record.facts, false)?;
     } else if record.state.is_live() && !before.is_live() {
-        reopen_attempt(view, &record.facts)?;
+        set_live(view, &record.facts, true)?;
     }
     if record.facts.kind.is_document() {
         let newest = is_newest(view, &record.facts, id)?;
@@ -463,7 +446,7 @@ fn closed(
         let refused_before = record.state == DeliveryState::Delivered
             && record.statuses.iter().any(|s| s.status == Status::Refused);
         if refused_before {
-            close_attempt(view, &record.facts)?;
+            set_live(view, &record.facts, false)?;
         }
         let electronic = match record.state {
             _ if refused_before => Electronic::Refused,
@@ -554,9 +537,4 @@ pub use rows::paper_digest;
 /// The status history of a delivery on the side of the agency that would send the next status.
 pub fn history(statuses: &[StatusEntry]) -> Vec<Status> {
     statuses.iter().filter(|s| !s.out_of_order).map(|s| s.status).collect()
-}
-
-/// Whether a message of this kind takes a place in its recipient's inbox.
-pub fn enters_inbox(kind: Kind) -> bool {
-    kind.is_document()
 }

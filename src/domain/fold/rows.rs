@@ -2,11 +2,12 @@
 
 use super::records::MessageFacts;
 use super::{View, ViewError, keys, load, store};
+use crate::domain::document::{Origin, Urgency};
 use crate::domain::event::{DocumentFacts, NoticeFacts, PaperEntry, Parties, RoleVerdicts};
 use crate::domain::ids::{AgencyId, Digest, DocumentKey, framed};
 use crate::domain::ratio::{Counters, Electronic, Row};
 use crate::domain::status::Status;
-use crate::time::Timestamp;
+use crate::time::{Date, Timestamp};
 
 /// A delivery is known by sender, number, notation, year, and its recipient (an id, or a name where there is none).
 fn row_name(sender: &AgencyId, key: &DocumentKey, recipient: Option<&AgencyId>, name: &str) -> Digest {
@@ -56,6 +57,25 @@ fn add(
     Ok(())
 }
 
+/// A row of which nothing is known yet but what it is about.
+fn empty(parties: &Parties, issued_on: Date, urgency: Urgency) -> Row {
+    Row {
+        scope: parties.scope,
+        direction: parties.direction,
+        issued_on,
+        issued_at: None,
+        urgency,
+        origin: Origin::BornDigital,
+        electronic: Electronic::None,
+        submitted_at: None,
+        signed_here: false,
+        signed_there: false,
+        arrived_at: None,
+        acknowledged_at: None,
+        paper: None,
+    }
+}
+
 /// A document was submitted: pending, whatever an earlier attempt came to.
 pub(super) fn submitted(
     view: &mut (impl View + ?Sized),
@@ -65,21 +85,7 @@ pub(super) fn submitted(
     verdicts: RoleVerdicts,
 ) -> Result<(), ViewError> {
     let name = row_name(&parties.sender, &document.key, parties.recipient.as_ref(), "");
-    let new = Row {
-        scope: parties.scope,
-        direction: parties.direction,
-        issued_on: document.issued_on,
-        issued_at: document.issued_at,
-        urgency: document.urgency,
-        origin: document.origin,
-        electronic: Electronic::None,
-        submitted_at: None,
-        signed_here: false,
-        signed_there: false,
-        arrived_at: None,
-        acknowledged_at: None,
-        paper: None,
-    };
+    let new = empty(parties, document.issued_on, document.urgency);
     change(view, &name, Some(new), |row| {
         row.issued_on = document.issued_on;
         row.issued_at = document.issued_at;
@@ -136,21 +142,7 @@ pub(super) fn status(
 pub(super) fn paper(view: &mut (impl View + ?Sized), entry: &PaperEntry) -> Result<(), ViewError> {
     let parties = &entry.parties;
     let name = row_name(&parties.sender, &entry.key, parties.recipient.as_ref(), &entry.recipient_name);
-    let new = Row {
-        scope: parties.scope,
-        direction: parties.direction,
-        issued_on: entry.issued_on,
-        issued_at: None,
-        urgency: entry.urgency,
-        origin: crate::domain::document::Origin::BornDigital,
-        electronic: Electronic::None,
-        submitted_at: None,
-        signed_here: false,
-        signed_there: false,
-        arrived_at: None,
-        acknowledged_at: None,
-        paper: None,
-    };
+    let new = empty(parties, entry.issued_on, entry.urgency);
     let new = (!entry.withdrawn).then_some(new);
     change(view, &name, new, |row| row.paper = (!entry.withdrawn).then_some(entry.mandatory))
 }
@@ -177,6 +169,6 @@ pub fn paper_digest(entry: &PaperEntry) -> Digest {
         &[u8::from(entry.mandatory), u8::from(entry.withdrawn), entry.urgency as u8],
         entry.basis.as_bytes(),
         entry.type_name.as_bytes(),
-        &entry.dispatched_on.map_or(0, crate::time::Date::days).to_be_bytes(),
+        &entry.dispatched_on.map_or(0, Date::days).to_be_bytes(),
     ])
 }
