@@ -168,6 +168,7 @@ impl Ledger {
         )?;
         let content = Arc::new(content);
         // 5
+        index.set_sum(head.as_ref().map_or(Sum::default(), |h| Sum(h.sum)));
         let mut state = Catching::from_head(&index, head.take(), config.signer.verifier())?;
         let mut reader = Reader::open(config.disk.clone(), &layout.journal(), state.position)?;
         let content_position = content.sync()?.position;
@@ -208,7 +209,6 @@ impl Ledger {
             clock: config.clock.clone(),
             stamp: stamp.clone(),
             last_time: state.last_time,
-            sum: state.sum,
             random: SystemRandom::new(),
         };
         std::thread::Builder::new()
@@ -321,7 +321,6 @@ struct Catching {
     tree: Tree,
     checkpoint: Option<SignedCheckpoint>,
     last_time: Timestamp,
-    sum: Sum,
     position: Position,
 }
 
@@ -332,7 +331,6 @@ impl Catching {
                 tree: Tree::new(),
                 checkpoint: None,
                 last_time: Timestamp::default(),
-                sum: Sum::default(),
                 position: Position::default(),
             });
         };
@@ -354,7 +352,6 @@ impl Catching {
             tree,
             checkpoint: Some(checkpoint),
             last_time: Timestamp::from_millis(head.last_time),
-            sum: Sum(head.sum),
             position: head.journal,
         })
     }
@@ -400,7 +397,7 @@ impl Catching {
             places_are_new: false,
             content_entries: places,
         };
-        apply_block(index, overlay, &mut self.tree, &mut self.sum, &staged)?;
+        apply_block(index, overlay, &mut self.tree, &staged)?;
         self.position = journal;
         self.checkpoint = Some(checkpoint);
         Ok(())
@@ -425,7 +422,7 @@ impl Catching {
             places_are_new: false,
             content_entries: &new,
         };
-        apply_block(index, Overlay::new(index, self.tree.size()), &mut self.tree, &mut self.sum, &staged)
+        apply_block(index, Overlay::new(index, self.tree.size()), &mut self.tree, &staged)
     }
 }
 

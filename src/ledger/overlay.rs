@@ -3,22 +3,18 @@
 use std::cell::RefCell;
 use std::collections::{BTreeMap, HashMap};
 
-use crate::domain::fold::{Records, View, ViewError, keys};
-use crate::store::index::{Index, Sum};
+use sled::IVec;
 
-/// Changes on top of the index. Remembers what each key held before, for the head's sum, and so that nothing is read
-/// twice.
+use crate::domain::fold::{Records, View, ViewError, keys};
+use crate::store::index::{Change, Index};
+
+/// Changes on top of the index. Remembers what each key held before, for the sum, and so that nothing is read twice.
 pub struct Overlay<'a> {
     index: &'a Index,
     first: u64,
     changes: BTreeMap<Vec<u8>, Change>,
-    read: RefCell<HashMap<Vec<u8>, Option<Vec<u8>>>>,
+    read: RefCell<HashMap<Vec<u8>, Option<IVec>>>,
     error: Option<ViewError>,
-}
-
-struct Change {
-    before: Option<Vec<u8>>,
-    after: Option<Vec<u8>>,
 }
 
 impl<'a> Overlay<'a> {
@@ -29,10 +25,10 @@ impl<'a> Overlay<'a> {
 
     /// Writes a record under a key that is known not to be there.
     pub fn put_new(&mut self, key: Vec<u8>, value: Vec<u8>) {
-        self.changes.insert(key, Change { before: None, after: Some(value) });
+        self.changes.insert(key, Change { before: None, after: Some(value.into()) });
     }
 
-    fn set(&mut self, key: Vec<u8>, after: Option<Vec<u8>>) {
+    fn set(&mut self, key: Vec<u8>, after: Option<IVec>) {
         if let Some(change) = self.changes.get_mut(&key) {
             change.after = after;
             return;
@@ -43,10 +39,10 @@ impl<'a> Overlay<'a> {
         } else if let Some(known) = self.read.get_mut().remove(&key) {
             known
         } else {
-            match Records::get(self.index, &key) {
+            match self.index.get(&key) {
                 Ok(before) => before,
                 Err(e) => {
-                    self.error.get_or_insert(e);
+                    self.error.get_or_insert(ViewError::Storage(e.to_string()));
                     None
                 }
             }
@@ -54,41 +50,28 @@ impl<'a> Overlay<'a> {
         self.changes.insert(key, Change { before, after });
     }
 
-    /// The changes, with the sum adjusted for them.
-    pub fn finish(self, sum: &mut Sum) -> Result<BTreeMap<Vec<u8>, Option<Vec<u8>>>, ViewError> {
+    /// The changes.
+    pub fn finish(self) -> Result<Vec<(IVec, Change)>, ViewError> {
         if let Some(error) = self.error {
             return Err(error);
         }
-        let mut out = BTreeMap::new();
-        for (key, change) in self.changes {
-            if change.before == change.after {
-                continue;
-            }
-            if Sum::counts(&key) {
-                if let Some(before) = &change.before {
-                    sum.remove(&key, before);
-                }
-                if let Some(after) = &change.after {
-                    sum.add(&key, after);
-                }
-            }
-            out.insert(key, change.after);
-        }
-        Ok(out)
+        let changed = self.changes.into_iter().filter(|(_, change)| change.before != change.after);
+        Ok(changed.map(|(key, change)| (key.into(), change)).collect())
     }
 }
 
 impl Records for Overlay<'_> {
     fn get(&self, key: &[u8]) -> Result<Option<Vec<u8>>, ViewError> {
         match self.changes.get(key) {
-            Some(change) => Ok(change.after.clone()),
+            Some(change) => Ok(change.after.as_ref().map(|v| v.to_vec())),
             None => {
                 if let Some(known) = self.read.borrow().get(key) {
-                    return Ok(known.clone());
+                    return Ok(known.as_ref().map(|v| v.to_vec()));
                 }
-                let value = Records::get(self.index, key)?;
-                self.read.borrow_mut().insert(key.to_vec(), value.clone());
-                Ok(value)
+                let value = self.index.get(key).map_err(|e| ViewError::Storage(e.to_string()))?;
+                let copy = value.as_ref().map(|v| v.to_vec());
+                self.read.borrow_mut().insert(key.to_vec(), value);
+                Ok(copy)
             }
         }
     }
@@ -96,7 +79,7 @@ impl Records for Overlay<'_> {
 
 impl View for Overlay<'_> {
     fn put(&mut self, key: Vec<u8>, value: Vec<u8>) {
-        self.set(key, Some(value));
+        self.set(key, Some(value.into()));
     }
 
     fn delete(&mut self, key: &[u8]) {

@@ -8,7 +8,7 @@
 //! 5. sign the checkpoint;
 //! 6. make content durable, and its directory entries;
 //! 7. append one block to the journal and sync it: **this is the commit**;
-//! 8. apply to sled;
+//! 8. hand it to the index, which everyone reads, and which brings it to sled;
 //! 9. publish the new state and release every waiter.
 //!
 //! Nobody sees anything of a commit before step 7 is done; refusals wait for it too, since they may rest on what the
@@ -49,7 +49,6 @@ pub(super) struct Writer {
     pub(super) clock: Arc<dyn Clock>,
     pub(super) stamp: Arc<DirectoryStamp>,
     pub(super) last_time: Timestamp,
-    pub(super) sum: Sum,
     pub(super) random: SystemRandom,
 }
 
@@ -188,7 +187,7 @@ impl Writer {
         let synced = self.content.sync()?;
         // 7: the commit
         self.journal.append(leaves, checkpoint.note())?;
-        // 8: sled
+        // 8: the index
         let first = self.tree.size() - leaves.len() as u64;
         let state = Staged {
             first,
@@ -200,7 +199,7 @@ impl Writer {
             places_are_new: true,
             content_entries: &synced.entries,
         };
-        apply_block(&self.index, overlay, &mut self.tree, &mut self.sum, &state)?;
+        apply_block(&self.index, overlay, &mut self.tree, &state)?;
         self.content.indexed(&synced.entries);
         // 9: publish
         self.head.send_replace(Arc::new(Snapshot { tree: self.tree.clone(), checkpoint: Some(checkpoint) }));
@@ -228,7 +227,7 @@ pub(super) fn apply_event(view: &mut impl View, index: u64, event: &Event) -> Re
         .map_err(|e| StoreError::Index { path: "folds".into(), problem: format!("event {index}: {e}") })
 }
 
-/// A block that is durable in the journal, on its way to sled.
+/// A block that is durable in the journal, on its way to the index.
 pub(super) struct Staged<'a> {
     pub(super) first: u64,
     pub(super) leaves: &'a [Bytes],
@@ -241,13 +240,12 @@ pub(super) struct Staged<'a> {
     pub(super) content_entries: &'a [(crate::merkle::Hash, crate::store::content::Location)],
 }
 
-/// Brings sled up to a block: leaves, tiles, content places, folds and head in one batch. Commit and opening both end
+/// Brings the index up to a block: leaves, tiles, content places, folds and head at once. Commit and opening both end
 /// here.
 pub(super) fn apply_block(
     store: &Index,
     mut overlay: Overlay<'_>,
     tree: &mut Tree,
-    sum: &mut Sum,
     block: &Staged<'_>,
 ) -> Result<(), StoreError> {
     for (key, chunk) in index::chunks(block.first, block.leaves) {
@@ -265,9 +263,8 @@ pub(super) fn apply_block(
             overlay.put(index::content_key(digest), place);
         }
     }
-    let changes = overlay
-        .finish(sum)
-        .map_err(|e| StoreError::Index { path: "folds".into(), problem: e.to_string() })?;
+    let changes =
+        overlay.finish().map_err(|e| StoreError::Index { path: "folds".into(), problem: e.to_string() })?;
     let head = Head {
         version: records::VERSION,
         size: tree.size(),
@@ -275,7 +272,7 @@ pub(super) fn apply_block(
         last_time: block.last_time.millis(),
         journal: block.journal,
         content: block.content,
-        sum: sum.0,
+        sum: Sum::default().0,
     };
-    store.apply(&changes, &head)
+    store.commit(changes, head)
 }

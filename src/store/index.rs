@@ -1,7 +1,7 @@
 //! sled as the persisted form of the log that everything reads, and of all folds. Never the commit point: it is
 //! caught up from the journal at opening and made again from it when it is damaged.
 //!
-//! One tree, one batch per commit, keys by their first byte:
+//! One tree; keys by their first byte:
 //! ```text
 //! h                      the head: how far sled is, and the sum over all other records
 //! l <index u64>          leaves of one commit from that index on, in chunks
@@ -10,6 +10,10 @@
 //! p <node>               the newest checkpoint seen of a peer (state, not an event)
 //! f …                    folds (domain::fold::keys)
 //! ```
+//! A commit is seen by every reader at once and reaches sled within a fraction of a second, in one batch with the
+//! commits around it ([`super::applier`]); a batch is atomic over a crash. Until then it is in memory, which costs
+//! nothing in safety: the journal has it.
+//!
 //! The head carries a sum of hashes over every record but itself and `p`. After an unclean stop the sum is
 //! recomputed, so a store that sled opened without complaint, but with something lost or changed, is found and made
 //! again. After a clean stop the digests of sled's files stand in a marker, which is quicker to compare.
@@ -24,8 +28,10 @@ use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 
 use super::StoreError;
+use super::applier::Applier;
 use super::content::{Location, Locations};
 use super::journal::Position;
+use super::memtable::overlay;
 use crate::merkle::{Hash, TileId, TileReader, sha256};
 
 /// Bytes of leaves in one record, about. sled rewrites a page of 16 records after every 10 changes to it, so small
@@ -34,6 +40,8 @@ const CHUNK_BYTES: usize = 2 * 1024;
 
 /// How often, every 10 ms, it is looked whether sled has let go of its file.
 const CLOSING_TRIES: u32 = 1_000;
+
+pub use super::memtable::Change;
 
 /// How far sled is.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -50,7 +58,7 @@ pub struct Head {
     pub journal: Position,
     /// Where content goes on that is in the index.
     pub content: Position,
-    /// Sum over all other records.
+    /// Sum over all other records; filled in on the way to sled.
     pub sum: [u64; 4],
 }
 
@@ -92,9 +100,10 @@ impl Sum {
     }
 }
 
-/// The sled store.
+/// The sled store, with what is on its way there.
 #[derive(Clone)]
 pub struct Index {
+    applier: Arc<Applier>,
     db: sled::Db,
     path: PathBuf,
 }
@@ -129,16 +138,22 @@ impl Index {
                 .flush_every_ms(Some(1_000));
             config.open()
         })?;
-        Ok(Index { db: index, path: dir.to_owned() })
+        let (db, path) = (index.clone(), dir.to_owned());
+        let applier = Applier::new(move |layer, head| {
+            let changes = layer.changes.iter().map(|(key, change)| (key.clone(), change.after.clone()));
+            write(&db, &path, changes, head).map_err(|e| e.to_string())
+        });
+        Ok(Index { applier: Arc::new(applier), db: index, path: dir.to_owned() })
     }
 
     fn guard<T>(&self, f: impl FnOnce() -> Result<T, sled::Error>) -> Result<T, StoreError> {
         guarded(&self.path, f)
     }
 
-    /// How far the store is; `None` when it is empty.
+    /// How far the store is; `None` when it is empty. Waits until every commit is in sled.
     pub fn head(&self) -> Result<Option<Head>, StoreError> {
-        match self.get(b"h")? {
+        self.drain()?;
+        match self.guard(|| self.db.get(b"h"))? {
             None => Ok(None),
             Some(bytes) => {
                 postcard::from_bytes(&bytes).map(Some).map_err(|e| self.problem(format!("head: {e}")))
@@ -150,23 +165,38 @@ impl Index {
         StoreError::Index { path: self.path.clone(), problem }
     }
 
-    /// A record.
-    pub fn get(&self, key: &[u8]) -> Result<Option<sled::IVec>, StoreError> {
-        self.guard(|| self.db.get(key))
+    fn drain(&self) -> Result<(), StoreError> {
+        self.applier.drain().map_err(|problem| self.problem(problem))
     }
 
-    /// Applies the changes of one commit, all or none, with the new head.
-    pub fn apply(&self, changes: &BTreeMap<Vec<u8>, Option<Vec<u8>>>, head: &Head) -> Result<(), StoreError> {
-        let mut batch = sled::Batch::default();
-        for (key, value) in changes {
-            match value {
-                Some(value) => batch.insert(key.as_slice(), value.as_slice()),
-                None => batch.remove(key.as_slice()),
-            }
+    /// A record.
+    pub fn get(&self, key: &[u8]) -> Result<Option<sled::IVec>, StoreError> {
+        let newest = self.applier.table().get(key);
+        match newest {
+            Some(newest) => Ok(newest),
+            None => self.guard(|| self.db.get(key)),
         }
-        let head = postcard::to_stdvec(head).map_err(|e| self.problem(format!("head: {e}")))?;
-        batch.insert(b"h", head);
-        self.guard(|| self.db.apply_batch(batch))
+    }
+
+    /// Where the sum stands before the first commit.
+    pub fn set_sum(&self, sum: Sum) {
+        self.applier.set_sum(sum);
+    }
+
+    /// Takes the changes of one commit in, all at once, with the new head, whose sum is filled in on the way to sled.
+    pub fn commit(&self, changes: Vec<(sled::IVec, Change)>, head: Head) -> Result<(), StoreError> {
+        self.applier.commit(changes, head).map_err(|problem| self.problem(problem))
+    }
+
+    /// Writes changes and head to sled as they are, past the commits: for repair, and to show what an audit finds.
+    pub fn write(
+        &self,
+        changes: impl IntoIterator<Item = (Vec<u8>, Option<Vec<u8>>)>,
+        head: &Head,
+    ) -> Result<(), StoreError> {
+        self.drain()?;
+        let changes = changes.into_iter().map(|(key, value)| (key.into(), value.map(Into::into)));
+        write(&self.db, &self.path, changes, head)
     }
 
     /// Writes state that is no part of the log.
@@ -182,12 +212,11 @@ impl Index {
         limit: usize,
     ) -> Result<Vec<(sled::IVec, sled::IVec)>, StoreError> {
         let start = if from > prefix { from } else { prefix };
+        let newest = self.applier.table().newest(prefix, start, limit);
         self.guard(|| {
-            self.db
-                .range(start..)
-                .take_while(|r| r.as_ref().map_or(true, |(k, _)| k.starts_with(prefix)))
-                .take(limit)
-                .collect()
+            let within =
+                |r: &sled::Result<(sled::IVec, _)>| r.as_ref().map_or(true, |(k, _)| k.starts_with(prefix));
+            overlay(newest, self.db.range(start..).take_while(within), limit, |a, b| a < b)
         })
     }
 
@@ -198,18 +227,17 @@ impl Index {
         from: &[u8],
         limit: usize,
     ) -> Result<Vec<(sled::IVec, sled::IVec)>, StoreError> {
+        let newest = self.applier.table().newest_back(prefix, from, limit);
         self.guard(|| {
-            self.db
-                .range(..=from)
-                .rev()
-                .take_while(|r| r.as_ref().map_or(true, |(k, _)| k.starts_with(prefix)))
-                .take(limit)
-                .collect()
+            let within =
+                |r: &sled::Result<(sled::IVec, _)>| r.as_ref().map_or(true, |(k, _)| k.starts_with(prefix));
+            overlay(newest, self.db.range(..=from).rev().take_while(within), limit, |a, b| a > b)
         })
     }
 
-    /// Every record in the order of keys; for checking.
+    /// Every record of sled in the order of keys; for checking. Waits until every commit is there.
     pub fn for_each(&self, mut f: impl FnMut(&[u8], &[u8])) -> Result<(), StoreError> {
+        self.drain()?;
         self.guard(|| {
             for record in self.db.iter() {
                 let (key, value) = record?;
@@ -232,6 +260,13 @@ impl Index {
 
     /// The leaf at an index.
     pub fn leaf(&self, index: u64) -> Result<Option<Bytes>, StoreError> {
+        // The newest leaves are in memory, all of them from some index on.
+        let newest = self.applier.table().last_at(b"l", &leaf_key(index));
+        if let Some((key, chunk)) = newest
+            && let Some(first) = key.get(1..).and_then(|k| k.try_into().ok()).map(u64::from_be_bytes)
+        {
+            return Ok(self.unpack(&chunk)?.into_iter().nth((index - first) as usize));
+        }
         Ok(self.leaves(index, 1)?.pop().filter(|(found, _)| *found == index).map(|(_, leaf)| leaf))
     }
 
@@ -278,8 +313,9 @@ impl Index {
         Ok(leaves)
     }
 
-    /// Flushes what sled still holds in memory; not needed for safety.
+    /// Brings everything to sled and flushes what it still holds in memory; not needed for safety.
     pub fn flush(&self) -> Result<(), StoreError> {
+        self.drain()?;
         self.guard(|| self.db.flush()).map(|_| ())
     }
 
@@ -287,6 +323,25 @@ impl Index {
     pub fn bytes(&self) -> u64 {
         self.guard(|| self.db.size_on_disk()).unwrap_or(0)
     }
+}
+
+fn write(
+    db: &sled::Db,
+    path: &Path,
+    changes: impl Iterator<Item = (sled::IVec, Option<sled::IVec>)>,
+    head: &Head,
+) -> Result<(), StoreError> {
+    let mut batch = sled::Batch::default();
+    for (key, value) in changes {
+        match value {
+            Some(value) => batch.insert(key, value),
+            None => batch.remove(key),
+        }
+    }
+    let head = postcard::to_stdvec(head)
+        .map_err(|e| StoreError::Index { path: path.to_owned(), problem: format!("head: {e}") })?;
+    batch.insert(b"h", head);
+    guarded(path, || db.apply_batch(batch))
 }
 
 fn guarded<T>(path: &Path, f: impl FnOnce() -> Result<T, sled::Error>) -> Result<T, StoreError> {

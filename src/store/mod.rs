@@ -4,15 +4,18 @@
 //! - [`appender`]: a preallocated file that only grows, used by journal and content.
 //! - [`journal`]: blocks of log leaves with their checkpoint; appending one is the commit.
 //! - [`content`]: documents, signatures, envelopes and proofs by digest.
-//! - [`index`]: sled: the log as everything reads it, and all folds; never the commit point.
+//! - [`index`]: sled: the log as everything reads it, and all folds; never the commit point. `memtable` has what is
+//!   on its way there, `applier` is the thread that brings it.
 //!
 //! What a commit is and in which order these are written is the `ledger`'s to say.
 
 pub mod appender;
+mod applier;
 pub mod content;
 pub mod disk;
 pub mod index;
 pub mod journal;
+mod memtable;
 
 use std::path::PathBuf;
 

@@ -25,10 +25,10 @@ fn alter(data: &Path, change: impl FnOnce(&Index, &mut Head, &mut Changes)) {
     let mut head = index.head().unwrap().unwrap();
     let mut changes = Changes::new();
     change(&index, &mut head, &mut changes);
-    index.apply(&changes, &head).unwrap();
+    index.write(changes, &head).unwrap();
     let Sum(sum) = index.sum().unwrap();
     head.sum = sum;
-    index.apply(&Changes::new(), &head).unwrap();
+    index.write(Changes::new(), &head).unwrap();
     index.flush().unwrap();
 }
 
@@ -232,7 +232,7 @@ fn the_head() {
     let index = Index::open(&dir.path().join("sled"), 16 << 20).unwrap();
     let mut head = index.head().unwrap().unwrap();
     head.sum[3] ^= 1;
-    index.apply(&Changes::new(), &head).unwrap();
+    index.write(Changes::new(), &head).unwrap();
     drop(index);
     let findings = check(dir.path()).findings;
     assert_found(&findings, Place::Sum, None);

@@ -117,11 +117,11 @@ fn the_same_alteration_in_journal_and_sled() {
         });
         let block = &blocks(dir.path())[n];
         let index = Index::open(&dir.path().join("sled"), 16 << 20).unwrap();
-        let changes = chunks(at, &block.leaves).into_iter().map(|(k, v)| (k, Some(v))).collect();
+        let changes = chunks(at, &block.leaves).into_iter().map(|(k, v)| (k, Some(v)));
         let mut head = index.head().unwrap().unwrap();
-        index.apply(&changes, &head).unwrap();
+        index.write(changes, &head).unwrap();
         head.sum = index.sum().unwrap().0;
-        index.apply(&Default::default(), &head).unwrap();
+        index.write(std::iter::empty(), &head).unwrap();
         drop(index);
         let checked = verify(dir.path());
         assert_found(&checked.findings, Place::Checkpoint, end - 1);

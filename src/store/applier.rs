@@ -1,0 +1,195 @@
+//! The thread that brings sled up to what was committed, one batch for everything since the last.
+//!
+//! sled takes several microseconds a record, blocks its readers while it applies a batch, and is not the commit point:
+//! so no commit waits for it. A commit goes into the [`Memtable`] that all readers look at first; this thread
+//! freezes it every [`INTERVAL`], applies it and drops it. Should sled fall behind by more than [`MOST_BYTES`], commits
+//! wait for it.
+//!
+//! The thread starts with the first commit and ends, when the last handle of the index is gone, after a last batch.
+
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use sled::IVec;
+
+use super::index::{Head, Sum};
+use super::memtable::{Change, Layer, Memtable};
+
+/// How long changes gather. A delivery is sent and receipted within a few tens of milliseconds: what is written in
+/// between, and its outbox entry, need not reach sled.
+const INTERVAL: Duration = Duration::from_millis(200);
+
+/// Bytes of changes that may wait; some ten thousand documents.
+const MOST_BYTES: usize = 32 << 20;
+
+/// Writes a layer to sled; says in a word why it could not.
+type Write = dyn Fn(&Layer, &Head) -> Result<(), String> + Send + Sync;
+
+struct Shared {
+    table: RwLock<Memtable>,
+    control: Mutex<Control>,
+    /// The thread has something to do.
+    work: Condvar,
+    /// A batch is in sled, or none will be.
+    done: Condvar,
+    write: Box<Write>,
+}
+
+#[derive(Default)]
+struct Control {
+    sum: Sum,
+    hurry: bool,
+    stop: bool,
+    failed: Option<String>,
+    thread: Option<JoinHandle<()>>,
+}
+
+/// The handle of the thread and of what waits for it.
+pub(super) struct Applier {
+    shared: Arc<Shared>,
+}
+
+impl Applier {
+    pub fn new(write: impl Fn(&Layer, &Head) -> Result<(), String> + Send + Sync + 'static) -> Applier {
+        Applier {
+            shared: Arc::new(Shared {
+                table: RwLock::default(),
+                control: Mutex::default(),
+                work: Condvar::new(),
+                done: Condvar::new(),
+                write: Box::new(write),
+            }),
+        }
+    }
+
+    /// What is committed and not in sled yet.
+    pub fn table(&self) -> RwLockReadGuard<'_, Memtable> {
+        self.shared.read()
+    }
+
+    /// The sum over sled's records as they are; to be set before the first commit.
+    pub fn set_sum(&self, sum: Sum) {
+        self.shared.lock().sum = sum;
+    }
+
+    /// Takes a commit in: everyone sees all of it from now on.
+    pub fn commit(&self, changes: Vec<(IVec, Change)>, head: Head) -> Result<(), String> {
+        let mut control = self.shared.lock();
+        while control.failed.is_none() && self.table().bytes() > MOST_BYTES {
+            control.hurry = true;
+            self.shared.work.notify_one();
+            control = self.shared.wait_done(control);
+        }
+        if let Some(problem) = &control.failed {
+            return Err(problem.clone());
+        }
+        self.shared.write().merge(changes, head);
+        if control.thread.is_none() {
+            let shared = self.shared.clone();
+            let thread = std::thread::Builder::new().name("sled-apply".into()).spawn(move || shared.run());
+            control.thread = Some(thread.map_err(|e| format!("no thread can be started: {e}"))?);
+        }
+        self.shared.work.notify_one();
+        Ok(())
+    }
+
+    /// Waits until everything that was committed is in sled.
+    pub fn drain(&self) -> Result<(), String> {
+        let mut control = self.shared.lock();
+        loop {
+            if let Some(problem) = &control.failed {
+                return Err(problem.clone());
+            }
+            if self.table().is_empty() {
+                return Ok(());
+            }
+            control.hurry = true;
+            self.shared.work.notify_one();
+            control = self.shared.wait_done(control);
+        }
+    }
+}
+
+impl Drop for Applier {
+    fn drop(&mut self) {
+        let thread = {
+            let mut control = self.shared.lock();
+            control.stop = true;
+            self.shared.work.notify_one();
+            control.thread.take()
+        };
+        if let Some(thread) = thread {
+            let _ = thread.join();
+        }
+    }
+}
+
+impl Shared {
+    fn lock(&self) -> MutexGuard<'_, Control> {
+        self.control.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn read(&self) -> RwLockReadGuard<'_, Memtable> {
+        self.table.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn write(&self) -> RwLockWriteGuard<'_, Memtable> {
+        self.table.write().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn wait_done<'a>(&self, control: MutexGuard<'a, Control>) -> MutexGuard<'a, Control> {
+        self.done.wait(control).unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn run(&self) {
+        let mut control = self.lock();
+        loop {
+            while !control.stop && self.read().is_empty() {
+                control = self.work.wait(control).unwrap_or_else(PoisonError::into_inner);
+            }
+            if !control.stop && !control.hurry {
+                // Commits notify as well; only haste ends the wait.
+                let waited = self.work.wait_timeout_while(control, INTERVAL, |c| !c.stop && !c.hurry);
+                control = waited.unwrap_or_else(PoisonError::into_inner).0;
+            }
+            control.hurry = false;
+            let frozen = self.write().freeze();
+            let Some(layer) = frozen else {
+                // Only a stop comes here with nothing to do.
+                return;
+            };
+            let mut sum = control.sum;
+            drop(control);
+            let written = self.apply(&layer, &mut sum);
+            control = self.lock();
+            match written {
+                Ok(()) => {
+                    control.sum = sum;
+                    self.write().thaw();
+                }
+                Err(problem) => control.failed = Some(problem),
+            }
+            self.done.notify_all();
+            if control.failed.is_some() {
+                return;
+            }
+        }
+    }
+
+    fn apply(&self, layer: &Layer, sum: &mut Sum) -> Result<(), String> {
+        for (key, change) in &layer.changes {
+            if !Sum::counts(key) {
+                continue;
+            }
+            if let Some(before) = &change.before {
+                sum.remove(key, before);
+            }
+            if let Some(after) = &change.after {
+                sum.add(key, after);
+            }
+        }
+        let Some(head) = &layer.head else { return Ok(()) };
+        (self.write)(layer, &Head { sum: sum.0, ..head.clone() })
+    }
+}

@@ -1,0 +1,198 @@
+//! Changes that the journal has and sled has not yet: the newest state of each record, in memory.
+//!
+//! A commit is merged into the *active* layer. From time to time that layer is *frozen*, applied to sled as one batch
+//! and dropped, while commits go on into a new one. A reader looks into the active layer, then the frozen one, then
+//! sled. What changes several times within a layer reaches sled once, and what comes and goes, not at all.
+//!
+//! Nothing here is a promise of its own: after a crash the journal has it, and opening applies it again.
+//!
+//! Pure: locking and the thread are [`super::index`]'s.
+
+use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
+use std::ops::Bound;
+use std::sync::Arc;
+
+use sled::IVec;
+
+use super::index::Head;
+
+/// A record before and after.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Change {
+    /// What it was.
+    pub before: Option<IVec>,
+    /// What it is.
+    pub after: Option<IVec>,
+}
+
+/// The changes of some commits, with the head after the last of them.
+#[derive(Debug, Default)]
+pub(super) struct Layer {
+    pub changes: BTreeMap<IVec, Change>,
+    pub head: Option<Head>,
+    bytes: usize,
+}
+
+/// A key and its newest value, `None` where it was removed.
+pub(super) type Found = (IVec, Option<IVec>);
+
+impl Layer {
+    fn merge(&mut self, key: IVec, change: Change) {
+        match self.changes.entry(key) {
+            Entry::Vacant(entry) => {
+                self.bytes += entry.key().len() + change.after.as_ref().map_or(0, |v| v.len());
+                entry.insert(change);
+            }
+            Entry::Occupied(mut entry) => {
+                let old = entry.get().after.as_ref().map_or(0, |v| v.len());
+                self.bytes += change.after.as_ref().map_or(0, |v| v.len());
+                self.bytes -= old;
+                entry.get_mut().after = change.after;
+                let known = entry.get();
+                if known.before == known.after {
+                    let (key, change) = entry.remove_entry();
+                    self.bytes -= key.len() + change.after.map_or(0, |v| v.len());
+                }
+            }
+        }
+    }
+}
+
+/// Both layers.
+#[derive(Debug, Default)]
+pub(super) struct Memtable {
+    active: Layer,
+    frozen: Option<Arc<Layer>>,
+}
+
+impl Memtable {
+    /// Takes the changes of a commit in, and how far the log is after it.
+    pub fn merge(&mut self, changes: impl IntoIterator<Item = (IVec, Change)>, head: Head) {
+        for (key, change) in changes {
+            self.active.merge(key, change);
+        }
+        self.active.head = Some(head);
+    }
+
+    /// Nothing waits for sled.
+    pub fn is_empty(&self) -> bool {
+        self.active.head.is_none() && self.frozen.is_none()
+    }
+
+    /// Bytes of keys and values that no batch has taken yet.
+    pub fn bytes(&self) -> usize {
+        self.active.bytes
+    }
+
+    /// Freezes what there is, for a batch; `None` when there is nothing.
+    pub fn freeze(&mut self) -> Option<Arc<Layer>> {
+        if self.frozen.is_none() && self.active.head.is_some() {
+            self.frozen = Some(Arc::new(std::mem::take(&mut self.active)));
+        }
+        self.frozen.clone()
+    }
+
+    /// The batch is in sled.
+    pub fn thaw(&mut self) {
+        self.frozen = None;
+    }
+
+    /// The newest value of a key; the outer `None` where sled must be asked.
+    pub fn get(&self, key: &[u8]) -> Option<Option<IVec>> {
+        let frozen = || self.frozen.as_ref().and_then(|layer| layer.changes.get(key));
+        self.active.changes.get(key).or_else(frozen).map(|change| change.after.clone())
+    }
+
+    /// The newest record at or before `key` with its prefix.
+    pub fn last_at(&self, prefix: &[u8], key: &[u8]) -> Option<(IVec, IVec)> {
+        let found = self.newest_back(prefix, key, 1);
+        found.into_iter().find_map(|(key, value)| Some((key, value?)))
+    }
+
+    /// Records with a prefix from a key on, in order, with the removed ones, up to `limit` that are there.
+    pub fn newest(&self, prefix: &[u8], from: &[u8], limit: usize) -> Vec<Found> {
+        let range = (Bound::Included(from), Bound::Unbounded);
+        let active = self.active.changes.range::<[u8], _>(range);
+        let frozen = self.frozen.iter().flat_map(|layer| layer.changes.range::<[u8], _>(range));
+        collect(active, frozen, prefix, limit, |a, b| a < b)
+    }
+
+    /// The same backwards, from a key down.
+    pub fn newest_back(&self, prefix: &[u8], from: &[u8], limit: usize) -> Vec<Found> {
+        let range = (Bound::Unbounded, Bound::Included(from));
+        let active = self.active.changes.range::<[u8], _>(range).rev();
+        let frozen = self.frozen.iter().flat_map(|layer| layer.changes.range::<[u8], _>(range).rev());
+        collect(active, frozen, prefix, limit, |a, b| a > b)
+    }
+}
+
+/// Merges two ordered ranges, the first of which is the newer.
+fn collect<'a>(
+    newer: impl Iterator<Item = (&'a IVec, &'a Change)>,
+    older: impl Iterator<Item = (&'a IVec, &'a Change)>,
+    prefix: &[u8],
+    limit: usize,
+    comes_first: impl Fn(&IVec, &IVec) -> bool,
+) -> Vec<Found> {
+    let within = |entry: &(&IVec, &Change)| entry.0.starts_with(prefix);
+    let (mut newer, mut older) = (newer.take_while(within).peekable(), older.take_while(within).peekable());
+    let mut found = Vec::new();
+    let mut there = 0;
+    while there < limit {
+        let next = match (newer.peek(), older.peek()) {
+            (Some((a, _)), Some((b, _))) if comes_first(b, a) => older.next(),
+            (Some((a, _)), Some((b, _))) => {
+                if a == b {
+                    older.next();
+                }
+                newer.next()
+            }
+            (Some(_), None) => newer.next(),
+            (None, _) => older.next(),
+        };
+        let Some((key, change)) = next else { break };
+        there += usize::from(change.after.is_some());
+        found.push((key.clone(), change.after.clone()));
+    }
+    found
+}
+
+/// Puts what the memory knows over what sled has; both in the same order.
+pub(super) fn overlay<E>(
+    memory: Vec<Found>,
+    mut sled: impl Iterator<Item = Result<(IVec, IVec), E>>,
+    limit: usize,
+    comes_first: impl Fn(&IVec, &IVec) -> bool,
+) -> Result<Vec<(IVec, IVec)>, E> {
+    let mut out = Vec::new();
+    let mut memory = memory.into_iter().peekable();
+    let mut below = None;
+    let mut more = true;
+    while out.len() < limit {
+        if below.is_none() && more {
+            below = sled.next().transpose()?;
+            more = below.is_some();
+        }
+        let next = match (memory.peek(), &below) {
+            (Some((key, _)), Some((old, _))) if comes_first(old, key) => below.take(),
+            (Some((key, _)), Some((old, _))) => {
+                if key == old {
+                    below = None;
+                }
+                let Some((key, value)) = memory.next() else { break };
+                let Some(value) = value else { continue };
+                Some((key, value))
+            }
+            (Some(_), None) => {
+                let Some((key, value)) = memory.next() else { break };
+                let Some(value) = value else { continue };
+                Some((key, value))
+            }
+            (None, _) => below.take(),
+        };
+        let Some(next) = next else { break };
+        out.push(next);
+    }
+    Ok(out)
+}
