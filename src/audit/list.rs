@@ -6,7 +6,7 @@ use bytes::Bytes;
 
 use crate::domain::event::{Event, EventKind, RoleVerdicts, Subject};
 use crate::domain::fold::records::{Incoming, MessageFacts, Outgoing};
-use crate::domain::fold::{keys, load};
+use crate::domain::fold::{self, ViewError, keys, load};
 use crate::domain::ids::{AgencyId, DeliveryId};
 use crate::store::StoreError;
 use crate::store::index::Index;
@@ -117,19 +117,16 @@ fn first_after(index: &Index, size: u64, time: Timestamp) -> Result<u64, StoreEr
 
 /// The next batch of events that may match, in the order of the query.
 fn candidates(index: &Index, size: u64, query: &Query, at: u64) -> Result<Vec<(u64, Bytes)>, StoreError> {
-    let (prefix, key) = match (&query.delivery, &query.agency) {
-        (Some(id), _) => (keys::delivery_events(id), keys::delivery_event(id, at)),
-        (None, Some(agency)) => (keys::agency_events(agency), keys::agency_event(agency, at)),
+    let mut found = match (&query.delivery, &query.agency) {
+        (Some(id), _) => of_delivery(index, id, query.backwards, at)?,
+        (None, Some(agency)) => of_agency(index, agency, query.backwards, at)?,
         (None, None) => return batch(index, query.backwards, at),
     };
-    let entries = if query.backwards {
-        index.scan_back(&prefix, &key, BATCH)?
-    } else {
-        index.scan(&prefix, &key, BATCH)?
-    };
-    let mut out = Vec::with_capacity(entries.len());
+    found.truncate(BATCH);
     // The index may know events that are newer than the caller's state of the log.
-    for i in entries.iter().filter_map(|(key, _)| keys::index_of(key)).filter(|i| *i < size) {
+    found.retain(|i| *i < size);
+    let mut out = Vec::with_capacity(found.len());
+    for i in found {
         let (found, bytes) = index.leaves(i, 1)?.pop().ok_or_else(|| hole(i))?;
         if found != i {
             return Err(hole(i));
@@ -137,6 +134,67 @@ fn candidates(index: &Index, size: u64, query: &Query, at: u64) -> Result<Vec<(u
         out.push((i, bytes));
     }
     Ok(out)
+}
+
+/// Whether an index is still to come.
+fn ahead(i: u64, backwards: bool, at: u64) -> bool {
+    if backwards { i <= at } else { i >= at }
+}
+
+/// Events of a delivery: those that its records name, and the others by their own entries; a batch or more, if there
+/// are that many.
+fn of_delivery(index: &Index, id: &DeliveryId, backwards: bool, at: u64) -> Result<Vec<u64>, StoreError> {
+    let outgoing = load::<Outgoing>(index, &keys::outgoing(id)).map_err(folds)?;
+    let incoming = load::<Incoming>(index, &keys::incoming(id)).map_err(folds)?;
+    let in_records = outgoing.into_iter().flat_map(|r| r.events);
+    let in_records = in_records.chain(incoming.into_iter().flat_map(|r| r.events));
+    let mut found: Vec<u64> = in_records.filter(|i| ahead(*i, backwards, at)).collect();
+    let (prefix, key) = (keys::delivery_events(id), keys::delivery_event(id, at));
+    let others =
+        if backwards { index.scan_back(&prefix, &key, BATCH)? } else { index.scan(&prefix, &key, BATCH)? };
+    found.extend(others.iter().filter_map(|(key, _)| keys::index_of(key)));
+    found.sort_unstable();
+    found.dedup();
+    if backwards {
+        found.reverse();
+    }
+    Ok(found)
+}
+
+/// Events of an agency from its bitmaps; a batch or more, if there are that many.
+fn of_agency(index: &Index, agency: &AgencyId, backwards: bool, at: u64) -> Result<Vec<u64>, StoreError> {
+    let prefix = keys::agency_events(agency);
+    let mut found = Vec::new();
+    let mut next = Some(keys::agency_bitmap(agency, at));
+    while let Some(key) = next.take().filter(|_| found.len() < BATCH) {
+        // A bitmap has at least one event; few have only one.
+        let bitmaps = if backwards {
+            index.scan_back(&prefix, &key, BATCH / 8)?
+        } else {
+            index.scan(&prefix, &key, BATCH / 8)?
+        };
+        for (key, value) in &bitmaps {
+            let damaged = || folds(ViewError::Damaged { key: hex::encode(key) });
+            let first = keys::index_of(key).and_then(|n| n.checked_mul(64)).ok_or_else(damaged)?;
+            let bits = fold::read_bitmap(value).ok_or_else(damaged)?;
+            let set = (0..64).filter(|bit| bits >> bit & 1 == 1).map(|bit| first + bit);
+            if backwards {
+                found.extend(set.rev().filter(|i| ahead(*i, true, at)));
+            } else {
+                found.extend(set.filter(|i| ahead(*i, false, at)));
+            }
+            let neighbour = if backwards { first.checked_sub(64) } else { first.checked_add(64) };
+            next = neighbour.map(|i| keys::agency_bitmap(agency, i));
+        }
+        if bitmaps.is_empty() {
+            next = None;
+        }
+    }
+    Ok(found)
+}
+
+fn folds(error: ViewError) -> StoreError {
+    StoreError::Index { path: "folds".into(), problem: error.to_string() }
 }
 
 /// A batch of the whole log.
@@ -169,7 +227,7 @@ fn matches(index: &Index, query: &Query, at: u64, event: &Event) -> Result<bool,
         return Ok(false);
     }
     if let (Some(agency), Some(_)) = (&query.agency, &query.delivery)
-        && index.get(&keys::agency_event(agency, at))?.is_none()
+        && !fold::concerns(index, agency, at).map_err(folds)?
     {
         return Ok(false);
     }
@@ -225,12 +283,8 @@ fn is_of_number(index: &Index, kind: &EventKind, number: &str) -> Result<bool, S
 }
 
 fn facts_of(index: &Index, id: &DeliveryId) -> Result<Option<MessageFacts>, StoreError> {
-    let problem = |e: crate::domain::fold::ViewError| StoreError::Index {
-        path: "folds".into(),
-        problem: e.to_string(),
-    };
-    if let Some(record) = load::<Outgoing>(index, &keys::outgoing(id)).map_err(problem)? {
+    if let Some(record) = load::<Outgoing>(index, &keys::outgoing(id)).map_err(folds)? {
         return Ok(Some(record.facts));
     }
-    Ok(load::<Incoming>(index, &keys::incoming(id)).map_err(problem)?.map(|r| r.facts))
+    Ok(load::<Incoming>(index, &keys::incoming(id)).map_err(folds)?.map(|r| r.facts))
 }

@@ -3,8 +3,8 @@
 use super::{Caller, Exchange};
 use crate::config::Role;
 use crate::domain::DocumentRef;
-use crate::domain::fold::records::{Incoming, Outgoing};
-use crate::domain::fold::{keys, load};
+use crate::domain::fold::records::{AttemptRecord, Incoming, Outgoing};
+use crate::domain::fold::{decode, keys, load};
 use crate::domain::ids::{AgencyId, DeliveryId};
 use crate::domain::reason::{Reason, Rejection};
 use crate::ledger::{damaged, storage};
@@ -59,12 +59,14 @@ impl Exchange {
                     ),
                 )
             })?;
-        let prefix = keys::document_deliveries(&sender.id, &document.key);
+        let prefix = keys::attempts(&sender.id, &document.key);
         let found = self.ledger().index().scan(&prefix, &prefix, 10_000).map_err(|e| storage(&e))?;
         let mut out = Vec::new();
-        for (key, _) in found {
-            let id = DeliveryId::from_slice(&key[prefix.len()..])?;
-            out.push(self.track(caller, id)?);
+        for (key, value) in found {
+            let attempt: AttemptRecord = decode(&key, &value).map_err(|e| damaged(&e))?;
+            for id in attempt.earlier.into_iter().chain([attempt.delivery_id]) {
+                out.push(self.track(caller, id)?);
+            }
         }
         if out.is_empty() {
             return Err(Rejection::new(

@@ -87,6 +87,10 @@ impl Layout {
         self.data.join("clean.json")
     }
 
+    fn keys(&self) -> PathBuf {
+        self.data.join("keys.filter")
+    }
+
     fn lock(&self) -> PathBuf {
         self.data.join("LOCK")
     }
@@ -266,7 +270,8 @@ fn open_index(
         return Ok((Index::open(&dir, cache_bytes)?, existed.then(|| "it was missing".to_owned())));
     }
     Index::wait_closed(&dir)?;
-    match open_existing(&dir, marker, cache_bytes, key) {
+    let kept = std::fs::read(layout.keys()).unwrap_or_default();
+    match open_existing(&dir, marker, &kept, cache_bytes, key) {
         Ok(index) => Ok((index, None)),
         Err(error) => {
             let mut n = 1;
@@ -285,12 +290,15 @@ fn open_index(
 fn open_existing(
     dir: &Path,
     marker: Option<&CleanMarker>,
+    kept_keys: &[u8],
     cache_bytes: u64,
     key: &NoteVerifier,
 ) -> Result<Index, String> {
+    let mut kept = None;
     if let Some(marker) = marker {
-        let now = CleanMarker::of(dir, marker.size).map_err(|e| e.to_string())?;
-        if now != *marker {
+        let now = CleanMarker::of(dir, marker.size, Some(kept_keys)).map_err(|e| e.to_string())?;
+        kept = (now.keys == marker.keys).then_some(kept_keys);
+        if now.files != marker.files {
             let file = marker.files.iter().find(|(name, digest)| now.files.get(*name) != Some(digest));
             let name = file.map_or("a file that was not there", |(name, _)| name);
             return Err(format!("`{name}` is not as the last clean stop left it"));
@@ -306,7 +314,9 @@ fn open_existing(
             Err(format!("its records have form {}, this program writes {}", head.version, records::VERSION))
         }
         Some(head) => {
-            if marker.is_none() && index.sum().map_err(|e| e.to_string())? != Sum(head.sum) {
+            if marker.is_some() {
+                index.restore_keys(kept).map_err(|e| e.to_string())?;
+            } else if index.sum().map_err(|e| e.to_string())? != Sum(head.sum) {
                 return Err("its records are not those that were written".to_owned());
             }
             // The sum leaves the head out: its checkpoint says whether it fits the records.
@@ -434,6 +444,7 @@ pub(super) async fn close(ledger: Ledger, data: &Path) -> Result<(), StoreError>
     let failed = ledger.inner.failed.borrow().is_some();
     let size = ledger.snapshot().size();
     ledger.index().flush()?;
+    let keys = ledger.index().keys();
     // Streams that were told to end may hold on for a moment.
     for _ in 0..300 {
         if Arc::strong_count(&ledger.inner) == 1 {
@@ -454,7 +465,12 @@ pub(super) async fn close(ledger: Ledger, data: &Path) -> Result<(), StoreError>
             let _ = stopped.recv();
         }
         Index::wait_closed(&layout.sled())?;
-        let marker = CleanMarker::of(&layout.sled(), size)?;
+        let keys = keys.to_bytes();
+        if let Some(keys) = &keys {
+            let path = layout.keys();
+            std::fs::write(&path, keys).map_err(StoreError::io("writing", &path))?;
+        }
+        let marker = CleanMarker::of(&layout.sled(), size, keys.as_deref())?;
         let path = layout.marker();
         let json = serde_json::to_vec_pretty(&marker).unwrap_or_default();
         std::fs::write(&path, json).map_err(StoreError::io("writing", &path))

@@ -11,11 +11,11 @@ use super::status::StatusSource;
 use super::{caller, refuse};
 use crate::audit::{self, Query};
 use crate::config::{NodeRole, Role};
-use crate::domain::fold::keys;
+use crate::domain::fold;
 use crate::domain::ids::{AgencyId, DeliveryId};
 use crate::domain::reason::{Reason, Rejection};
 use crate::exchange::{Caller, Exchange};
-use crate::ledger::{storage, unknown_event};
+use crate::ledger::{damaged, storage, unknown_event};
 use crate::merkle::NoteVerifier;
 use crate::store::disk::RealDisk;
 use crate::wire::pb;
@@ -97,7 +97,7 @@ impl AuditApi {
         let directory = self.exchange.directory();
         let store = self.exchange.ledger().index();
         for agency in caller.agencies(&self.exchange, &directory, Role::Auditor) {
-            if store.get(&keys::agency_event(&agency, index)).map_err(|e| storage(&e))?.is_some() {
+            if fold::concerns(store, &agency, index).map_err(|e| damaged(&e))? {
                 return Ok(());
             }
         }

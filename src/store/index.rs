@@ -30,6 +30,7 @@ use serde::{Deserialize, Serialize};
 use super::StoreError;
 use super::applier::Applier;
 use super::content::{Location, Locations};
+use super::filter::KnownKeys;
 use super::journal::Position;
 use super::memtable::overlay;
 use crate::merkle::{Hash, TileId, TileReader, sha256};
@@ -104,6 +105,7 @@ impl Sum {
 #[derive(Clone)]
 pub struct Index {
     applier: Arc<Applier>,
+    keys: Arc<KnownKeys>,
     db: sled::Db,
     path: PathBuf,
 }
@@ -138,12 +140,17 @@ impl Index {
                 .flush_every_ms(Some(1_000));
             config.open()
         })?;
-        let (db, path) = (index.clone(), dir.to_owned());
+        let keys = Arc::new(KnownKeys::default());
+        if guarded(dir, || Ok(index.is_empty()))? {
+            keys.set_complete();
+        }
+        let (db, path, known) = (index.clone(), dir.to_owned(), keys.clone());
         let applier = Applier::new(move |layer, head| {
             let changes = layer.changes.iter().map(|(key, change)| (key.clone(), change.after.clone()));
+            known.add(layer.changes.keys().map(|key| key.as_ref()));
             write(&db, &path, changes, head).map_err(|e| e.to_string())
         });
-        Ok(Index { applier: Arc::new(applier), db: index, path: dir.to_owned() })
+        Ok(Index { applier: Arc::new(applier), keys, db: index, path: dir.to_owned() })
     }
 
     fn guard<T>(&self, f: impl FnOnce() -> Result<T, sled::Error>) -> Result<T, StoreError> {
@@ -174,8 +181,24 @@ impl Index {
         let newest = self.applier.table().get(key);
         match newest {
             Some(newest) => Ok(newest),
+            None if self.keys.excludes(key) => Ok(None),
             None => self.guard(|| self.db.get(key)),
         }
+    }
+
+    /// The keys that may be there; to be kept over a clean stop.
+    pub fn keys(&self) -> Arc<KnownKeys> {
+        self.keys.clone()
+    }
+
+    /// Takes the known keys over from a clean stop, or reads them all.
+    pub fn restore_keys(&self, kept: Option<&[u8]>) -> Result<(), StoreError> {
+        if kept.is_some_and(|bytes| self.keys.restore(bytes)) {
+            return Ok(());
+        }
+        self.for_each(|key, _| self.keys.add([key]))?;
+        self.keys.set_complete();
+        Ok(())
     }
 
     /// Where the sum stands before the first commit.
@@ -195,7 +218,10 @@ impl Index {
         head: &Head,
     ) -> Result<(), StoreError> {
         self.drain()?;
-        let changes = changes.into_iter().map(|(key, value)| (key.into(), value.map(Into::into)));
+        let changes = changes.into_iter().map(|(key, value)| {
+            self.keys.add([key.as_slice()]);
+            (key.into(), value.map(Into::into))
+        });
         write(&self.db, &self.path, changes, head)
     }
 
@@ -247,14 +273,16 @@ impl Index {
         })
     }
 
-    /// Recomputes the sum over all records.
+    /// Recomputes the sum over all records, and learns their keys.
     pub fn sum(&self) -> Result<Sum, StoreError> {
         let mut sum = Sum::default();
         self.for_each(|key, value| {
+            self.keys.add([key]);
             if Sum::counts(key) {
                 sum.add(key, value);
             }
         })?;
+        self.keys.set_complete();
         Ok(sum)
     }
 
@@ -431,11 +459,14 @@ pub struct CleanMarker {
     pub size: u64,
     /// Digest of each file, by path within the folder.
     pub files: BTreeMap<String, String>,
+    /// Digest of the known keys that were kept with it; empty where none were.
+    #[serde(default)]
+    pub keys: String,
 }
 
 impl CleanMarker {
-    /// Of the folder as it is.
-    pub fn of(dir: &Path, size: u64) -> Result<CleanMarker, StoreError> {
+    /// Of the folder as it is, and of the known keys.
+    pub fn of(dir: &Path, size: u64, keys: Option<&[u8]>) -> Result<CleanMarker, StoreError> {
         let mut files = BTreeMap::new();
         let mut todo = vec![dir.to_owned()];
         while let Some(at) = todo.pop() {
@@ -449,7 +480,8 @@ impl CleanMarker {
                 files.insert(name, file_digest(&path)?);
             }
         }
-        Ok(CleanMarker { size, files })
+        let keys = keys.map_or_else(String::new, |keys| sha256(keys).to_string());
+        Ok(CleanMarker { size, files, keys })
     }
 }
 

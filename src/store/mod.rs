@@ -5,7 +5,8 @@
 //! - [`journal`]: blocks of log leaves with their checkpoint; appending one is the commit.
 //! - [`content`]: documents, signatures, envelopes and proofs by digest.
 //! - [`index`]: sled: the log as everything reads it, and all folds; never the commit point. `memtable` has what is
-//!   on its way there, `applier` is the thread that brings it.
+//!   on its way there, `applier` is the thread that brings it, `filter` says
+//!   which keys are not there.
 //!
 //! What a commit is and in which order these are written is the `ledger`'s to say.
 
@@ -13,6 +14,7 @@ pub mod appender;
 mod applier;
 pub mod content;
 pub mod disk;
+mod filter;
 pub mod index;
 pub mod journal;
 mod memtable;

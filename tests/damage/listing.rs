@@ -1,7 +1,7 @@
 //! Pages of the listing, put together, are what a look at every event gives.
 
 use lienthong::audit::{Query, list};
-use lienthong::domain::fold::keys;
+use lienthong::domain::fold::concerns;
 use lienthong::domain::ids::DeliveryId;
 use lienthong::ledger::offline_index;
 use lienthong::store::index::Index;
@@ -39,9 +39,8 @@ fn every_filter_gives_what_a_look_at_every_event_gives() {
         let mut found: Vec<u64> = (0..size)
             .filter(|at| {
                 let event = &events[*at as usize];
-                let has = |key: Vec<u8>| index.get(&key).unwrap().is_some();
                 query.kind.as_deref().is_none_or(|k| event.kind.name() == k)
-                    && query.agency.as_ref().is_none_or(|a| has(keys::agency_event(a, *at)))
+                    && query.agency.as_ref().is_none_or(|a| concerns(&index, a, *at).unwrap())
                     && query.delivery.as_ref().is_none_or(|d| event.kind.delivery_id() == Some(*d))
                     && query.since.is_none_or(|t| event.at >= t)
                     && query.until.is_none_or(|t| event.at <= t)

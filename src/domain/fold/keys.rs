@@ -39,19 +39,14 @@ pub fn document(sender: &AgencyId, document: &DocumentKey) -> Vec<u8> {
     bytes(text(key(b'k'), sender.as_str()), document.hash().as_bytes())
 }
 
-/// All deliveries of a document.
-pub fn document_deliveries(sender: &AgencyId, document: &DocumentKey) -> Vec<u8> {
-    bytes(text(key(b'l'), sender.as_str()), document.hash().as_bytes())
-}
-
-/// One of them.
-pub fn document_delivery(sender: &AgencyId, document: &DocumentKey, id: &DeliveryId) -> Vec<u8> {
-    bytes(document_deliveries(sender, document), id.as_bytes())
+/// The attempts of a document to all its recipients.
+pub fn attempts(sender: &AgencyId, document: &DocumentKey) -> Vec<u8> {
+    bytes(text(key(b'a'), sender.as_str()), document.hash().as_bytes())
 }
 
 /// The newest attempt of a document to a recipient.
 pub fn attempt(sender: &AgencyId, document: &DocumentKey, recipient: &AgencyId) -> Vec<u8> {
-    text(bytes(text(key(b'a'), sender.as_str()), document.hash().as_bytes()), recipient.as_str())
+    text(attempts(sender, document), recipient.as_str())
 }
 
 /// At the recipient's node: the delivery by which a document is in force.
@@ -101,17 +96,17 @@ pub fn feed(agency: &AgencyId, index: u64) -> Vec<u8> {
     bytes(feed_of(agency), &index.to_be_bytes())
 }
 
-/// Events that concern an agency.
+/// Events that concern an agency, as bitmaps of 64 events.
 pub fn agency_events(agency: &AgencyId) -> Vec<u8> {
     text(key(b'e'), agency.as_str())
 }
 
-/// One of them.
-pub fn agency_event(agency: &AgencyId, index: u64) -> Vec<u8> {
-    bytes(agency_events(agency), &index.to_be_bytes())
+/// The bitmap with an event: a bit for each index from `index & !63` on, the lowest first.
+pub fn agency_bitmap(agency: &AgencyId, index: u64) -> Vec<u8> {
+    bytes(agency_events(agency), &(index >> 6).to_be_bytes())
 }
 
-/// Events of a delivery.
+/// Events of a delivery that do not stand in its record: who fetched it, and what came again under its id.
 pub fn delivery_events(id: &DeliveryId) -> Vec<u8> {
     bytes(key(b'v'), id.as_bytes())
 }
@@ -138,10 +133,10 @@ pub fn cell(name: &str) -> Vec<u8> {
 
 /// Whether a fold key is that of a record which the event at `first` or a later one makes: it ends in that index.
 pub fn is_by_new_event(key: &[u8], first: u64) -> bool {
-    matches!(key, [FOLD, b'e' | b'v' | b't' | b'n' | b'x', ..]) && index_of(key).is_some_and(|i| i >= first)
+    matches!(key, [FOLD, b'v' | b't' | b'n' | b'x', ..]) && index_of(key).is_some_and(|i| i >= first)
 }
 
-/// The log index at the end of a key.
+/// The log index (of a bitmap: a 64th of it) at the end of a key.
 pub fn index_of(key: &[u8]) -> Option<u64> {
     let tail = key.get(key.len().checked_sub(8)?..)?;
     Some(u64::from_be_bytes(tail.try_into().ok()?))

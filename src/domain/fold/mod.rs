@@ -73,6 +73,7 @@ fn store<T: Serialize>(view: &mut (impl View + ?Sized), key: Vec<u8>, record: &T
 /// Applies the event at `index` to the view.
 pub fn apply(view: &mut (impl View + ?Sized), index: u64, event: &Event) -> Result<(), ViewError> {
     let mut agencies: Vec<AgencyId> = Vec::with_capacity(2);
+    let mut stands_in_record = true;
     match &event.kind {
         EventKind::Submitted { item, .. } => {
             parties_of(item, &mut agencies);
@@ -84,13 +85,14 @@ pub fn apply(view: &mut (impl View + ?Sized), index: u64, event: &Event) -> Resu
         }
         EventKind::Refused { item, .. } => {
             parties_of(item, &mut agencies);
-            refused(view, index, event)?;
+            stands_in_record = refused(view, index, event)?;
         }
         EventKind::Settled { delivery_id, .. } | EventKind::Undelivered { delivery_id, .. } => {
             closed(view, index, event, delivery_id, &mut agencies)?;
         }
         EventKind::Fetched { delivery_id } => {
-            // Who opened it is the recipient's own affair.
+            // Who opened it is the recipient's own affair. It may be many times: the record does not grow.
+            stands_in_record = false;
             if let Some(record) = load::<Incoming>(view, &keys::incoming(delivery_id))? {
                 agencies.push(record.facts.recipient);
             }
@@ -116,12 +118,31 @@ pub fn apply(view: &mut (impl View + ?Sized), index: u64, event: &Event) -> Resu
     }
     agencies.dedup();
     for agency in &agencies {
-        view.put(keys::agency_event(agency, index), Vec::new());
+        let key = keys::agency_bitmap(agency, index);
+        let bitmap = bitmap(view, &key)? | 1 << (index & 63);
+        view.put(key, bitmap.to_be_bytes().to_vec());
     }
-    if let Some(id) = event.kind.delivery_id() {
+    if let Some(id) = event.kind.delivery_id()
+        && !stands_in_record
+    {
         view.put(keys::delivery_event(&id, index), Vec::new());
     }
     Ok(())
+}
+
+fn bitmap(view: &(impl Records + ?Sized), key: &[u8]) -> Result<u64, ViewError> {
+    let Some(bytes) = view.get(key)? else { return Ok(0) };
+    read_bitmap(&bytes).ok_or_else(|| ViewError::Damaged { key: hex::encode(key) })
+}
+
+/// A bitmap of events as it is stored.
+pub fn read_bitmap(bytes: &[u8]) -> Option<u64> {
+    Some(u64::from_be_bytes(bytes.try_into().ok()?))
+}
+
+/// Whether the event at `index` concerns an agency.
+pub fn concerns(view: &(impl Records + ?Sized), agency: &AgencyId, index: u64) -> Result<bool, ViewError> {
+    Ok(bitmap(view, &keys::agency_bitmap(agency, index))? >> (index & 63) & 1 == 1)
 }
 
 fn parties_of(item: &Item, agencies: &mut Vec<AgencyId>) {
@@ -186,9 +207,14 @@ fn submitted(view: &mut (impl View + ?Sized), index: u64, event: &Event) -> Resu
             let live = load::<DocumentRecord>(view, &document_key)?.map_or(0, |r| r.live);
             let record = DocumentRecord { digest: d.document_digest, live: live + 1 };
             store(view, document_key, &record);
-            let attempt = AttemptRecord { attempt: item.attempt, delivery_id: id, live: true };
-            store(view, keys::attempt(&facts.sender, &d.key, &facts.recipient), &attempt);
-            view.put(keys::document_delivery(&facts.sender, &d.key, &id), Vec::new());
+            let attempt_key = keys::attempt(&facts.sender, &d.key, &facts.recipient);
+            let earlier = load::<AttemptRecord>(view, &attempt_key)?.map_or_else(Vec::new, |before| {
+                let mut earlier = before.earlier;
+                earlier.push(before.delivery_id);
+                earlier
+            });
+            let attempt = AttemptRecord { attempt: item.attempt, delivery_id: id, live: true, earlier };
+            store(view, attempt_key, &attempt);
             rows::submitted(view, &item.parties, d, event.at, *verdicts)?;
         }
         Subject::Notice(n) => notice_submitted(view, index, &facts, n)?,
@@ -199,6 +225,7 @@ fn submitted(view: &mut (impl View + ?Sized), index: u64, event: &Event) -> Resu
         content_digests: content_digests.clone(),
         peer: peer.clone(),
         submitted_index: index,
+        events: vec![index],
         submitted_at: event.at,
         not_after: *not_after,
         state: DeliveryState::Queued,
@@ -282,6 +309,7 @@ fn received(view: &mut (impl View + ?Sized), index: u64, event: &Event) -> Resul
         content_digests: content_digests.clone(),
         peer: peer.clone(),
         index,
+        events: vec![index],
         received_at: event.at,
         inbox_index: index,
         origin: origin.clone(),
@@ -333,23 +361,25 @@ fn notice_received(
     Ok(())
 }
 
-/// Refused at this node: kept, so that the same delivery gets the same answer.
-fn refused(view: &mut (impl View + ?Sized), index: u64, event: &Event) -> Result<(), ViewError> {
+/// Refused at this node: kept, so that the same delivery gets the same answer. False where the delivery's record stays
+/// as it is.
+fn refused(view: &mut (impl View + ?Sized), index: u64, event: &Event) -> Result<bool, ViewError> {
     let EventKind::Refused { item, content_digests, verdicts, reason, origin, origin_proof, peer } =
         &event.kind
     else {
-        return Ok(());
+        return Ok(false);
     };
     let key = keys::incoming(&item.delivery_id);
     if load::<Incoming>(view, &key)?.is_some() {
         // Another envelope under a delivery id that is taken: the first one stands.
-        return Ok(());
+        return Ok(false);
     }
     let record = Incoming {
         facts: facts_of(item),
         content_digests: content_digests.clone(),
         peer: peer.clone(),
         index,
+        events: vec![index],
         received_at: event.at,
         inbox_index: index,
         origin: origin.clone(),
@@ -362,7 +392,7 @@ fn refused(view: &mut (impl View + ?Sized), index: u64, event: &Event) -> Result
         notices: 0,
     };
     store(view, key, &record);
-    Ok(())
+    Ok(true)
 }
 
 /// Whether a delivery is the newest attempt of its document to its recipient: the one that counts.
@@ -433,6 +463,7 @@ fn closed(
         _ => return Ok(()),
     }
     record.settled_index = Some(index);
+    record.events.push(index);
     record.settled_at = Some(event.at);
     view.delete(&keys::outbox(&record.peer, record.facts.urgency, record.submitted_index));
     if !record.state.is_live() && before.is_live() {
@@ -490,6 +521,7 @@ fn handed_over(
     let Some(mut record) = load::<Incoming>(view, &key)? else { return Ok(()) };
     agencies.push(record.facts.recipient.clone());
     record.handed_over = Some((index, event.at));
+    record.events.push(index);
     view.delete(&keys::inbox(&record.facts.recipient, record.inbox_index));
     store(view, key, &record);
     Ok(())
@@ -509,6 +541,7 @@ fn released(
     agencies.extend([record.facts.sender.clone(), record.facts.recipient.clone()]);
     record.verdicts = *verdicts;
     record.reason = *refused;
+    record.events.push(index);
     if refused.is_some() {
         record.state = IncomingState::Refused;
         if let Some(document) = record.facts.key.clone() {

@@ -10,7 +10,7 @@ use crate::domain::status::{DeliveryState, Status};
 use crate::time::{Date, Timestamp};
 
 /// Form of the records; another number means: rebuild.
-pub const VERSION: u32 = 1;
+pub const VERSION: u32 = 2;
 
 /// What both sides know of a message.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -55,6 +55,8 @@ pub struct Outgoing {
     pub peer: NodeName,
     /// Where it was recorded.
     pub submitted_index: u64,
+    /// Every event that changed this record, this one first.
+    pub events: Vec<u64>,
     /// When.
     pub submitted_at: Timestamp,
     /// The latest time of arrival.
@@ -103,6 +105,8 @@ pub struct Incoming {
     pub peer: NodeName,
     /// Where it was recorded.
     pub index: u64,
+    /// Every event that changed this record, this one first.
+    pub events: Vec<u64>,
     /// When.
     pub received_at: Timestamp,
     /// Place in the inbox: the index of the event that put it there.
@@ -135,7 +139,7 @@ pub struct DocumentRecord {
 }
 
 /// The newest attempt of a document to one recipient.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct AttemptRecord {
     /// Its number.
     pub attempt: u32,
@@ -143,6 +147,8 @@ pub struct AttemptRecord {
     pub delivery_id: DeliveryId,
     /// Under way or in force.
     pub live: bool,
+    /// Those before it, in order.
+    pub earlier: Vec<DeliveryId>,
 }
 
 /// What a request id was used for.
