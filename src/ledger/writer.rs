@@ -62,7 +62,12 @@ impl Writer {
     /// Runs until all handles are gone or writing fails.
     pub(super) fn run(mut self) {
         let mut next = None;
+        let mut last = 0;
         while let Some(first) = next.take().or_else(|| self.jobs.blocking_recv()) {
+            if last >= limits::GATHER_FROM {
+                // Many are at it: a commit costs the same for few as for many.
+                std::thread::sleep(limits::GATHER);
+            }
             let mut events = first.command.most_events();
             let mut group = vec![first];
             while let Ok(job) = self.jobs.try_recv() {
@@ -74,6 +79,7 @@ impl Writer {
                 }
                 group.push(job);
             }
+            last = group.len();
             if let Err(error) = self.commit(group) {
                 tracing::error!(%error, "writing failed, the node stops: what was not answered is unknown");
                 self.failed.send_replace(Some(Arc::new(error)));

@@ -66,12 +66,20 @@ pub trait Locations: Send + Sync {
 
 struct Writing {
     segment: u64,
-    appender: Option<Appender>,
-    /// Written, not yet in the index.
+    /// Where the next record begins in the segment.
+    end: u64,
+    /// The newest records, not in the file yet: they end at `end`.
+    buffer: Vec<u8>,
+    /// Where the file ends.
+    written: u64,
+    /// Put, not yet in the index.
     pending: HashMap<Hash, Location>,
     /// Large files whose names are not yet durable.
     dir_dirty: bool,
 }
+
+/// Bytes of records that wait for the file: a commit writes them at once. More are written before.
+const BUFFER_BYTES: usize = 1 << 20;
 
 /// Bytes of the newest records that are kept in memory: what came in goes out again soon.
 const RECENT_BYTES: usize = 16 << 20;
@@ -102,6 +110,9 @@ pub struct ContentStore {
     disk: Arc<dyn Disk>,
     dir: PathBuf,
     locations: Arc<dyn Locations>,
+    /// The newest segment. Whoever holds it takes the buffer out, so that records are written in order; it is taken
+    /// before `writing`, which is never held while the disk is at work: nobody who puts waits for a sync.
+    file: Mutex<Option<Appender>>,
     writing: Mutex<Writing>,
     readers: Mutex<HashMap<u64, Arc<dyn DiskFile>>>,
     recent: Mutex<Recent>,
@@ -166,11 +177,21 @@ impl ContentStore {
         } else {
             None
         };
+        // A segment to come is made with its first record.
+        let end = appender.as_ref().map_or(SEGMENT_BYTES, Appender::end);
         Ok(ContentStore {
             disk,
             dir: dir.to_owned(),
             locations,
-            writing: Mutex::new(Writing { segment, appender, pending: HashMap::new(), dir_dirty: false }),
+            file: Mutex::new(appender),
+            writing: Mutex::new(Writing {
+                segment,
+                end,
+                written: end,
+                buffer: Vec::new(),
+                pending: HashMap::new(),
+                dir_dirty: false,
+            }),
             readers: Mutex::new(HashMap::new()),
             recent: Mutex::default(),
             next_tmp: std::sync::atomic::AtomicU64::new(0),
@@ -190,36 +211,81 @@ impl ContentStore {
 
     /// The same, with the digest at hand. `data` is at most [`RECORD_BYTES`].
     pub fn put_hashed(&self, digest: Hash, data: &[u8]) -> Result<(), StoreError> {
-        let mut writing = self.lock();
-        if writing.pending.contains_key(&digest) || self.locations.location(&digest)?.is_some() {
-            return Ok(());
-        }
-        let full = writing.appender.as_ref().is_none_or(|a| a.end() > 0 && a.end() + HEADER > SEGMENT_BYTES);
-        if full {
-            if let Some(old) = &mut writing.appender {
-                old.sync()?;
+        loop {
+            let mut writing = self.lock();
+            if writing.pending.contains_key(&digest) || self.locations.location(&digest)?.is_some() {
+                return Ok(());
             }
-            let number = writing.segment + 1;
-            let path = self.dir.join(name(number));
-            // A create that failed half-way left an empty file of that name.
-            if numbers(&*self.disk, &self.dir)?.contains(&number) {
-                self.disk.remove(&path).map_err(StoreError::io("removing", &path))?;
+            if writing.end + HEADER > SEGMENT_BYTES {
+                drop(writing);
+                self.next_segment()?;
+                continue;
             }
-            writing.appender = Some(Appender::create(&*self.disk, &path)?.without_zeros());
-            writing.segment = number;
+            if writing.buffer.len() > BUFFER_BYTES {
+                drop(writing);
+                self.write_buffer(&mut self.file())?;
+                continue;
+            }
+            writing.buffer.extend_from_slice(&MAGIC);
+            writing.buffer.extend_from_slice(&(data.len() as u32).to_be_bytes());
+            writing.buffer.extend_from_slice(digest.as_bytes());
+            writing.buffer.extend_from_slice(data);
+            let (segment, offset) = (writing.segment, writing.end + HEADER);
+            writing.end = offset + data.len() as u64;
+            writing.pending.insert(digest, Location::Segment { segment, offset, length: data.len() as u32 });
+            break;
         }
-        let segment = writing.segment;
-        let appender = writing.appender.as_mut().expect("made above when there was none");
-        let mut record = Vec::with_capacity(HEADER as usize + data.len());
-        record.extend_from_slice(&MAGIC);
-        record.extend_from_slice(&(data.len() as u32).to_be_bytes());
-        record.extend_from_slice(digest.as_bytes());
-        record.extend_from_slice(data);
-        let at = appender.append(&record)?;
-        let location = Location::Segment { segment, offset: at + HEADER, length: data.len() as u32 };
-        writing.pending.insert(digest, location);
-        drop(writing);
         self.recent.lock().expect("no holder of this lock panics").add(digest, data);
+        Ok(())
+    }
+
+    fn file(&self) -> MutexGuard<'_, Option<Appender>> {
+        self.file.lock().expect("no holder of this lock panics")
+    }
+
+    /// Writes what waits. What could not be written goes on waiting.
+    fn write_buffer(&self, file: &mut Option<Appender>) -> Result<(), StoreError> {
+        let buffer = std::mem::take(&mut self.lock().buffer);
+        let Some(appender) = file.as_mut().filter(|_| !buffer.is_empty()) else { return Ok(()) };
+        let written = appender.append(&buffer);
+        let mut writing = self.lock();
+        match written {
+            Ok(at) => {
+                writing.written = at + buffer.len() as u64;
+                Ok(())
+            }
+            Err(error) => {
+                writing.buffer.splice(..0, buffer);
+                Err(error)
+            }
+        }
+    }
+
+    /// Begins a new segment, if the newest is full.
+    fn next_segment(&self) -> Result<(), StoreError> {
+        let mut file = self.file();
+        let segment = {
+            let writing = self.lock();
+            if writing.end + HEADER <= SEGMENT_BYTES {
+                // Another was quicker.
+                return Ok(());
+            }
+            writing.segment
+        };
+        // Nothing is added to a full one.
+        self.write_buffer(&mut file)?;
+        if let Some(old) = file.as_mut() {
+            old.sync()?;
+        }
+        let number = segment + 1;
+        let path = self.dir.join(name(number));
+        // A create that failed half-way left an empty file of that name.
+        if numbers(&*self.disk, &self.dir)?.contains(&number) {
+            self.disk.remove(&path).map_err(StoreError::io("removing", &path))?;
+        }
+        *file = Some(Appender::create(&*self.disk, &path)?.without_zeros());
+        let mut writing = self.lock();
+        (writing.segment, writing.end, writing.written) = (number, 0, 0);
         Ok(())
     }
 
@@ -248,18 +314,25 @@ impl ContentStore {
 
     /// Makes everything put so far durable and hands over what the index does not know yet.
     pub fn sync(&self) -> Result<Synced, StoreError> {
-        let mut writing = self.lock();
-        if let Some(appender) = &mut writing.appender {
+        let mut file = self.file();
+        let (dir_dirty, synced) = {
+            let mut writing = self.lock();
+            let entries = writing.pending.iter().map(|(d, l)| (*d, *l)).collect();
+            let offset = if writing.segment == 0 { 0 } else { writing.end };
+            let position = Position { segment: writing.segment, offset };
+            (std::mem::take(&mut writing.dir_dirty), Synced { entries, position })
+        };
+        self.write_buffer(&mut file)?;
+        if let Some(appender) = file.as_mut() {
             appender.sync()?;
         }
-        if writing.dir_dirty {
+        if dir_dirty {
             let large = self.dir.join("large");
-            self.disk.sync_dir(&large).map_err(StoreError::sync(&large))?;
-            writing.dir_dirty = false;
+            self.disk.sync_dir(&large).map_err(StoreError::sync(&large)).inspect_err(|_| {
+                self.lock().dir_dirty = true;
+            })?;
         }
-        let entries = writing.pending.iter().map(|(d, l)| (*d, *l)).collect();
-        let offset = writing.appender.as_ref().map_or(0, Appender::end);
-        Ok(Synced { entries, position: Position { segment: writing.segment, offset } })
+        Ok(synced)
     }
 
     /// Forgets what the index has taken over.
@@ -324,7 +397,14 @@ impl ContentStore {
                 let file = self.disk.open_read(&path).map_err(StoreError::io("opening", &path))?;
                 file.read_at(buffer, from).map_err(StoreError::io("reading", &path))
             }
-            Location::Segment { segment, offset, .. } => {
+            Location::Segment { segment, offset, length } => {
+                let waits = {
+                    let writing = self.lock();
+                    *segment == writing.segment && offset + u64::from(*length) > writing.written
+                };
+                if waits {
+                    self.write_buffer(&mut self.file())?;
+                }
                 let file = {
                     let mut readers = self.readers.lock().expect("no holder of this lock panics");
                     match readers.get(segment) {
