@@ -14,7 +14,6 @@ use crate::domain::event::Event;
 use crate::domain::fold::{self, Records, View, ViewError, keys};
 use crate::merkle::NoteVerifier;
 use crate::store::StoreError;
-use crate::store::content::Location;
 use crate::store::disk::Disk;
 use crate::store::index::{Index, Sum};
 use crate::wire::leaf;
@@ -117,11 +116,6 @@ fn differences(
                 if recount.difference(key, Some(value)).is_some() {
                     differing.insert(key.to_vec());
                 }
-            }
-            Some(b'c') if key.len() == 33 && postcard::from_bytes::<Location>(value).is_ok() => {}
-            Some(b'c') => {
-                let key = hex::encode(&key[1..]);
-                findings.add(Place::Content, None, format!("the place of content {key} cannot be read"));
             }
             Some(b'h' | b'l' | b'p' | b't') => {}
             _ => findings.add(Place::Store, None, format!("an unknown record {}", hex::encode(key))),

@@ -47,8 +47,6 @@ pub enum Place {
     Fold,
     /// The sum over sled's records.
     Sum,
-    /// A place of content.
-    Content,
     /// sled as a whole: its head, or it cannot be read.
     Store,
 }
@@ -65,7 +63,6 @@ impl Place {
             Place::Event => "event",
             Place::Fold => "fold",
             Place::Sum => "sum",
-            Place::Content => "content",
             Place::Store => "store",
         }
     }

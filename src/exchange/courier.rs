@@ -122,8 +122,10 @@ pub async fn run(
     let mut head = exchange.ledger().subscribe();
     let mut tasks: HashMap<NodeName, Arc<Notify>> = HashMap::new();
     let mut running = JoinSet::new();
+    let mut since = 0;
     loop {
-        for peer in peers(&exchange) {
+        let size = exchange.ledger().snapshot().size();
+        for peer in peers(&exchange, since) {
             let wake = tasks.entry(peer.clone()).or_insert_with(|| {
                 let wake = Arc::new(Notify::new());
                 let task = PeerTask {
@@ -138,6 +140,7 @@ pub async fn run(
             });
             wake.notify_one();
         }
+        since = size;
         tokio::select! {
             changed = head.changed() => if changed.is_err() { break },
             _ = stop.wait_for(|s| *s) => break,
@@ -146,12 +149,12 @@ pub async fn run(
     while running.join_next().await.is_some() {}
 }
 
-/// Peers for which something waits.
-fn peers(exchange: &Exchange) -> Vec<NodeName> {
+/// Peers for which something waits since the log had `size` events.
+fn peers(exchange: &Exchange, size: u64) -> Vec<NodeName> {
     let prefix = keys::outboxes();
     let mut from = prefix.clone();
     let mut out = Vec::new();
-    while let Ok(found) = exchange.ledger().index().scan(&prefix, &from, 1) {
+    while let Ok(found) = exchange.ledger().index().scan_new(&prefix, &from, 1, size) {
         let Some((key, _)) = found.first() else { break };
         let name = &key[prefix.len()..];
         let Some(end) = name.iter().position(|b| *b == 0) else { break };
@@ -257,10 +260,11 @@ impl PeerTask {
                 let from = turn.next[urgency as usize];
                 let prefix = [keys::outbox_of(&self.peer), vec![urgency as u8]].concat();
                 let wanted = window - turn.in_flight.len() - turn.behind;
-                let found = self.exchange.ledger().index().scan(
+                let found = self.exchange.ledger().index().scan_new(
                     &prefix,
                     &keys::outbox(&self.peer, urgency, from),
                     wanted,
+                    from,
                 );
                 let found = match found {
                     Ok(found) if !found.is_empty() => found,

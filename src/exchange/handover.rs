@@ -161,7 +161,7 @@ impl Exchange {
             let found = self
                 .ledger()
                 .index()
-                .scan(&keys::feed_of(agency), &keys::feed(agency, from), limit)
+                .scan_new(&keys::feed_of(agency), &keys::feed(agency, from), limit, from)
                 .map_err(|e| storage(&e))?;
             let full = found.len() == limit;
             for (key, value) in found {

@@ -6,14 +6,13 @@
 //!    before what sled or the marker of the last clean stop knows has lost acknowledged events, and is refused, with
 //!    every byte of it as it was. Then open the journal: its last segment is rewritten, without a torn tail, and
 //!    synced.
-//! 4. Open the content store; places that the index misses are read from its segments.
+//! 4. Open the content store.
 //! 5. Apply the blocks that sled misses, as the commit does; check the last checkpoint's signature and root.
 
 use std::fs::{File, OpenOptions, TryLockError};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use bytes::Bytes;
 use ring::rand::SystemRandom;
 use tokio::sync::{mpsc, watch};
 
@@ -23,11 +22,11 @@ use super::{Clock, DirectoryStamp, Inner, Ledger, Snapshot};
 use crate::domain::event::Event;
 use crate::domain::fold::records;
 use crate::domain::limits;
-use crate::merkle::{Hash, NoteSigner, NoteVerifier, SignedCheckpoint, Tree, leaf_hash};
+use crate::merkle::{NoteSigner, NoteVerifier, SignedCheckpoint, Tree, leaf_hash};
 use crate::store::StoreError;
-use crate::store::content::{ContentStore, Location};
+use crate::store::content::ContentStore;
 use crate::store::disk::Disk;
-use crate::store::index::{CleanMarker, Head, Index, Sum, content_key};
+use crate::store::index::{CleanMarker, Head, Index, Sum};
 use crate::store::journal::{Journal, Position, Reader};
 use crate::time::Timestamp;
 use crate::wire::leaf;
@@ -159,37 +158,16 @@ impl Ledger {
             tracing::warn!(reason = %rebuilt, events = end.size, "sled is made again from the journal");
         }
         // 4
-        let mut found: Vec<(Hash, Location)> = Vec::new();
-        let from = head.as_ref().map_or(Position::default(), |h| h.content);
-        let content = ContentStore::open(
-            config.disk.clone(),
-            &layout.content(),
-            Arc::new(index.clone()),
-            from,
-            |d, l| {
-                found.push((d, l));
-            },
-        )?;
-        let content = Arc::new(content);
+        let content = Arc::new(ContentStore::open(config.disk.clone(), &layout.content())?);
         // 5
-        index.set_sum(head.as_ref().map_or(Sum::default(), |h| Sum(h.sum)));
+        if let Some(head) = &head {
+            index.start_at(head);
+        }
         let mut state = Catching::from_head(&index, head.take(), config.signer.verifier())?;
         let mut reader = Reader::open(config.disk.clone(), &layout.journal(), state.position)?;
-        let content_position = content.sync()?.position;
         while let Some(block) = reader.next_block()? {
-            state.apply(
-                &index,
-                &block,
-                reader.position(),
-                content_position,
-                &found,
-                config.signer.verifier(),
-            )?;
+            state.apply(&index, &block, reader.position(), config.signer.verifier())?;
             opened.caught_up += block.leaves.len() as u64;
-            found.clear();
-        }
-        if !found.is_empty() && state.tree.size() > 0 {
-            state.add_places(&index, &found, content_position)?;
         }
         if state.tree.size() != end.size {
             return Err(shorter(&layout.journal(), state.tree.size(), end.size, "its own last segment"));
@@ -371,8 +349,6 @@ impl Catching {
         index: &Index,
         block: &crate::store::journal::Block,
         journal: Position,
-        content: Position,
-        places: &[(Hash, Location)],
         key: &NoteVerifier,
     ) -> Result<(), StoreError> {
         let damaged = |at: u64, problem: String| StoreError::Damaged {
@@ -403,36 +379,11 @@ impl Catching {
             checkpoint: &checkpoint,
             last_time: self.last_time,
             journal,
-            content,
-            places_are_new: false,
-            content_entries: places,
         };
         apply_block(index, overlay, &mut self.tree, &staged)?;
         self.position = journal;
         self.checkpoint = Some(checkpoint);
         Ok(())
-    }
-
-    fn add_places(
-        &mut self,
-        index: &Index,
-        places: &[(Hash, Location)],
-        content: Position,
-    ) -> Result<(), StoreError> {
-        let Some(checkpoint) = self.checkpoint.clone() else { return Ok(()) };
-        let known = |(digest, _): &&(Hash, Location)| !matches!(index.get(&content_key(digest)), Ok(Some(_)));
-        let new: Vec<(Hash, Location)> = places.iter().filter(known).copied().collect();
-        let staged = Staged {
-            first: self.tree.size(),
-            leaves: &[] as &[Bytes],
-            checkpoint: &checkpoint,
-            last_time: self.last_time,
-            journal: self.position,
-            content,
-            places_are_new: false,
-            content_entries: &new,
-        };
-        apply_block(index, Overlay::new(index, self.tree.size()), &mut self.tree, &staged)
     }
 }
 

@@ -190,7 +190,7 @@ impl Writer {
             Checkpoint { origin, size: self.tree.size(), root: self.tree.root() }.sign(&self.signer);
         // 6: content
         self.journal.reserve(leaves.iter().map(|l| l.len() as u64 + 4).sum::<u64>() + 4096)?;
-        let synced = self.content.sync()?;
+        self.content.sync()?;
         // 7: the commit
         self.journal.append(leaves, checkpoint.note())?;
         // 8: the index
@@ -201,12 +201,8 @@ impl Writer {
             checkpoint: &checkpoint,
             last_time: self.last_time,
             journal: self.journal.position(),
-            content: synced.position,
-            places_are_new: true,
-            content_entries: &synced.entries,
         };
         apply_block(&self.index, overlay, &mut self.tree, &state)?;
-        self.content.indexed(&synced.entries);
         // 9: publish
         self.head.send_replace(Arc::new(Snapshot { tree: self.tree.clone(), checkpoint: Some(checkpoint) }));
         Ok(())
@@ -240,13 +236,9 @@ pub(super) struct Staged<'a> {
     pub(super) checkpoint: &'a SignedCheckpoint,
     pub(super) last_time: Timestamp,
     pub(super) journal: Position,
-    pub(super) content: Position,
-    /// The store looked for each of them when it came, and nobody else adds any.
-    pub(super) places_are_new: bool,
-    pub(super) content_entries: &'a [(crate::merkle::Hash, crate::store::content::Location)],
 }
 
-/// Brings the index up to a block: leaves, tiles, content places, folds and head at once. Commit and opening both end
+/// Brings the index up to a block: leaves, tiles, folds and head at once. Commit and opening both end
 /// here.
 pub(super) fn apply_block(
     store: &Index,
@@ -260,15 +252,6 @@ pub(super) fn apply_block(
     for (id, hashes) in tree.take_full_tiles() {
         overlay.put_new(index::tile_key(id), index::tile_bytes(&hashes));
     }
-    for (digest, location) in block.content_entries {
-        let place = postcard::to_stdvec(location)
-            .map_err(|e| StoreError::Index { path: "content".into(), problem: e.to_string() })?;
-        if block.places_are_new {
-            overlay.put_new(index::content_key(digest), place);
-        } else {
-            overlay.put(index::content_key(digest), place);
-        }
-    }
     let changes =
         overlay.finish().map_err(|e| StoreError::Index { path: "folds".into(), problem: e.to_string() })?;
     let head = Head {
@@ -277,7 +260,6 @@ pub(super) fn apply_block(
         checkpoint: block.checkpoint.note().to_owned(),
         last_time: block.last_time.millis(),
         journal: block.journal,
-        content: block.content,
         sum: Sum::default().0,
     };
     store.commit(changes, head)

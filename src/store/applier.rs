@@ -18,7 +18,7 @@ use super::memtable::{Change, Layer, Memtable};
 
 /// How long changes gather. A delivery is sent and receipted within a few tens of milliseconds: what is written in
 /// between, and its outbox entry, need not reach sled.
-const INTERVAL: Duration = Duration::from_millis(200);
+const INTERVAL: Duration = Duration::from_millis(500);
 
 /// Bytes of changes that may wait; some ten thousand documents.
 const MOST_BYTES: usize = 32 << 20;
@@ -68,9 +68,10 @@ impl Applier {
         self.shared.read()
     }
 
-    /// The sum over sled's records as they are; to be set before the first commit.
-    pub fn set_sum(&self, sum: Sum) {
-        self.shared.lock().sum = sum;
+    /// Where sled stands; to be said before the first commit.
+    pub fn start_at(&self, head: &Head) {
+        self.shared.lock().sum = Sum(head.sum);
+        self.shared.write().set_base(head.size);
     }
 
     /// Takes a commit in: everyone sees all of it from now on.

@@ -70,13 +70,13 @@ struct Layer {
 
 /// The filter.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-struct Filter {
+pub(super) struct Filter {
     layers: Vec<Layer>,
 }
 
 impl Filter {
     /// Takes a key in.
-    fn add(&mut self, key: &[u8]) {
+    pub fn add(&mut self, key: &[u8]) {
         let hash = hash(key);
         if self.layers.iter().any(|layer| layer.has(hash)) {
             return;
@@ -92,13 +92,13 @@ impl Filter {
     }
 
     /// Whether the key may be there.
-    fn may_have(&self, key: &[u8]) -> bool {
+    pub fn may_have(&self, key: &[u8]) -> bool {
         let hash = hash(key);
         self.layers.iter().rev().any(|layer| layer.has(hash))
     }
 
     /// The stored form.
-    fn to_bytes(&self) -> Vec<u8> {
+    pub fn to_bytes(&self) -> Vec<u8> {
         let mut out = Vec::new();
         for layer in &self.layers {
             out.extend(layer.keys.to_le_bytes());
@@ -109,7 +109,7 @@ impl Filter {
     }
 
     /// Reads the stored form.
-    fn from_bytes(bytes: &[u8]) -> Option<Filter> {
+    pub fn from_bytes(bytes: &[u8]) -> Option<Filter> {
         let mut layers = Vec::new();
         let (mut words, rest) = bytes.as_chunks::<8>();
         if !rest.is_empty() {

@@ -6,7 +6,6 @@
 //! h                      the head: how far sled is, and the sum over all other records
 //! l <index u64>          leaves of one commit from that index on, in chunks
 //! t <level> <index u64>  a full tile of the Merkle tree: 256 hashes
-//! c <SHA-256>            where content is
 //! p <node>               the newest checkpoint seen of a peer (state, not an event)
 //! f …                    folds (domain::fold::keys)
 //! ```
@@ -29,7 +28,6 @@ use serde::{Deserialize, Serialize};
 
 use super::StoreError;
 use super::applier::Applier;
-use super::content::{Location, Locations};
 use super::filter::KnownKeys;
 use super::journal::Position;
 use super::memtable::overlay;
@@ -57,8 +55,6 @@ pub struct Head {
     pub last_time: i64,
     /// Where the journal goes on after these leaves.
     pub journal: Position,
-    /// Where content goes on that is in the index.
-    pub content: Position,
     /// Sum over all other records; filled in on the way to sled.
     pub sum: [u64; 4],
 }
@@ -201,9 +197,9 @@ impl Index {
         Ok(())
     }
 
-    /// Where the sum stands before the first commit.
-    pub fn set_sum(&self, sum: Sum) {
-        self.applier.set_sum(sum);
+    /// Where sled stands before the first commit.
+    pub fn start_at(&self, head: &Head) {
+        self.applier.start_at(head);
     }
 
     /// Takes the changes of one commit in, all at once, with the new head, whose sum is filled in on the way to sled.
@@ -244,6 +240,25 @@ impl Index {
                 |r: &sled::Result<(sled::IVec, _)>| r.as_ref().map_or(true, |(k, _)| k.starts_with(prefix));
             overlay(newest, self.db.range(start..).take_while(within), limit, |a, b| a < b)
         })
+    }
+
+    /// The same for records that events made, when only those of events from `first` on are asked for: most often they
+    /// are all in memory, and sled need not be looked at. There may be older ones among them.
+    pub fn scan_new(
+        &self,
+        prefix: &[u8],
+        from: &[u8],
+        limit: usize,
+        first: u64,
+    ) -> Result<Vec<(sled::IVec, sled::IVec)>, StoreError> {
+        {
+            let table = self.applier.table();
+            if first >= table.base() {
+                let newest = table.newest(prefix, from, limit);
+                return Ok(newest.into_iter().filter_map(|(key, value)| Some((key, value?))).collect());
+            }
+        }
+        self.scan(prefix, from, limit)
     }
 
     /// The same backwards: from `from` down (inclusive).
@@ -293,7 +308,7 @@ impl Index {
         if let Some((key, chunk)) = newest
             && let Some(first) = key.get(1..).and_then(|k| k.try_into().ok()).map(u64::from_be_bytes)
         {
-            return Ok(self.unpack(&chunk)?.into_iter().nth((index - first) as usize));
+            return self.nth(&chunk, (index - first) as usize);
         }
         Ok(self.leaves(index, 1)?.pop().filter(|(found, _)| *found == index).map(|(_, leaf)| leaf))
     }
@@ -323,6 +338,19 @@ impl Index {
             key = next;
         }
         Ok(out)
+    }
+
+    /// One leaf of a chunk.
+    fn nth(&self, chunk: &[u8], n: usize) -> Result<Option<Bytes>, StoreError> {
+        let cut = || self.problem("a leaf chunk is cut off".into());
+        let mut rest = chunk;
+        for _ in 0..n {
+            let Some((size, after)) = rest.split_first_chunk::<4>() else { return Ok(None) };
+            rest = after.get(u32::from_be_bytes(*size) as usize..).ok_or_else(cut)?;
+        }
+        let Some((size, after)) = rest.split_first_chunk::<4>() else { return Ok(None) };
+        let leaf = after.get(..u32::from_be_bytes(*size) as usize).ok_or_else(cut)?;
+        Ok(Some(Bytes::copy_from_slice(leaf)))
     }
 
     fn unpack(&self, chunk: &sled::IVec) -> Result<Vec<Bytes>, StoreError> {
@@ -398,11 +426,6 @@ pub fn tile_key(id: TileId) -> Vec<u8> {
     [b"t".as_slice(), &[id.level], &id.index.to_be_bytes()].concat()
 }
 
-/// Key of a content location.
-pub fn content_key(digest: &Hash) -> Vec<u8> {
-    [b"c".as_slice(), digest.as_bytes()].concat()
-}
-
 /// Key of a peer's newest checkpoint.
 pub fn peer_key(node: &str) -> Vec<u8> {
     [b"p".as_slice(), node.as_bytes()].concat()
@@ -437,17 +460,6 @@ impl TileReader for Index {
         match hashes {
             Some(hashes) if hashes.len() == 256 => Ok(Some(hashes.into())),
             _ => Err(self.problem(format!("tile {} is damaged", id.path(256)))),
-        }
-    }
-}
-
-impl Locations for Index {
-    fn location(&self, digest: &Hash) -> Result<Option<Location>, StoreError> {
-        match self.get(&content_key(digest))? {
-            None => Ok(None),
-            Some(bytes) => postcard::from_bytes(&bytes)
-                .map(Some)
-                .map_err(|e| self.problem(format!("place of {digest}: {e}"))),
         }
     }
 }

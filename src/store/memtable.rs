@@ -64,6 +64,8 @@ impl Layer {
 pub(super) struct Memtable {
     active: Layer,
     frozen: Option<Arc<Layer>>,
+    /// Number of leaves that sled has.
+    base: u64,
 }
 
 impl Memtable {
@@ -95,7 +97,19 @@ impl Memtable {
 
     /// The batch is in sled.
     pub fn thaw(&mut self) {
-        self.frozen = None;
+        if let Some(head) = self.frozen.take().and_then(|layer| layer.head.clone()) {
+            self.base = head.size;
+        }
+    }
+
+    /// How many leaves sled has: what later events made is here, all of it.
+    pub fn base(&self) -> u64 {
+        self.base
+    }
+
+    /// How many it has at opening.
+    pub fn set_base(&mut self, size: u64) {
+        self.base = size;
     }
 
     /// The newest value of a key; the outer `None` where sled must be asked.

@@ -338,8 +338,6 @@ fn folds() {
     }
     let findings = altered(&sample, |_, _, changes| {
         changes.insert(b"zz".to_vec(), Some(vec![1]));
-        changes.insert([b"c".as_slice(), &[3; 32]].concat(), Some(vec![250]));
     });
     assert_found(&findings, Place::Store, None);
-    assert_found(&findings, Place::Content, None);
 }

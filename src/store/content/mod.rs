@@ -1,36 +1,41 @@
 //! The content store: documents, signatures, envelopes and proofs, by SHA-256.
 //!
 //! ```text
-//! content/00000001.content, …   segments of records: "LTCR" | length u32 | SHA-256 | data
+//! content/00000001.content, …   segments of records ([`record`])
+//! content/00000001.index, …     where each digest of a full segment is (`sealed`)
 //! content/large/<digest>        one file each, for what is larger than a record
 //! content/tmp/                  what is still being written
 //! ```
 //! Records are appended as they come and made durable by one [`ContentStore::sync`] per commit, before the leaf that
-//! names them. Where a digest is stands in the index (sled), which can always be made again by reading the segments.
-//! Reading checks the digest. A digest grants nothing: access is the exchange's to decide, by delivery.
+//! names them. The places in the newest segment are in memory, and read from it at opening; those in the others are
+//! in their index files. Reading checks the digest. A digest grants nothing: access is the exchange's to decide, by
+//! delivery. The same content may be there twice; either is as good.
+
+pub mod record;
+mod sealed;
 
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, MutexGuard};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 
 use bytes::Bytes;
-use serde::{Deserialize, Serialize};
 
 use super::StoreError;
 use super::appender::Appender;
 use super::disk::{Disk, DiskFile};
-use super::journal::Position;
+use super::filter::KnownKeys;
 use crate::merkle::{Hash, sha256};
+use record::HEADER;
+pub use record::RECORD_BYTES;
+use sealed::{Places, Sealed};
 
-const MAGIC: [u8; 4] = *b"LTCR";
-const HEADER: u64 = 40;
-/// What is larger gets a file of its own.
-pub const RECORD_BYTES: u64 = 1 << 20;
-/// Bytes after which a new segment begins.
-const SEGMENT_BYTES: u64 = 256 << 20;
+/// Bytes after which a new segment begins. The newest is read at opening: a tenth of a second.
+const SEGMENT_BYTES: u64 = 128 << 20;
+/// Records after which it does: their places are in memory.
+const SEGMENT_RECORDS: usize = 200_000;
 
 /// Where a digest is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Location {
     /// In a segment, from that byte on.
     Segment {
@@ -58,12 +63,6 @@ impl Location {
     }
 }
 
-/// Looks digests up among what is already committed; the index implements it.
-pub trait Locations: Send + Sync {
-    /// Where a digest is.
-    fn location(&self, digest: &Hash) -> Result<Option<Location>, StoreError>;
-}
-
 struct Writing {
     segment: u64,
     /// Where the next record begins in the segment.
@@ -72,11 +71,20 @@ struct Writing {
     buffer: Vec<u8>,
     /// Where the file ends.
     written: u64,
-    /// Put, not yet in the index.
-    pending: HashMap<Hash, Location>,
+    /// What is in the segment, durable or not.
+    places: Places,
     /// Large files whose names are not yet durable.
     dir_dirty: bool,
 }
+
+impl Writing {
+    fn is_full(&self) -> bool {
+        self.end + HEADER > SEGMENT_BYTES || self.places.len() >= SEGMENT_RECORDS
+    }
+}
+
+/// Segments kept open for reading.
+const OPEN_SEGMENTS: usize = 64;
 
 /// Bytes of records that wait for the file: a commit writes them at once. More are written before.
 const BUFFER_BYTES: usize = 1 << 20;
@@ -109,7 +117,10 @@ impl Recent {
 pub struct ContentStore {
     disk: Arc<dyn Disk>,
     dir: PathBuf,
-    locations: Arc<dyn Locations>,
+    /// Full segments, the oldest first.
+    sealed: RwLock<Vec<Arc<Sealed>>>,
+    /// Digests that may have a file of their own.
+    large: KnownKeys,
     /// The newest segment. Whoever holds it takes the buffer out, so that records are written in order; it is taken
     /// before `writing`, which is never held while the disk is at work: nobody who puts waits for a sync.
     file: Mutex<Option<Appender>>,
@@ -119,24 +130,9 @@ pub struct ContentStore {
     next_tmp: std::sync::atomic::AtomicU64,
 }
 
-/// What a [`ContentStore::sync`] made durable.
-#[derive(Debug, Clone, Default)]
-pub struct Synced {
-    /// New digests, for the index.
-    pub entries: Vec<(Hash, Location)>,
-    /// Everything before this place is in the index after these entries.
-    pub position: Position,
-}
-
 impl ContentStore {
-    /// Opens the store; what the index misses from `from` on is read from the segments and given to `found`.
-    pub fn open(
-        disk: Arc<dyn Disk>,
-        dir: &Path,
-        locations: Arc<dyn Locations>,
-        from: Position,
-        mut found: impl FnMut(Hash, Location),
-    ) -> Result<ContentStore, StoreError> {
+    /// Opens the store.
+    pub fn open(disk: Arc<dyn Disk>, dir: &Path) -> Result<ContentStore, StoreError> {
         for sub in ["large", "tmp"] {
             let path = dir.join(sub);
             disk.create_dir(&path).map_err(StoreError::io("creating", &path))?;
@@ -146,50 +142,51 @@ impl ContentStore {
             let path = tmp.join(name);
             disk.remove(&path).map_err(StoreError::io("removing", &path))?;
         }
-        let mut segment = 0;
-        let mut end = 0;
-        for number in numbers(&*disk, dir)? {
-            if number < from.segment {
-                segment = number;
-                end = u64::MAX;
-                continue;
-            }
-            let start = if number == from.segment { from.offset } else { 0 };
-            end = scan(&*disk, &dir.join(name(number)), start, |digest, offset, length| {
-                found(digest, Location::Segment { segment: number, offset, length });
-            })?;
-            segment = number;
+        let mut numbers = numbers(&*disk, dir)?;
+        let newest = numbers.pop();
+        let mut sealed = Vec::with_capacity(numbers.len());
+        for number in numbers {
+            let known = Sealed::open(&disk, dir, number)?;
+            sealed.push(Arc::new(match known {
+                Some(known) => known,
+                None => {
+                    tracing::warn!(segment = number, "the index of a content segment is made again");
+                    let mut places = Places::new();
+                    scan(&*disk, dir, number, &mut places)?;
+                    Sealed::seal(&disk, dir, number, &places)?
+                }
+            }));
         }
-        // A sled that is behind may miss any of them, not only the newest.
+        let mut places = Places::new();
+        let appender = match newest {
+            None => None,
+            Some(number) => {
+                let end = scan(&*disk, dir, number, &mut places)?;
+                Some(Appender::resume(&*disk, &dir.join(name(number)), end)?.without_zeros())
+            }
+        };
+        let known = KnownKeys::default();
         let large = dir.join("large");
         for name in disk.list(&large).map_err(StoreError::io("listing", &large))? {
-            let path = large.join(&name);
-            if let Ok(digest) = name.parse::<Hash>()
-                && locations.location(&digest)?.is_none()
-            {
-                let file = disk.open_read(&path).map_err(StoreError::io("opening", &path))?;
-                let length = file.len().map_err(StoreError::io("measuring", &path))?;
-                found(digest, Location::File { length });
+            if let Ok(digest) = name.parse::<Hash>() {
+                known.add([digest.as_bytes().as_slice()]);
             }
         }
-        let appender = if segment > 0 && end != u64::MAX {
-            Some(Appender::resume(&*disk, &dir.join(name(segment)), end)?.without_zeros())
-        } else {
-            None
-        };
+        known.set_complete();
         // A segment to come is made with its first record.
         let end = appender.as_ref().map_or(SEGMENT_BYTES, Appender::end);
         Ok(ContentStore {
             disk,
             dir: dir.to_owned(),
-            locations,
+            sealed: RwLock::new(sealed),
+            large: known,
             file: Mutex::new(appender),
             writing: Mutex::new(Writing {
-                segment,
+                segment: newest.unwrap_or(0),
                 end,
                 written: end,
                 buffer: Vec::new(),
-                pending: HashMap::new(),
+                places,
                 dir_dirty: false,
             }),
             readers: Mutex::new(HashMap::new()),
@@ -211,12 +208,15 @@ impl ContentStore {
 
     /// The same, with the digest at hand. `data` is at most [`RECORD_BYTES`].
     pub fn put_hashed(&self, digest: Hash, data: &[u8]) -> Result<(), StoreError> {
+        if self.in_sealed(&digest)?.is_some() {
+            return Ok(());
+        }
         loop {
             let mut writing = self.lock();
-            if writing.pending.contains_key(&digest) || self.locations.location(&digest)?.is_some() {
+            if writing.places.contains_key(&digest) {
                 return Ok(());
             }
-            if writing.end + HEADER > SEGMENT_BYTES {
+            if writing.is_full() {
                 drop(writing);
                 self.next_segment()?;
                 continue;
@@ -226,13 +226,10 @@ impl ContentStore {
                 self.write_buffer(&mut self.file())?;
                 continue;
             }
-            writing.buffer.extend_from_slice(&MAGIC);
-            writing.buffer.extend_from_slice(&(data.len() as u32).to_be_bytes());
-            writing.buffer.extend_from_slice(digest.as_bytes());
-            writing.buffer.extend_from_slice(data);
-            let (segment, offset) = (writing.segment, writing.end + HEADER);
+            record::write(&mut writing.buffer, &digest, data);
+            let offset = writing.end + HEADER;
             writing.end = offset + data.len() as u64;
-            writing.pending.insert(digest, Location::Segment { segment, offset, length: data.len() as u32 });
+            writing.places.insert(digest, (offset, data.len() as u32));
             break;
         }
         self.recent.lock().expect("no holder of this lock panics").add(digest, data);
@@ -266,7 +263,7 @@ impl ContentStore {
         let mut file = self.file();
         let segment = {
             let writing = self.lock();
-            if writing.end + HEADER <= SEGMENT_BYTES {
+            if !writing.is_full() {
                 // Another was quicker.
                 return Ok(());
             }
@@ -276,6 +273,11 @@ impl ContentStore {
         self.write_buffer(&mut file)?;
         if let Some(old) = file.as_mut() {
             old.sync()?;
+            let places = self.lock().places.clone();
+            let sealed = Arc::new(Sealed::seal(&self.disk, &self.dir, segment, &places)?);
+            let mut all = self.sealed.write().unwrap_or_else(PoisonError::into_inner);
+            all.retain(|known| known.number != segment);
+            all.push(sealed);
         }
         let number = segment + 1;
         let path = self.dir.join(name(number));
@@ -286,6 +288,7 @@ impl ContentStore {
         *file = Some(Appender::create(&*self.disk, &path)?.without_zeros());
         let mut writing = self.lock();
         (writing.segment, writing.end, writing.written) = (number, 0, 0);
+        writing.places = Places::new();
         Ok(())
     }
 
@@ -305,42 +308,25 @@ impl ContentStore {
         upload.finished = true;
         let mut writing = self.lock();
         writing.dir_dirty = true;
-        // What is pending is new to the index: the commit adds it without looking.
-        if !writing.pending.contains_key(&digest) && self.locations.location(&digest)?.is_none() {
-            writing.pending.insert(digest, Location::File { length: upload.length });
-        }
+        self.large.add([digest.as_bytes().as_slice()]);
         Ok(())
     }
 
-    /// Makes everything put so far durable and hands over what the index does not know yet.
-    pub fn sync(&self) -> Result<Synced, StoreError> {
+    /// Makes everything put so far durable.
+    pub fn sync(&self) -> Result<(), StoreError> {
         let mut file = self.file();
-        let (dir_dirty, synced) = {
-            let mut writing = self.lock();
-            let entries = writing.pending.iter().map(|(d, l)| (*d, *l)).collect();
-            let offset = if writing.segment == 0 { 0 } else { writing.end };
-            let position = Position { segment: writing.segment, offset };
-            (std::mem::take(&mut writing.dir_dirty), Synced { entries, position })
-        };
         self.write_buffer(&mut file)?;
         if let Some(appender) = file.as_mut() {
             appender.sync()?;
         }
+        let dir_dirty = std::mem::take(&mut self.lock().dir_dirty);
         if dir_dirty {
             let large = self.dir.join("large");
             self.disk.sync_dir(&large).map_err(StoreError::sync(&large)).inspect_err(|_| {
                 self.lock().dir_dirty = true;
             })?;
         }
-        Ok(synced)
-    }
-
-    /// Forgets what the index has taken over.
-    pub fn indexed(&self, entries: &[(Hash, Location)]) {
-        let mut writing = self.lock();
-        for (digest, _) in entries {
-            writing.pending.remove(digest);
-        }
+        Ok(())
     }
 
     fn large_path(&self, digest: &Hash) -> PathBuf {
@@ -349,10 +335,38 @@ impl ContentStore {
 
     /// Where a digest is, durable or not.
     pub fn location(&self, digest: &Hash) -> Result<Option<Location>, StoreError> {
-        if let Some(location) = self.lock().pending.get(digest) {
-            return Ok(Some(*location));
+        {
+            let writing = self.lock();
+            if let Some((offset, length)) = writing.places.get(digest) {
+                let (segment, offset, length) = (writing.segment, *offset, *length);
+                return Ok(Some(Location::Segment { segment, offset, length }));
+            }
         }
-        self.locations.location(digest)
+        if let Some(location) = self.in_sealed(digest)? {
+            return Ok(Some(location));
+        }
+        if self.large.excludes(digest.as_bytes()) {
+            return Ok(None);
+        }
+        let path = self.large_path(digest);
+        match self.disk.open_read(&path) {
+            Ok(file) => {
+                let length = file.len().map_err(StoreError::io("measuring", &path))?;
+                Ok(Some(Location::File { length }))
+            }
+            Err(e) if e.kind() == std::io::ErrorKind::NotFound => Ok(None),
+            Err(e) => Err(StoreError::io("opening", &path)(e)),
+        }
+    }
+
+    fn in_sealed(&self, digest: &Hash) -> Result<Option<Location>, StoreError> {
+        let sealed = self.sealed.read().unwrap_or_else(PoisonError::into_inner);
+        for segment in sealed.iter().rev() {
+            if let Some((offset, length)) = segment.find(digest)? {
+                return Ok(Some(Location::Segment { segment: segment.number, offset, length }));
+            }
+        }
+        Ok(None)
     }
 
     /// The whole of a small content, its digest checked. `None` when it is not there.
@@ -412,6 +426,9 @@ impl ContentStore {
                         None => {
                             let file =
                                 self.disk.open_read(&path).map_err(StoreError::io("opening", &path))?;
+                            if readers.len() >= OPEN_SEGMENTS {
+                                readers.clear();
+                            }
                             readers.insert(*segment, file.clone());
                             file
                         }
@@ -450,77 +467,24 @@ impl Drop for Upload {
     }
 }
 
+/// Reads the places in a segment; returns where its last good record ends.
+fn scan(disk: &dyn Disk, dir: &Path, number: u64, places: &mut Places) -> Result<u64, StoreError> {
+    record::scan(disk, &dir.join(name(number)), |digest, offset, length| {
+        places.insert(digest, (offset, length));
+    })
+}
+
 fn name(number: u64) -> String {
     format!("{number:08}.content")
 }
 
+/// Numbers of the segments, in order.
 fn numbers(disk: &dyn Disk, dir: &Path) -> Result<Vec<u64>, StoreError> {
     let names = disk.list(dir).map_err(StoreError::io("listing", dir))?;
-    Ok(names.iter().filter_map(|n| n.strip_suffix(".content").and_then(|n| n.parse().ok())).collect())
-}
-
-/// Reads the records of a segment from `start`; returns where the last good one ends. A bad record with a good one
-/// behind it is damage, and passed over: only what no leaf can name is at the end and may be torn.
-fn scan(
-    disk: &dyn Disk,
-    path: &Path,
-    start: u64,
-    mut found: impl FnMut(Hash, u64, u32),
-) -> Result<u64, StoreError> {
-    let file = disk.open_read(path).map_err(StoreError::io("opening", path))?;
-    let length = file.len().map_err(StoreError::io("measuring", path))?;
-    let (mut at, mut end) = (start, start);
-    loop {
-        if let Some((digest, size)) = record_at(&*file, path, at, length)? {
-            found(digest, at + HEADER, size);
-            at += HEADER + u64::from(size);
-            end = at;
-            continue;
-        }
-        let Some(next) = next_record(&*file, path, at + 1, length)? else { return Ok(end) };
-        tracing::error!(path = %path.display(), offset = at, "content is damaged; what follows it is good");
-        at = next;
-    }
-}
-
-/// The digest and size of the record at `at`, if a good one is there.
-fn record_at(
-    file: &dyn DiskFile,
-    path: &Path,
-    at: u64,
-    length: u64,
-) -> Result<Option<(Hash, u32)>, StoreError> {
-    if at + HEADER > length {
-        return Ok(None);
-    }
-    let mut header = [0; HEADER as usize];
-    file.read_at(&mut header, at).map_err(StoreError::io("reading", path))?;
-    let size = u32::from_be_bytes(header[4..8].try_into().expect("four bytes"));
-    if header[..4] != MAGIC || u64::from(size) > RECORD_BYTES || at + HEADER + u64::from(size) > length {
-        return Ok(None);
-    }
-    let mut data = vec![0; size as usize];
-    file.read_at(&mut data, at + HEADER).map_err(StoreError::io("reading", path))?;
-    Ok(Hash::from_slice(&header[8..]).filter(|digest| sha256(&data) == *digest).map(|digest| (digest, size)))
-}
-
-/// Where the next good record begins, from `from` on.
-fn next_record(file: &dyn DiskFile, path: &Path, from: u64, length: u64) -> Result<Option<u64>, StoreError> {
-    let mut window = vec![0; 1 << 20];
-    let mut at = from;
-    while at + HEADER <= length {
-        let n = (length - at).min(window.len() as u64) as usize;
-        let window = &mut window[..n];
-        file.read_at(window, at).map_err(StoreError::io("reading", path))?;
-        for i in window.windows(MAGIC.len()).enumerate().filter(|(_, w)| *w == MAGIC).map(|(i, _)| i as u64) {
-            if record_at(file, path, at + i, length)?.is_some() {
-                return Ok(Some(at + i));
-            }
-        }
-        // The mark may lie across two windows.
-        at += (n - (MAGIC.len() - 1)) as u64;
-    }
-    Ok(None)
+    let mut numbers: Vec<u64> =
+        names.iter().filter_map(|n| n.strip_suffix(".content").and_then(|n| n.parse().ok())).collect();
+    numbers.sort_unstable();
+    Ok(numbers)
 }
 
 #[cfg(test)]
@@ -528,23 +492,14 @@ mod tests {
     use super::*;
     use crate::store::disk::RealDisk;
 
-    struct Nothing;
-
-    impl Locations for Nothing {
-        fn location(&self, _: &Hash) -> Result<Option<Location>, StoreError> {
-            Ok(None)
-        }
-    }
-
-    fn open(dir: &Path, found: &mut Vec<Hash>) -> ContentStore {
-        let disk = Arc::new(RealDisk);
-        ContentStore::open(disk, dir, Arc::new(Nothing), Position::default(), |d, _| found.push(d)).unwrap()
+    fn open(dir: &Path) -> ContentStore {
+        ContentStore::open(Arc::new(RealDisk), dir).unwrap()
     }
 
     #[test]
-    fn what_was_put_is_found_again_by_reading_the_segments() {
+    fn what_was_put_is_found_again_after_opening() {
         let dir = tempfile::tempdir().unwrap();
-        let store = open(dir.path(), &mut Vec::new());
+        let store = open(dir.path());
         let small = store.put(b"small").unwrap();
         let mut upload = store.begin().unwrap();
         upload.write(b"large").unwrap();
@@ -553,21 +508,59 @@ mod tests {
         store.sync().unwrap();
         assert_eq!(store.get(&small).unwrap().unwrap(), "small");
         drop(store);
-        let mut found = Vec::new();
-        let store = open(dir.path(), &mut found);
-        assert!(found.contains(&small) && found.contains(&large));
-        store.put(b"more").unwrap();
+        let store = open(dir.path());
+        let more = store.put(b"more").unwrap();
         store.sync().unwrap();
-        let mut found = Vec::new();
         drop(store);
-        open(dir.path(), &mut found);
-        assert_eq!(found.len(), 3);
+        let store = open(dir.path());
+        for (digest, data) in [(small, "small"), (large, "large"), (more, "more")] {
+            assert_eq!(store.get(&digest).unwrap().unwrap(), data);
+        }
+        assert_eq!(store.get(&sha256(b"other")).unwrap(), None);
+    }
+
+    #[test]
+    fn full_segments_are_found_by_their_index_also_when_it_must_be_made_again() {
+        let dir = tempfile::tempdir().unwrap();
+        let store = open(dir.path());
+        let block = vec![0; 256 << 10];
+        let content = |i: u32| [i.to_be_bytes().as_slice(), &block].concat();
+        let digests: Vec<Hash> = (0..1_100).map(|i| store.put(&content(i)).unwrap()).collect();
+        store.sync().unwrap();
+        let check = |store: &ContentStore| {
+            for (i, digest) in digests.iter().enumerate().step_by(50) {
+                assert_eq!(store.get(digest).unwrap().unwrap(), content(i as u32));
+            }
+            assert_eq!(store.get(&sha256(b"other")).unwrap(), None);
+        };
+        check(&store);
+        let segments = numbers(&RealDisk, dir.path()).unwrap();
+        assert_eq!(segments, [1, 2, 3]);
+        // The same again is not written again.
+        store.put(&content(3)).unwrap();
+        assert_eq!(store.lock().buffer.len(), 0);
+        drop(store);
+        check(&open(dir.path()));
+        let index = dir.path().join("00000001.index");
+        let mut bytes = std::fs::read(&index).unwrap();
+        bytes[30] ^= 1;
+        std::fs::write(&index, &bytes).unwrap();
+        std::fs::remove_file(dir.path().join("00000002.index")).unwrap();
+        check(&open(dir.path()));
+        assert_ne!(std::fs::read(&index).unwrap(), bytes);
+        // An entry that leads elsewhere is damage, and is said to be.
+        let mut bytes = std::fs::read(&index).unwrap();
+        let last = bytes.len() - 1;
+        bytes[last] ^= 1;
+        std::fs::write(&index, &bytes).unwrap();
+        let largest = digests.iter().take(500).max_by_key(|d| *d.as_bytes()).unwrap();
+        assert!(matches!(open(dir.path()).get(largest), Err(StoreError::Damaged { .. })));
     }
 
     #[test]
     fn an_unfinished_upload_leaves_nothing() {
         let dir = tempfile::tempdir().unwrap();
-        let store = open(dir.path(), &mut Vec::new());
+        let store = open(dir.path());
         let mut upload = store.begin().unwrap();
         upload.write(b"half").unwrap();
         drop(upload);

@@ -1,0 +1,169 @@
+//! A full segment and its index: where each digest is, in a file that is written once.
+//!
+//! ```text
+//! "LTCI0001" | entries u64 | filter bytes u64 | filter | SHA-256 of all before
+//! entry: SHA-256 | first byte u64 | length u32, in the order of the digests
+//! ```
+//! Numbers are big-endian. The head is checked when it is read. An entry is not: what it leads to says itself which
+//! digest it has. An index that is missing or damaged is made again from its segment.
+
+use std::collections::HashMap;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use super::record;
+use crate::merkle::{Hash, sha256};
+use crate::store::StoreError;
+use crate::store::disk::{Disk, DiskFile};
+use crate::store::filter::Filter;
+
+const MAGIC: [u8; 8] = *b"LTCI0001";
+const HEAD: u64 = 24;
+const ENTRY: u64 = 44;
+/// A filter of a segment with the smallest records stays far below.
+const FILTER_BYTES: u64 = 64 << 20;
+
+/// Places in one segment: first byte of the data, and its length.
+pub(super) type Places = HashMap<Hash, (u64, u32)>;
+
+/// A segment that grows no more.
+pub(super) struct Sealed {
+    pub number: u64,
+    disk: Arc<dyn Disk>,
+    path: PathBuf,
+    segment_path: PathBuf,
+    filter: Filter,
+    entries: u64,
+    first: u64,
+}
+
+impl Sealed {
+    /// Writes the index of a segment and opens it.
+    pub fn seal(
+        disk: &Arc<dyn Disk>,
+        dir: &Path,
+        number: u64,
+        places: &Places,
+    ) -> Result<Sealed, StoreError> {
+        let path = dir.join(format!("{number:08}.index"));
+        let mut entries: Vec<_> = places.iter().collect();
+        entries.sort_unstable_by_key(|(digest, _)| *digest.as_bytes());
+        let mut filter = Filter::default();
+        let mut body = Vec::with_capacity(entries.len() * ENTRY as usize);
+        for (digest, (offset, length)) in entries {
+            filter.add(digest.as_bytes());
+            body.extend(digest.as_bytes());
+            body.extend(offset.to_be_bytes());
+            body.extend(length.to_be_bytes());
+        }
+        let filter = filter.to_bytes();
+        let mut bytes = MAGIC.to_vec();
+        bytes.extend((places.len() as u64).to_be_bytes());
+        bytes.extend((filter.len() as u64).to_be_bytes());
+        bytes.extend(filter);
+        let sum = sha256(&bytes);
+        bytes.extend(sum.as_bytes());
+        bytes.extend(body);
+        let new = dir.join("tmp").join(format!("{number:08}.index"));
+        let _ = disk.remove(&new);
+        let file = disk.create(&new).map_err(StoreError::io("creating", &new))?;
+        file.write_at(&bytes, 0).map_err(StoreError::io("writing", &new))?;
+        file.sync().map_err(StoreError::io("syncing", &new))?;
+        disk.rename(&new, &path).map_err(StoreError::io("renaming", &path))?;
+        let damaged = || StoreError::Damaged {
+            path: path.clone(),
+            offset: 0,
+            problem: "what was written is not what is read".into(),
+        };
+        Sealed::open(disk, dir, number)?.ok_or_else(damaged)
+    }
+
+    /// Opens the index of a segment; `None` when there is no good one.
+    pub fn open(disk: &Arc<dyn Disk>, dir: &Path, number: u64) -> Result<Option<Sealed>, StoreError> {
+        let path = dir.join(format!("{number:08}.index"));
+        let index = match disk.open_read(&path) {
+            Ok(file) => file,
+            Err(e) if e.kind() == std::io::ErrorKind::NotFound => return Ok(None),
+            Err(e) => return Err(StoreError::io("opening", &path)(e)),
+        };
+        let length = index.len().map_err(StoreError::io("measuring", &path))?;
+        let Some((filter, entries, first)) = read_head(&*index, &path, length)? else { return Ok(None) };
+        let segment_path = dir.join(super::name(number));
+        // Files are opened when they are needed: there are many segments, and few are asked.
+        Ok(Some(Sealed { number, disk: disk.clone(), path, segment_path, filter, entries, first }))
+    }
+
+    /// Where a digest is in the segment.
+    pub fn find(&self, digest: &Hash) -> Result<Option<(u64, u32)>, StoreError> {
+        if !self.filter.may_have(digest.as_bytes()) {
+            return Ok(None);
+        }
+        let index = self.disk.open_read(&self.path).map_err(StoreError::io("opening", &self.path))?;
+        let (mut low, mut high) = (0, self.entries);
+        while low < high {
+            let middle = low + (high - low) / 2;
+            let mut entry = [0; ENTRY as usize];
+            index
+                .read_at(&mut entry, self.first + middle * ENTRY)
+                .map_err(StoreError::io("reading", &self.path))?;
+            match entry[..32].cmp(digest.as_bytes().as_slice()) {
+                std::cmp::Ordering::Less => low = middle + 1,
+                std::cmp::Ordering::Greater => high = middle,
+                std::cmp::Ordering::Equal => {
+                    let offset = u64::from_be_bytes(entry[32..40].try_into().expect("eight bytes"));
+                    let length = u32::from_be_bytes(entry[40..].try_into().expect("four bytes"));
+                    return self.confirm(digest, offset, length);
+                }
+            }
+        }
+        Ok(None)
+    }
+
+    /// The record must agree with the index.
+    fn confirm(&self, digest: &Hash, offset: u64, length: u32) -> Result<Option<(u64, u32)>, StoreError> {
+        let path = &self.segment_path;
+        let segment = self.disk.open_read(path).map_err(StoreError::io("opening", path))?;
+        let bytes = segment.len().map_err(StoreError::io("measuring", path))?;
+        let header = match offset.checked_sub(record::HEADER) {
+            Some(at) => record::header_at(&*segment, path, at, bytes)?,
+            None => None,
+        };
+        if header == Some((*digest, length)) {
+            return Ok(Some((offset, length)));
+        }
+        Err(StoreError::Damaged {
+            path: path.clone(),
+            offset,
+            problem: format!("the record of {digest} is not there, its index says"),
+        })
+    }
+}
+
+/// The filter, the number of entries and where they begin.
+fn read_head(
+    index: &dyn DiskFile,
+    path: &Path,
+    length: u64,
+) -> Result<Option<(Filter, u64, u64)>, StoreError> {
+    let read = |from: u64, n: u64| -> Result<Option<Vec<u8>>, StoreError> {
+        if from + n > length {
+            return Ok(None);
+        }
+        let mut bytes = vec![0; n as usize];
+        index.read_at(&mut bytes, from).map_err(StoreError::io("reading", path))?;
+        Ok(Some(bytes))
+    };
+    let Some(head) = read(0, HEAD)? else { return Ok(None) };
+    let number = |at: usize| u64::from_be_bytes(head[at..at + 8].try_into().expect("eight bytes"));
+    let (entries, filter_bytes) = (number(8), number(16));
+    if head[..8] != MAGIC || filter_bytes > FILTER_BYTES || entries > length / ENTRY {
+        return Ok(None);
+    }
+    let first = HEAD + filter_bytes + 32;
+    let Some(checked) = read(0, first)? else { return Ok(None) };
+    let (checked, sum) = checked.split_at(checked.len() - 32);
+    if sha256(checked).as_bytes() != sum || first + entries * ENTRY != length {
+        return Ok(None);
+    }
+    Ok(Filter::from_bytes(&checked[HEAD as usize..]).map(|filter| (filter, entries, first)))
+}
