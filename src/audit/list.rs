@@ -8,6 +8,7 @@ use crate::domain::event::{Event, EventKind, RoleVerdicts, Subject};
 use crate::domain::fold::records::{Incoming, MessageFacts, Outgoing};
 use crate::domain::fold::{self, ViewError, keys, load};
 use crate::domain::ids::{AgencyId, DeliveryId};
+use crate::ledger::events_of;
 use crate::store::StoreError;
 use crate::store::index::Index;
 use crate::time::Timestamp;
@@ -119,7 +120,7 @@ fn first_after(index: &Index, size: u64, time: Timestamp) -> Result<u64, StoreEr
 fn candidates(index: &Index, size: u64, query: &Query, at: u64) -> Result<Vec<(u64, Bytes)>, StoreError> {
     let mut found = match (&query.delivery, &query.agency) {
         (Some(id), _) => of_delivery(index, id, query.backwards, at)?,
-        (None, Some(agency)) => of_agency(index, agency, query.backwards, at)?,
+        (None, Some(agency)) => events_of(index, keys::agency_events(agency), at, query.backwards, BATCH)?,
         (None, None) => return batch(index, query.backwards, at),
     };
     found.truncate(BATCH);
@@ -157,38 +158,6 @@ fn of_delivery(index: &Index, id: &DeliveryId, backwards: bool, at: u64) -> Resu
     found.dedup();
     if backwards {
         found.reverse();
-    }
-    Ok(found)
-}
-
-/// Events of an agency from its bitmaps; a batch or more, if there are that many.
-fn of_agency(index: &Index, agency: &AgencyId, backwards: bool, at: u64) -> Result<Vec<u64>, StoreError> {
-    let prefix = keys::agency_events(agency);
-    let mut found = Vec::new();
-    let mut next = Some(keys::agency_bitmap(agency, at));
-    while let Some(key) = next.take().filter(|_| found.len() < BATCH) {
-        // A bitmap has at least one event; few have only one.
-        let bitmaps = if backwards {
-            index.scan_back(&prefix, &key, BATCH / 8)?
-        } else {
-            index.scan(&prefix, &key, BATCH / 8)?
-        };
-        for (key, value) in &bitmaps {
-            let damaged = || folds(ViewError::Damaged { key: hex::encode(key) });
-            let first = keys::index_of(key).and_then(|n| n.checked_mul(64)).ok_or_else(damaged)?;
-            let bits = fold::read_bitmap(value).ok_or_else(damaged)?;
-            let set = (0..64).filter(|bit| bits >> bit & 1 == 1).map(|bit| first + bit);
-            if backwards {
-                found.extend(set.rev().filter(|i| ahead(*i, true, at)));
-            } else {
-                found.extend(set.filter(|i| ahead(*i, false, at)));
-            }
-            let neighbour = if backwards { first.checked_sub(64) } else { first.checked_add(64) };
-            next = neighbour.map(|i| keys::agency_bitmap(agency, i));
-        }
-        if bitmaps.is_empty() {
-            next = None;
-        }
     }
     Ok(found)
 }

@@ -216,7 +216,7 @@ fn show(file: &PathBuf, authority: &str, agency: Option<&str>) -> Result<Outcome
     ));
     for node in directory.nodes() {
         out(format!("node {}  {}", node.name, node.entry.endpoints.join(", ")));
-        for key in &node.log_keys {
+        for key in node.log_keys.iter() {
             out(format!("  log key  {key}"));
         }
     }

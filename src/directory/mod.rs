@@ -52,7 +52,7 @@ pub struct Agency {
     /// Permanent id.
     pub id: AgencyId,
     /// The entry as listed.
-    pub entry: AgencyEntry,
+    pub entry: Arc<AgencyEntry>,
     /// Index of the parent.
     parent: Option<usize>,
 }
@@ -94,9 +94,9 @@ pub struct Node {
     /// Its name.
     pub name: NodeName,
     /// The entry as listed.
-    pub entry: NodeEntry,
+    pub entry: Arc<NodeEntry>,
     /// Its log keys, parsed: by origin of the log.
-    pub log_keys: Vec<NoteVerifier>,
+    pub log_keys: Arc<[NoteVerifier]>,
 }
 
 impl Node {
@@ -157,7 +157,7 @@ impl Directory {
                 }
                 log_keys.push(verifier);
             }
-            let node = Node { name: entry.name.clone(), log_keys, entry };
+            let node = Node { name: entry.name.clone(), log_keys: log_keys.into(), entry: entry.into() };
             if let Some(twice) = nodes.insert(node.name.clone(), node) {
                 return Err(odd(twice.name.as_str(), "the node is listed twice".into()));
             }
@@ -194,7 +194,7 @@ impl Directory {
             for seal in decode_all(&entry.seals).map_err(|e| odd(&entry.id, e))? {
                 trust = trust.with_seal(id.as_str(), &seal)?;
             }
-            agencies.push(Agency { id, entry, parent });
+            agencies.push(Agency { id, entry: entry.into(), parent });
         }
         for (i, agency) in agencies.iter().enumerate() {
             let mut seen = HashSet::from([i]);

@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::str::FromStr;
+use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 use unicode_normalization::UnicodeNormalization;
@@ -17,7 +18,7 @@ macro_rules! text_id {
     ($(#[$doc:meta])* $name:ident) => {
         $(#[$doc])*
         #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Serialize, Deserialize)]
-        pub struct $name(String);
+        pub struct $name(Arc<str>);
 
         impl $name {
             /// The text.
@@ -53,7 +54,7 @@ impl AgencyId {
     /// Checks length and characters; whether it exists is the directory's to say.
     pub fn new(text: &str) -> Result<Self, Rejection> {
         text_field("agency", text, limits::AGENCY_CODE_CHARS)?;
-        Ok(AgencyId(text.to_owned()))
+        Ok(AgencyId(text.into()))
     }
 }
 
@@ -70,7 +71,7 @@ impl NodeName {
                 format!("`{}` is no node name: use 1 to 63 letters, digits, `-` or `.`", shorten(text)),
             ));
         }
-        Ok(NodeName(text.to_owned()))
+        Ok(NodeName(text.into()))
     }
 
     /// Origin line of this node's log of one generation.
@@ -86,7 +87,7 @@ impl RequestId {
     /// The id of the message that this node sends by itself about a delivery.
     pub fn automatic(id: &DeliveryId) -> Self {
         let hex = id.to_string();
-        RequestId(format!("{AUTOMATIC}{}", &hex[..limits::REQUEST_ID_CHARS - AUTOMATIC.len()]))
+        RequestId(format!("{AUTOMATIC}{}", &hex[..limits::REQUEST_ID_CHARS - AUTOMATIC.len()]).into())
     }
 
     /// From a client: as [`RequestId::new`], and none of those that the node gives itself.
@@ -116,7 +117,7 @@ impl RequestId {
                 format!("`{}` is no request id: use 1 to 64 printable ASCII characters", shorten(text)),
             ));
         }
-        Ok(RequestId(text.to_owned()))
+        Ok(RequestId(text.into()))
     }
 }
 

@@ -59,10 +59,13 @@ pub trait ContentSource: Send + Sync {
 }
 
 /// Keys of a node's logs, by origin: what its proofs are checked with.
-pub(super) fn log_key(directory: &Directory, node: &NodeName) -> impl Fn(&str) -> Option<NoteVerifier> {
+pub(super) fn log_key<'a>(
+    directory: &'a Directory,
+    node: &NodeName,
+) -> impl Fn(&str) -> Option<NoteVerifier> + use<'a> {
     // A generation that was closed stays listed, so old proofs hold.
-    let node = directory.node(node).cloned();
-    move |origin: &str| node.as_ref().and_then(|n| n.log_key(origin).cloned())
+    let node = directory.node(node);
+    move |origin: &str| node.and_then(|n| n.log_key(origin).cloned())
 }
 
 impl Exchange {

@@ -13,15 +13,15 @@ use super::{Caller, Exchange, message};
 use crate::config::Role;
 use crate::domain::decide::{Command, notices_so_far};
 use crate::domain::envelope::Notice;
-use crate::domain::event::RoleVerdicts;
-use crate::domain::fold::records::{Feed, Incoming};
-use crate::domain::fold::{decode, keys, load};
+use crate::domain::event::{Event, RoleVerdicts};
+use crate::domain::fold::records::{FeedKind, Incoming};
+use crate::domain::fold::{self, keys, load};
 use crate::domain::ids::{AgencyId, DeliveryId};
 use crate::domain::reason::{Reason, Rejection};
 use crate::domain::{Envelope, Kind, Status, limits};
-use crate::ledger::{LedgerError, damaged, storage};
+use crate::ledger::{LedgerError, damaged, events_of, missing_leaf, storage};
 use crate::time::Timestamp;
-use crate::wire;
+use crate::wire::{self, leaf};
 
 /// Who holds which delivery until when.
 #[derive(Default)]
@@ -90,7 +90,11 @@ pub struct Notification {
     /// Whom it is for.
     pub agency: AgencyId,
     /// What it is.
-    pub feed: Feed,
+    pub kind: FeedKind,
+    /// The delivery that it is about.
+    pub delivery_id: DeliveryId,
+    /// The event itself.
+    pub event: Event,
 }
 
 /// A delivery that was opened.
@@ -122,21 +126,18 @@ impl Exchange {
         let directory = self.directory();
         let agency =
             self.own_agency(&directory, caller, Role::Dms, agency, "agency", Reason::UnknownAgency)?.id;
-        let prefix = keys::inbox_of(&agency);
         let now = self.ledger().now();
-        let found = self
-            .ledger()
-            .index()
-            .scan(&prefix, &keys::inbox(&agency, from), limit + 1)
+        let size = self.ledger().snapshot().size();
+        let found = events_of(self.ledger().index(), keys::inbox_of(&agency), from, false, limit + 1)
             .map_err(|e| storage(&e))?;
         let mut entries = Vec::new();
         let mut next = None;
-        for (key, value) in &found {
+        for index in found.into_iter().filter(|i| *i < size) {
             if entries.len() == limit {
-                next = keys::index_of(key);
+                next = Some(index);
                 break;
             }
-            let id = DeliveryId::from_slice(value)?;
+            let Some(id) = fold::arrived(&self.event(index)?) else { continue };
             if let Some(record) = load(self.ledger(), &keys::incoming(&id)).map_err(|e| damaged(&e))? {
                 entries.push(InboxEntry { id, record, leased: self.inner.leases.is_held(&id, now) });
             }
@@ -151,31 +152,34 @@ impl Exchange {
         from: u64,
         limit: usize,
     ) -> Result<Vec<Notification>, Rejection> {
-        // While a commit is applied to sled, a scan may see its later records before its earlier ones. What is below
-        // the published size is all there.
+        // Commits that come while this reads may be seen or not; what is below the published size is all there.
         let size = self.ledger().snapshot().size();
         let mut all = Vec::new();
-        // Beyond the smallest end of a full scan, items of that agency may be missing.
+        // Beyond the smallest end of a full read, items of that agency may be missing.
         let mut complete_to = u64::MAX;
         for agency in agencies {
-            let found = self
-                .ledger()
-                .index()
-                .scan_new(&keys::feed_of(agency), &keys::feed(agency, from), limit, from)
+            let mut found = events_of(self.ledger().index(), keys::feed_of(agency), from, false, limit)
                 .map_err(|e| storage(&e))?;
-            let full = found.len() == limit;
-            for (key, value) in found {
-                let Some(index) = keys::index_of(&key) else { continue };
-                let feed = decode(&key, &value).map_err(|e| damaged(&e))?;
-                all.push(Notification { index, agency: agency.clone(), feed });
+            found.retain(|i| *i < size);
+            if found.len() >= limit {
+                complete_to = complete_to.min(found.last().copied().unwrap_or(0));
             }
-            if full {
-                complete_to = complete_to.min(all.last().map_or(0, |n| n.index));
+            for index in found {
+                let event = self.event(index)?;
+                if let Some((kind, delivery_id)) = fold::told(&event) {
+                    all.push(Notification { index, agency: agency.clone(), kind, delivery_id, event });
+                }
             }
         }
         all.retain(|n| n.index <= complete_to && n.index < size);
         all.sort_by_key(|n| n.index);
         Ok(all)
+    }
+
+    /// The event at an index of this node's log.
+    fn event(&self, index: u64) -> Result<Event, Rejection> {
+        let bytes = self.ledger().leaf(index)?.ok_or_else(|| missing_leaf(index, &"it is not there"))?;
+        leaf::decode(&bytes).map_err(|error| missing_leaf(index, &error))
     }
 
     /// Opens a delivery for a system: records the access and grants a lease.

@@ -9,6 +9,7 @@
 mod clock;
 mod open;
 mod overlay;
+mod sets;
 mod tiles;
 mod writer;
 
@@ -31,6 +32,7 @@ use crate::wire::proof::Proof;
 pub use clock::{Clock, ManualClock, SystemClock};
 pub use open::{LedgerConfig, Opened, offline_index};
 pub use overlay::Overlay;
+pub use sets::events_of;
 
 /// A state of the log that is durable: its tree and its signed checkpoint.
 #[derive(Clone)]
@@ -292,10 +294,7 @@ impl Ledger {
         if index >= snapshot.size() {
             return Err(unknown_event(index, snapshot.size()));
         }
-        let leaf = self.leaf(index)?.ok_or_else(|| {
-            tracing::error!(index, "a leaf is missing from the store");
-            Rejection::new(Reason::Damaged, "", "this node's store must be checked by its administrator")
-        })?;
+        let leaf = self.leaf(index)?.ok_or_else(|| missing_leaf(index, &"it is not there"))?;
         let path = snapshot.tree.inclusion_proof(index, snapshot.size(), &self.tiles()).map_err(|error| {
             tracing::error!(%error, index, "a proof cannot be made");
             Rejection::new(Reason::Damaged, "", "this node's store must be checked by its administrator")
@@ -319,6 +318,12 @@ impl Ledger {
     pub async fn close(self, data: &std::path::Path) -> Result<(), StoreError> {
         open::close(self, data).await
     }
+}
+
+/// A refusal because an event that is recorded cannot be read.
+pub fn missing_leaf(index: u64, problem: &dyn std::fmt::Display) -> Rejection {
+    tracing::error!(index, %problem, "a leaf of the store cannot be read");
+    Rejection::new(Reason::Damaged, "", "this node's store must be checked by its administrator")
 }
 
 /// A refusal of an index that is not there.

@@ -21,7 +21,7 @@ use crate::exchange::status::Report;
 use crate::exchange::track::Tracked;
 use crate::exchange::{Caller, Exchange};
 use crate::wire::pb::exchange_service_server::ExchangeService;
-use crate::wire::{leaf, pb, words};
+use crate::wire::{pb, words};
 
 /// The service.
 pub struct ExchangeApi {
@@ -487,7 +487,7 @@ pub(super) fn read_page(page: Option<&pb::Page>) -> Result<(usize, u64), Rejecti
 
 fn watch_item(exchange: &Exchange, n: &Notification) -> Result<pb::WatchResponse, Rejection> {
     use pb::WatchKind;
-    let (kind, status) = match n.feed.kind {
+    let (kind, status) = match n.kind {
         FeedKind::Arrived => (WatchKind::Arrived, None),
         FeedKind::Status(status) => (WatchKind::Status, Some(status)),
         FeedKind::Held => (WatchKind::Held, None),
@@ -497,10 +497,10 @@ fn watch_item(exchange: &Exchange, n: &Notification) -> Result<pb::WatchResponse
         FeedKind::Notice(_) => (WatchKind::Notice, None),
     };
     let ledger = exchange.ledger();
-    let event = ledger.leaf(n.index)?.and_then(|l| leaf::decode(&l).ok());
-    let outgoing: Option<Outgoing> = load(ledger, &keys::outgoing(&n.feed.delivery_id))?;
-    let incoming: Option<Incoming> = load(ledger, &keys::incoming(&n.feed.delivery_id))?;
+    let outgoing: Option<Outgoing> = load(ledger, &keys::outgoing(&n.delivery_id))?;
     let sent = outgoing.filter(|o| o.facts.sender == n.agency);
+    let incoming: Option<Incoming> =
+        if sent.is_none() { load(ledger, &keys::incoming(&n.delivery_id))? } else { None };
     let reason = sent.as_ref().and_then(|o| o.reason).map_or_else(String::new, |r| r.code().to_owned());
     let counterpart = sent
         .map(|o| o.facts.recipient_code)
@@ -510,9 +510,9 @@ fn watch_item(exchange: &Exchange, n: &Notification) -> Result<pb::WatchResponse
         cursor: cursor(n.index + 1),
         kind: kind.into(),
         agency: n.agency.to_string(),
-        delivery_id: id(&n.feed.delivery_id),
+        delivery_id: id(&n.delivery_id),
         log_index: n.index,
-        at: event.map_or(0, |e| e.at.millis()),
+        at: n.event.at.millis(),
         status: status.map_or(0, |s: BusinessStatus| words::status(s).into()),
         reason,
         counterpart,

@@ -150,8 +150,8 @@ impl Link {
             .map(|n| n.entry.clone())
             .ok_or_else(|| unreachable(&self.node, "it is not in the directory"))?;
         let mut last = unreachable(&self.node, "the directory lists no endpoint for it");
-        for endpoint in entry.endpoints {
-            let dialled = connect_tls(self.tls.clone(), &endpoint, self.node.as_str()).await;
+        for endpoint in &entry.endpoints {
+            let dialled = connect_tls(self.tls.clone(), endpoint, self.node.as_str()).await;
             match dialled {
                 Ok((channel, identity)) => {
                     let expected = Identity::Node {

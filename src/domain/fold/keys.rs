@@ -76,34 +76,25 @@ pub fn outboxes() -> Vec<u8> {
     key(b'x')
 }
 
-/// An agency's inbox.
+/// What waits in an agency's inbox: the events that put it there, as a set.
 pub fn inbox_of(agency: &AgencyId) -> Vec<u8> {
     text(key(b'n'), agency.as_str())
 }
 
-/// One entry of it.
-pub fn inbox(agency: &AgencyId, index: u64) -> Vec<u8> {
-    bytes(inbox_of(agency), &index.to_be_bytes())
-}
-
-/// What an agency's system is told.
+/// Events that an agency's system is told of, as a set.
 pub fn feed_of(agency: &AgencyId) -> Vec<u8> {
     text(key(b't'), agency.as_str())
 }
 
-/// One entry of it.
-pub fn feed(agency: &AgencyId, index: u64) -> Vec<u8> {
-    bytes(feed_of(agency), &index.to_be_bytes())
-}
-
-/// Events that concern an agency, as bitmaps of 64 events.
+/// Events that concern an agency, as a set.
 pub fn agency_events(agency: &AgencyId) -> Vec<u8> {
     text(key(b'e'), agency.as_str())
 }
 
-/// The bitmap with an event: a bit for each index from `index & !63` on, the lowest first.
-pub fn agency_bitmap(agency: &AgencyId, index: u64) -> Vec<u8> {
-    bytes(agency_events(agency), &(index >> 6).to_be_bytes())
+/// The record of a set of events that has an event: a bitmap with a bit for each index from `index & !63` on, the lowest
+/// first. A busy agency has one record for many events.
+pub fn bitmap(set: Vec<u8>, index: u64) -> Vec<u8> {
+    bytes(set, &(index >> 6).to_be_bytes())
 }
 
 /// Events of a delivery that do not stand in its record: who fetched it, and what came again under its id.
@@ -133,7 +124,7 @@ pub fn cell(name: &str) -> Vec<u8> {
 
 /// Whether a fold key is that of a record which the event at `first` or a later one makes: it ends in that index.
 pub fn is_by_new_event(key: &[u8], first: u64) -> bool {
-    matches!(key, [FOLD, b'v' | b't' | b'n' | b'x', ..]) && index_of(key).is_some_and(|i| i >= first)
+    matches!(key, [FOLD, b'v' | b'x', ..]) && index_of(key).is_some_and(|i| i >= first)
 }
 
 /// The log index (of a bitmap: a 64th of it) at the end of a key.

@@ -9,6 +9,7 @@
 pub mod keys;
 pub mod records;
 mod rows;
+mod sets;
 
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -18,8 +19,8 @@ use super::ids::{AgencyId, DeliveryId};
 use super::ratio::Electronic;
 use super::status::{DeliveryState, Status};
 use records::{
-    AttemptRecord, DocumentRecord, Feed, FeedKind, Incoming, IncomingState, MessageFacts, Outgoing,
-    RequestRecord, StatusEntry,
+    AttemptRecord, DocumentRecord, Incoming, IncomingState, MessageFacts, Outgoing, RequestRecord,
+    StatusEntry,
 };
 
 /// Reading the state failed: the storage, or a record that cannot be read.
@@ -118,9 +119,7 @@ pub fn apply(view: &mut (impl View + ?Sized), index: u64, event: &Event) -> Resu
     }
     agencies.dedup();
     for agency in &agencies {
-        let key = keys::agency_bitmap(agency, index);
-        let bitmap = bitmap(view, &key)? | 1 << (index & 63);
-        view.put(key, bitmap.to_be_bytes().to_vec());
+        sets::insert(view, keys::agency_events(agency), index)?;
     }
     if let Some(id) = event.kind.delivery_id()
         && !stands_in_record
@@ -128,21 +127,6 @@ pub fn apply(view: &mut (impl View + ?Sized), index: u64, event: &Event) -> Resu
         view.put(keys::delivery_event(&id, index), Vec::new());
     }
     Ok(())
-}
-
-fn bitmap(view: &(impl Records + ?Sized), key: &[u8]) -> Result<u64, ViewError> {
-    let Some(bytes) = view.get(key)? else { return Ok(0) };
-    read_bitmap(&bytes).ok_or_else(|| ViewError::Damaged { key: hex::encode(key) })
-}
-
-/// A bitmap of events as it is stored.
-pub fn read_bitmap(bytes: &[u8]) -> Option<u64> {
-    Some(u64::from_be_bytes(bytes.try_into().ok()?))
-}
-
-/// Whether the event at `index` concerns an agency.
-pub fn concerns(view: &(impl Records + ?Sized), agency: &AgencyId, index: u64) -> Result<bool, ViewError> {
-    Ok(bitmap(view, &keys::agency_bitmap(agency, index))? >> (index & 63) & 1 == 1)
 }
 
 fn parties_of(item: &Item, agencies: &mut Vec<AgencyId>) {
@@ -174,14 +158,9 @@ fn facts_of(item: &Item) -> MessageFacts {
     }
 }
 
-fn feed(
-    view: &mut (impl View + ?Sized),
-    agency: &AgencyId,
-    index: u64,
-    kind: FeedKind,
-    delivery_id: DeliveryId,
-) {
-    store(view, keys::feed(agency, index), &Feed { kind, delivery_id });
+/// An agency's system is told; of what, the event says ([`told`]).
+fn feed(view: &mut (impl View + ?Sized), agency: &AgencyId, index: u64) -> Result<(), ViewError> {
+    sets::insert(view, keys::feed_of(agency), index)
 }
 
 /// Submitted: the delivery is queued for its peer; the document's key is taken; a notice reaches its own side.
@@ -295,12 +274,10 @@ fn received(view: &mut (impl View + ?Sized), index: u64, event: &Event) -> Resul
     match &item.subject {
         Subject::Document(d) => {
             store(view, keys::in_force(&facts.sender, &d.key, &facts.recipient), &id);
-            if *held {
-                feed(view, &facts.recipient, index, FeedKind::Held, id);
-            } else {
-                view.put(keys::inbox(&facts.recipient, index), id.as_bytes().to_vec());
-                feed(view, &facts.recipient, index, FeedKind::Arrived, id);
+            if !*held {
+                sets::insert(view, keys::inbox_of(&facts.recipient), index)?;
             }
+            feed(view, &facts.recipient, index)?;
         }
         Subject::Notice(n) => notice_received(view, index, &facts, n)?,
     }
@@ -332,7 +309,6 @@ fn notice_received(
     facts: &MessageFacts,
     notice: &NoticeFacts,
 ) -> Result<(), ViewError> {
-    let kind = notice.status.map_or(FeedKind::Notice(notice.kind), FeedKind::Status);
     let outgoing_key = keys::outgoing(&notice.target);
     if let Some(mut record) = load::<Outgoing>(view, &outgoing_key)?
         && record.facts.recipient == facts.sender
@@ -348,14 +324,14 @@ fn notice_received(
                 set_live(view, &record.facts, false)?;
             }
         }
-        feed(view, &record.facts.sender, index, kind, notice.target);
+        feed(view, &record.facts.sender, index)?;
         store(view, outgoing_key, &record);
         return Ok(());
     }
     let incoming_key = keys::incoming(&notice.target);
     if let Some(mut record) = load::<Incoming>(view, &incoming_key)? {
         record.statuses.extend(status_entry(notice, index));
-        feed(view, &record.facts.recipient, index, kind, notice.target);
+        feed(view, &record.facts.recipient, index)?;
         store(view, incoming_key, &record);
     }
     Ok(())
@@ -491,19 +467,10 @@ fn closed(
         if newest {
             rows::settled(view, &record.facts, electronic, arrived, signed)?;
         }
-        let kind = match record.state {
-            DeliveryState::Delivered | DeliveryState::Held => FeedKind::Delivered,
-            DeliveryState::Undelivered => FeedKind::Undelivered,
-            _ => FeedKind::Refused,
-        };
-        feed(view, &record.facts.sender, index, kind, *id);
+        feed(view, &record.facts.sender, index)?;
     } else if record.state != DeliveryState::Delivered {
         // A status or notice that did not arrive concerns its sender as well.
-        let kind = match record.state {
-            DeliveryState::Undelivered => FeedKind::Undelivered,
-            _ => FeedKind::Refused,
-        };
-        feed(view, &record.facts.sender, index, kind, *id);
+        feed(view, &record.facts.sender, index)?;
     }
     store(view, key, &record);
     Ok(())
@@ -522,7 +489,7 @@ fn handed_over(
     agencies.push(record.facts.recipient.clone());
     record.handed_over = Some((index, event.at));
     record.events.push(index);
-    view.delete(&keys::inbox(&record.facts.recipient, record.inbox_index));
+    sets::remove(view, keys::inbox_of(&record.facts.recipient), record.inbox_index)?;
     store(view, key, &record);
     Ok(())
 }
@@ -550,8 +517,8 @@ fn released(
     } else {
         record.state = IncomingState::Received;
         record.inbox_index = index;
-        view.put(keys::inbox(&record.facts.recipient, index), id.as_bytes().to_vec());
-        feed(view, &record.facts.recipient, index, FeedKind::Arrived, *id);
+        sets::insert(view, keys::inbox_of(&record.facts.recipient), index)?;
+        feed(view, &record.facts.recipient, index)?;
     }
     store(view, key, &record);
     Ok(())
@@ -566,6 +533,7 @@ pub fn notice_digest(item: &Item) -> Option<super::ids::Digest> {
 }
 
 pub use rows::paper_digest;
+pub use sets::{arrived, concerns, read_bitmap, told};
 
 /// The status history of a delivery on the side of the agency that would send the next status.
 pub fn history(statuses: &[StatusEntry]) -> Vec<Status> {

@@ -160,17 +160,8 @@ pub struct RequestRecord {
     pub index: u64,
 }
 
-/// Something that an agency's system is told.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Feed {
-    /// What.
-    pub kind: FeedKind,
-    /// About which delivery.
-    pub delivery_id: DeliveryId,
-}
-
-/// What an agency's system is told.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+/// What an agency's system is told ([`super::feed`]).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum FeedKind {
     /// A document arrived.
     Arrived,
