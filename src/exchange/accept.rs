@@ -292,7 +292,7 @@ impl Exchange {
             }
             match (large, &inline) {
                 (Some(upload), _) => store.finish(upload, part.sha256),
-                (None, Some(inline)) => store.put_hashed(part.sha256, &inline[i]),
+                (None, Some(inline)) => store.put_hashed(part.sha256, kept(&inline[i], &offer)),
                 (None, None) => Ok(()),
             }
             .map_err(|e| storage(&e))?;
@@ -316,6 +316,13 @@ fn behind(envelope: &Envelope, directory: &Directory, what: &str) -> Rejection {
             envelope.directory_version
         ),
     )
+}
+
+/// A part of a message as it can be kept: a slice, unless that would keep much more than the part.
+fn kept(part: &Bytes, offer: &Offer) -> Bytes {
+    let others = offer.envelope.len() + offer.signatures.iter().map(Bytes::len).sum::<usize>();
+    let message = others + offer.data.as_ref().map_or(0, Bytes::len);
+    if part.len() >= message / 2 { part.clone() } else { Bytes::copy_from_slice(part) }
 }
 
 /// Whether bytes are the signature that the envelope names, within the limit.

@@ -28,6 +28,8 @@ use crate::time::Timestamp;
 
 /// How often a message is prepared again when others take its attempt.
 const TRIES: usize = 16;
+/// Bytes of memory that a part gets before its content comes.
+const SMALL: u64 = 16 * 1024;
 
 /// What a system asks for, before anything is checked.
 #[derive(Debug, Clone)]
@@ -260,8 +262,10 @@ impl Upload {
             } else {
                 None
             };
-            self.receiving =
-                Some(Receiving { hasher: Hasher::new(needs), seen: 0, small: BytesMut::new(), large });
+            // Memory is taken as content comes, not as it is announced; most content comes at once.
+            let small = if large.is_some() { 0 } else { part.size.min(SMALL) };
+            let small = BytesMut::with_capacity(small as usize);
+            self.receiving = Some(Receiving { hasher: Hasher::new(needs), seen: 0, small, large });
             if part.size > 0 {
                 return Ok(());
             }
@@ -317,7 +321,7 @@ impl Upload {
             let store = self.exchange.ledger().content();
             match receiving.large {
                 Some(large) => store.finish(large, found),
-                None => store.put_hashed(found, &receiving.small),
+                None => store.put_hashed(found, receiving.small.freeze()),
             }
             .map_err(|e| storage(&e))?;
         }

@@ -69,6 +69,8 @@ struct Writing {
     end: u64,
     /// The newest records, not in the file yet: they end at `end`.
     buffer: Vec<u8>,
+    /// The buffer before, to be used again.
+    spare: Vec<u8>,
     /// Where the file ends.
     written: u64,
     /// What is in the segment, durable or not.
@@ -101,10 +103,11 @@ struct Recent {
 }
 
 impl Recent {
-    fn add(&mut self, digest: Hash, data: &[u8]) {
-        if self.records.insert(digest, Bytes::copy_from_slice(data)).is_none() {
+    fn add(&mut self, digest: Hash, data: Bytes) {
+        let bytes = data.len();
+        if self.records.insert(digest, data).is_none() {
             self.order.push_back(digest);
-            self.bytes += data.len();
+            self.bytes += bytes;
         }
         while self.bytes > RECENT_BYTES {
             let Some(oldest) = self.order.pop_front() else { break };
@@ -186,6 +189,7 @@ impl ContentStore {
                 end,
                 written: end,
                 buffer: Vec::new(),
+                spare: Vec::new(),
                 places,
                 dir_dirty: false,
             }),
@@ -202,12 +206,13 @@ impl ContentStore {
     /// Appends a small record, unless it is there. Durable after the next [`ContentStore::sync`].
     pub fn put(&self, data: &[u8]) -> Result<Hash, StoreError> {
         let digest = sha256(data);
-        self.put_hashed(digest, data)?;
+        self.put_hashed(digest, Bytes::copy_from_slice(data))?;
         Ok(digest)
     }
 
-    /// The same, with the digest at hand. `data` is at most [`RECORD_BYTES`].
-    pub fn put_hashed(&self, digest: Hash, data: &[u8]) -> Result<(), StoreError> {
+    /// The same, with the digest at hand. `data` is at most [`RECORD_BYTES`]. It is kept for a while as it is: a slice of
+    /// something much larger would keep all of that.
+    pub fn put_hashed(&self, digest: Hash, data: Bytes) -> Result<(), StoreError> {
         if self.in_sealed(&digest)?.is_some() {
             return Ok(());
         }
@@ -226,7 +231,7 @@ impl ContentStore {
                 self.write_buffer(&mut self.file())?;
                 continue;
             }
-            record::write(&mut writing.buffer, &digest, data);
+            record::write(&mut writing.buffer, &digest, &data);
             let offset = writing.end + HEADER;
             writing.end = offset + data.len() as u64;
             writing.places.insert(digest, (offset, data.len() as u32));
@@ -242,13 +247,19 @@ impl ContentStore {
 
     /// Writes what waits. What could not be written goes on waiting.
     fn write_buffer(&self, file: &mut Option<Appender>) -> Result<(), StoreError> {
-        let buffer = std::mem::take(&mut self.lock().buffer);
+        let mut buffer = {
+            let mut writing = self.lock();
+            let spare = std::mem::take(&mut writing.spare);
+            std::mem::replace(&mut writing.buffer, spare)
+        };
         let Some(appender) = file.as_mut().filter(|_| !buffer.is_empty()) else { return Ok(()) };
         let written = appender.append(&buffer);
         let mut writing = self.lock();
         match written {
             Ok(at) => {
                 writing.written = at + buffer.len() as u64;
+                buffer.clear();
+                writing.spare = buffer;
                 Ok(())
             }
             Err(error) => {
