@@ -60,12 +60,18 @@ impl Layer {
 }
 
 /// Both layers.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Memtable {
     active: Layer,
     frozen: Option<Arc<Layer>>,
-    /// Number of leaves that sled has.
+    /// Number of leaves that sled has; the largest number while it is not known.
     base: u64,
+}
+
+impl Default for Memtable {
+    fn default() -> Self {
+        Memtable { active: Layer::default(), frozen: None, base: u64::MAX }
+    }
 }
 
 impl Memtable {
