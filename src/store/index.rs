@@ -510,3 +510,110 @@ fn file_digest(path: &Path) -> Result<String, StoreError> {
         context.update(&buffer[..n]);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    type Model = BTreeMap<Vec<u8>, Vec<u8>>;
+
+    fn head(size: u64) -> Head {
+        Head {
+            version: 1,
+            size,
+            checkpoint: String::new(),
+            last_time: 0,
+            journal: Position::default(),
+            sum: Sum::default().0,
+        }
+    }
+
+    /// The same numbers every time (splitmix64).
+    struct Numbers(u64);
+
+    impl Numbers {
+        fn below(&mut self, n: u64) -> u64 {
+            self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
+            let z = (self.0 ^ self.0 >> 30).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+            let z = (z ^ z >> 27).wrapping_mul(0x94d0_49bb_1331_11eb);
+            (z ^ z >> 31) % n
+        }
+    }
+
+    fn key(numbers: &mut Numbers) -> Vec<u8> {
+        format!("{}{:02}", ["fa", "fb", "l"][numbers.below(3) as usize], numbers.below(40)).into_bytes()
+    }
+
+    fn pairs(found: Vec<(sled::IVec, sled::IVec)>) -> Vec<(Vec<u8>, Vec<u8>)> {
+        found.into_iter().map(|(k, v)| (k.to_vec(), v.to_vec())).collect()
+    }
+
+    fn same(index: &Index, model: &Model, numbers: &mut Numbers) {
+        for _ in 0..20 {
+            let (at, limit) = (key(numbers), numbers.below(8) as usize + 1);
+            assert_eq!(index.get(&at).unwrap().map(|v| v.to_vec()), model.get(&at).cloned());
+            for prefix in [b"fa".as_slice(), b"fb", b"f", b"l"] {
+                let within = |(k, _): &(&Vec<u8>, &Vec<u8>)| k.starts_with(prefix);
+                let own = |(k, v): (&Vec<u8>, &Vec<u8>)| (k.clone(), v.clone());
+                let forwards = model.range(at.clone().max(prefix.to_vec())..).take_while(within);
+                let expected: Vec<_> = forwards.take(limit).map(own).collect();
+                assert_eq!(pairs(index.scan(prefix, &at, limit).unwrap()), expected);
+                if !at.starts_with(prefix) {
+                    continue;
+                }
+                let backwards = model.range(..=at.clone()).rev().take_while(within);
+                let expected: Vec<_> = backwards.take(limit).map(own).collect();
+                assert_eq!(pairs(index.scan_back(prefix, &at, limit).unwrap()), expected);
+            }
+        }
+    }
+
+    #[test]
+    fn readers_see_every_commit_wherever_its_records_are() {
+        let dir = tempfile::tempdir().unwrap();
+        let mut numbers = Numbers(7);
+        let mut model = Model::new();
+        let mut size = 0;
+        for round in 0..4 {
+            let index = Index::open(dir.path(), 16 << 20).unwrap();
+            if let Some(head) = index.head().unwrap() {
+                assert_eq!(head.size, size);
+                // The sum was kept through all batches, and reading everything teaches the keys.
+                assert_eq!(index.sum().unwrap(), Sum(head.sum));
+                index.start_at(&head);
+            }
+            for step in 0..60 {
+                let mut changes = BTreeMap::new();
+                for _ in 0..numbers.below(12) {
+                    let key = key(&mut numbers);
+                    let value = (numbers.below(3) > 0).then(|| numbers.below(1000).to_be_bytes().to_vec());
+                    let before = model.get(&key).cloned();
+                    let change = changes
+                        .entry(key)
+                        .or_insert(Change { before: before.map(Into::into), after: None });
+                    change.after = value.map(Into::into);
+                }
+                for (key, change) in &changes {
+                    match &change.after {
+                        Some(value) => model.insert(key.clone(), value.to_vec()),
+                        None => model.remove(key),
+                    };
+                }
+                size += 1;
+                let changes = changes.into_iter().filter(|(_, c)| c.before != c.after);
+                index.commit(changes.map(|(k, c)| (k.into(), c)).collect(), head(size)).unwrap();
+                same(&index, &model, &mut numbers);
+                if (step + round) % 17 == 0 {
+                    assert_eq!(index.head().unwrap().unwrap().size, size);
+                    same(&index, &model, &mut numbers);
+                }
+            }
+            let mut all = Model::new();
+            index.for_each(|k, v| drop(all.insert(k.to_vec(), v.to_vec()))).unwrap();
+            all.remove(b"h".as_slice());
+            assert_eq!(all, model);
+            drop(index);
+            Index::wait_closed(dir.path()).unwrap();
+        }
+    }
+}
