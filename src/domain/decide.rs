@@ -36,8 +36,8 @@ pub enum Command {
     GiveUp { delivery_id: DeliveryId, reason: Reason },
     /// Content is handed out.
     Fetch { actor: Actor, agency: AgencyId, delivery_id: DeliveryId },
-    /// The recipient's system has it; `arrived` is status 01, on its way to the sender.
-    HandOver { actor: Actor, agency: AgencyId, delivery_id: DeliveryId, arrived: Box<Prepared> },
+    /// The recipient's system has it; `arrived` is status 01, on its way to the sender, if any node hosts that.
+    HandOver { actor: Actor, agency: AgencyId, delivery_id: DeliveryId, arrived: Option<Box<Prepared>> },
     /// Paper register.
     Paper { actor: Actor, entry: Box<PaperEntry> },
     /// The node writes something about itself.
@@ -178,8 +178,10 @@ pub fn decide(command: Command, view: &(impl Records + ?Sized)) -> Result<Decisi
             if let Some((index, _)) = record.handed_over {
                 return Ok(nothing(actor, index));
             }
-            let request_id = RequestId::automatic(&delivery_id);
-            let mut decision = submit(view, actor, request_id, vec![*arrived])?;
+            let mut decision = match arrived {
+                None => Decision { actor, events: Vec::new(), answer: Answer::Recorded(Place::New(0)) },
+                Some(arrived) => submit(view, actor, RequestId::automatic(&delivery_id), vec![*arrived])?,
+            };
             decision.events.insert(0, EventKind::HandedOver { delivery_id });
             decision.answer = Answer::Recorded(Place::New(0));
             Ok(decision)

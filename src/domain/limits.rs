@@ -49,6 +49,8 @@ pub const SIGNATURE_BYTES: usize = 64 * 1024;
 pub const CONTENT_BYTES: u64 = 10 * 1024 * 1024 * 1024;
 /// Bytes of content that travel inside a `Deliver` message; more is pulled on a stream of its own.
 pub const INLINE_BYTES: u64 = 256 * 1024;
+/// Bytes of content in one message of a `Send` stream.
+pub const DATA_BYTES: usize = 1024 * 1024;
 /// Bytes of content in one `SendMany` message.
 pub const BULK_BYTES: usize = 1024 * 1024;
 /// Bytes of one chunk that this node writes to a stream.

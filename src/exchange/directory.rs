@@ -5,7 +5,7 @@
 //! and its number is higher. The same number with another digest is an alarm.
 
 use std::path::{Path, PathBuf};
-use std::sync::RwLock;
+use std::sync::{Mutex, PoisonError, RwLock};
 
 use tokio::sync::watch;
 
@@ -38,6 +38,19 @@ pub enum AdoptError {
         /// Digest of this one.
         found: String,
     },
+    /// It follows another version than the one in force.
+    #[error(
+        "version {version} follows a version with digest {previous}, but the one before it here has {known}: \
+         the authority must explain"
+    )]
+    OtherHistory {
+        /// The version.
+        version: u64,
+        /// Digest of the one in force.
+        known: String,
+        /// Digest of the one that it names.
+        previous: String,
+    },
     /// It cannot be read or kept.
     #[error("{path}: {error}")]
     Io {
@@ -55,6 +68,7 @@ pub struct DirectoryHolder {
     authority: NoteVerifier,
     current: RwLock<Directory>,
     changed: watch::Sender<u64>,
+    offering: Mutex<()>,
 }
 
 impl DirectoryHolder {
@@ -94,6 +108,7 @@ impl DirectoryHolder {
             network: network.to_owned(),
             authority: authority.clone(),
             changed: watch::Sender::new(current.version()),
+            offering: Mutex::default(),
             current: RwLock::new(current.clone()),
         };
         holder.keep(&current)?;
@@ -130,6 +145,8 @@ impl DirectoryHolder {
 
     /// Adopts a newer version; `true` when it came into force.
     pub fn offer(&self, note: &str) -> Result<bool, AdoptError> {
+        // One at a time: what is compared must still be in force when it is replaced.
+        let _offering = self.offering.lock().unwrap_or_else(PoisonError::into_inner);
         let found = sha256(note.as_bytes());
         let known = self.current();
         if found == known.digest() {
@@ -146,6 +163,15 @@ impl DirectoryHolder {
         }
         if offered.version() < known.version() {
             return Ok(false);
+        }
+        if offered.version() == known.version() + 1
+            && offered.previous().is_some_and(|previous| previous != known.digest())
+        {
+            return Err(AdoptError::OtherHistory {
+                version: offered.version(),
+                known: known.digest().to_string(),
+                previous: offered.previous().map_or_else(String::new, |d| d.to_string()),
+            });
         }
         self.keep(&offered)?;
         *self.current.write().expect("no holder of this lock panics") = offered.clone();

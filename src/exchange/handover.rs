@@ -259,13 +259,6 @@ impl Exchange {
                 self.inner.leases.end(&id);
                 return Ok(index);
             }
-            let sender = directory.agency(&record.facts.sender).ok_or_else(|| {
-                Rejection::new(
-                    Reason::UnknownSender,
-                    "delivery_id",
-                    format!("{} is not listed", record.facts.sender),
-                )
-            })?;
             let (notices, _) = notices_so_far(self.ledger(), &agency.id, &id)
                 .map_err(|e| LedgerError::from(e).into_rejection())?;
             let now = self.ledger().now();
@@ -277,13 +270,20 @@ impl Exchange {
                 office: String::new(),
                 officer: String::new(),
             };
-            let to = (sender, record.facts.sender_code.as_str());
-            let arrived = message::notice(self, &directory, (&agency, code), to, Kind::Status, notice, now)?;
+            // A sender that no node hosts any more is told nothing; the document is the recipient's all the same.
+            let sender = directory.agency(&record.facts.sender).filter(|a| a.node(now.date()).is_some());
+            let arrived = match sender {
+                None => None,
+                Some(sender) => {
+                    let to = (sender, record.facts.sender_code.as_str());
+                    Some(message::notice(self, &directory, (&agency, code), to, Kind::Status, notice, now)?)
+                }
+            };
             let command = Command::HandOver {
                 actor: actor.clone(),
                 agency: agency.id.clone(),
                 delivery_id: id,
-                arrived: Box::new(arrived),
+                arrived: arrived.map(Box::new),
             };
             match self.ledger().commit(command).await {
                 Err(LedgerError::Stale) => {}

@@ -55,7 +55,20 @@ impl ExchangeService for ExchangeApi {
             read_header(header).and_then(|h| self.exchange.begin_send(&caller, h)).map_err(refuse)?;
         while let Some(message) = stream.message().await.map_err(unreadable)? {
             match message.part {
-                Some(pb::send_request::Part::Data(data)) => upload.write(&data).map_err(refuse)?,
+                Some(pb::send_request::Part::Data(data)) => {
+                    if data.len() > limits::DATA_BYTES {
+                        return Err(refuse(Rejection::new(
+                            Reason::ContentTooLarge,
+                            "data",
+                            format!(
+                                "{} bytes are more than the {} of one message: send more and smaller ones",
+                                data.len(),
+                                limits::DATA_BYTES
+                            ),
+                        )));
+                    }
+                    upload.write(&data).map_err(refuse)?;
+                }
                 _ => return Err(bad("only data may follow the header: one document a stream")),
             }
         }
@@ -80,8 +93,17 @@ impl ExchangeService for ExchangeApi {
             loop {
                 let Ok(place) = places.clone().acquire_owned().await else { break };
                 let message = tokio::select! {
-                    message = stream.message() => message,
-                    _ = stop.wait_for(|s| *s) => break,
+                    message = stream.message() => Some(message),
+                    _ = stop.wait_for(|s| *s) => None,
+                };
+                let Some(message) = message else {
+                    // What came is answered; what did not must not look as if it had.
+                    drop(place);
+                    let _ = places.acquire_many(limits::STREAM_IN_FLIGHT as u32).await;
+                    let stopping =
+                        Rejection::new(Reason::Stopping, "", "this node is stopping: send the rest again");
+                    let _ = answers.send(Err(refuse(stopping))).await;
+                    break;
                 };
                 let message = match message {
                     Ok(Some(message)) => message,

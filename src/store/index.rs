@@ -588,9 +588,8 @@ mod tests {
                     let key = key(&mut numbers);
                     let value = (numbers.below(3) > 0).then(|| numbers.below(1000).to_be_bytes().to_vec());
                     let before = model.get(&key).cloned();
-                    let change = changes
-                        .entry(key)
-                        .or_insert(Change { before: before.map(Into::into), after: None });
+                    let change =
+                        changes.entry(key).or_insert(Change { before: before.map(Into::into), after: None });
                     change.after = value.map(Into::into);
                 }
                 for (key, change) in &changes {
