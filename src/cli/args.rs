@@ -35,6 +35,8 @@ enum Command {
     Fetch(dms::FetchArgs),
     /// Acknowledges a delivery: it leaves the inbox, and its sender gets status 01.
     Ack(dms::AckArgs),
+    /// Decides about a delivery that is held: releases it to its agency, or refuses it.
+    Release(dms::ReleaseArgs),
     /// Reports a status of a delivery.
     Respond(dms::RespondArgs),
     /// Shows where a delivery, or all deliveries of a document, stand.
@@ -73,6 +75,7 @@ pub async fn run(args: Args) -> Result<Outcome, CliError> {
         Command::Inbox(args) => dms::inbox(args).await,
         Command::Fetch(args) => dms::fetch(args).await,
         Command::Ack(args) => dms::ack(args).await,
+        Command::Release(args) => dms::release(args).await,
         Command::Respond(args) => dms::respond(args).await,
         Command::Track(args) => dms::track(args).await,
         Command::Watch(args) => dms::watch(args).await,

@@ -381,6 +381,38 @@ pub async fn ack(args: AckArgs) -> Result<Outcome, CliError> {
 
 /// Options of the command.
 #[derive(Debug, clap::Args)]
+#[command(after_help = "Examples:\n  lienthong release ID --config node/lienthong.toml --agency H09.2\n  \
+    lienthong release ID --refuse --config node/lienthong.toml --agency H09.2")]
+pub struct ReleaseArgs {
+    /// Delivery.
+    id: DeliveryId,
+    #[command(flatten)]
+    remote: Remote,
+    /// Code of the agency.
+    #[arg(long)]
+    agency: String,
+    /// Refuse it instead.
+    #[arg(long)]
+    refuse: bool,
+}
+
+/// Decides about a delivery that is held.
+pub async fn release(args: ReleaseArgs) -> Result<Outcome, CliError> {
+    let client = args.remote.connect("dms").await?;
+    let request = pb::ReleaseRequest {
+        agency: args.agency,
+        delivery_id: bytes_of(&args.id),
+        refuse: args.refuse,
+        user: String::new(),
+    };
+    let answer = client.exchange().release(request).await?.into_inner();
+    let what = if args.refuse { "refused" } else { "released to the agency: fetch and acknowledge it" };
+    out(format!("{what}, event {}; the sender's node learns it when it asks again", answer.log_index));
+    Ok(Outcome::Done)
+}
+
+/// Options of the command.
+#[derive(Debug, clap::Args)]
 #[command(
     after_help = "Examples:\n  lienthong respond ID 03 --config node/lienthong.toml --agency H09.2\n  \
     lienthong respond ID 02 --reason \"Sai thẩm quyền\" --config node/lienthong.toml --agency H09.2"

@@ -168,9 +168,9 @@ fn detail(kind: &EventKind) -> Value {
             "dispatched_on": p.dispatched_on.map(|d| d.to_string()), "withdrawn": p.withdrawn,
             "request_id": p.request_id.to_string(),
         }),
-        EventKind::Released { delivery_id, refused, verdicts } => json!({
+        EventKind::Released { delivery_id, refused, verdicts, envelope_digest, .. } => json!({
             "delivery_id": delivery_id.to_string(), "refused": refused.map(|r| r.code()),
-            "verdicts": verdicts_json(*verdicts),
+            "verdicts": verdicts_json(*verdicts), "envelope_digest": envelope_digest.to_string(),
         }),
         EventKind::Started { version, unwitnessed } => {
             json!({"version": version, "unwitnessed": unwitnessed})

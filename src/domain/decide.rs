@@ -38,6 +38,15 @@ pub enum Command {
     Fetch { actor: Actor, agency: AgencyId, delivery_id: DeliveryId },
     /// The recipient's system has it; `arrived` is status 01, on its way to the sender, if any node hosts that.
     HandOver { actor: Actor, agency: AgencyId, delivery_id: DeliveryId, arrived: Option<Box<Prepared>> },
+    /// A held delivery is let go or refused: by its agency, or by the node that judged it again.
+    Release {
+        actor: Actor,
+        agency: AgencyId,
+        delivery_id: DeliveryId,
+        refused: Option<Reason>,
+        /// As judged again; those of the arrival where nothing was.
+        verdicts: Option<RoleVerdicts>,
+    },
     /// Paper register.
     Paper { actor: Actor, entry: Box<PaperEntry> },
     /// The node writes something about itself.
@@ -185,6 +194,32 @@ pub fn decide(command: Command, view: &(impl Records + ?Sized)) -> Result<Decisi
             decision.events.insert(0, EventKind::HandedOver { delivery_id });
             decision.answer = Answer::Recorded(Place::New(0));
             Ok(decision)
+        }
+        Command::Release { actor, agency, delivery_id, refused, verdicts } => {
+            let record = load::<Incoming>(view, &keys::incoming(&delivery_id))?
+                .filter(|r| r.facts.recipient == agency)
+                .ok_or_else(|| unknown(&delivery_id))?;
+            match (record.state, refused) {
+                (IncomingState::Held, _) => {
+                    let released = EventKind::Released {
+                        delivery_id,
+                        envelope_digest: record.facts.envelope_digest,
+                        content_digests: record.content_digests,
+                        refused,
+                        verdicts: verdicts.unwrap_or(record.verdicts),
+                        origin: record.origin,
+                    };
+                    Ok(one(actor, released))
+                }
+                (IncomingState::Received, None) | (IncomingState::Refused, Some(_)) => {
+                    Ok(nothing(actor, record.answer))
+                }
+                (state, _) => {
+                    let is = if state == IncomingState::Refused { "refused" } else { "the agency's" };
+                    let what = format!("delivery {delivery_id} is {is} since event {}", record.answer);
+                    Err(Rejection::new(Reason::NotHeld, "delivery_id", what).into())
+                }
+            }
         }
         Command::Paper { actor, entry } => {
             let request = keys::request(&entry.parties.sender, &entry.request_id);
@@ -362,7 +397,7 @@ fn accept(view: &(impl Records + ?Sized), actor: Actor, mut arrival: Arrival) ->
     let recipient = arrival.item.parties.recipient.clone().unwrap_or_default();
     if let Some(known) = load::<Incoming>(view, &keys::incoming(&id))? {
         if known.facts.envelope_digest == arrival.item.envelope_digest {
-            return Ok(nothing(actor, known.index));
+            return Ok(nothing(actor, known.answer));
         }
         // No event: a peer that repeats itself must not fill the log.
         return Err(Rejection::new(

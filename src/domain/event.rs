@@ -94,8 +94,15 @@ pub enum EventKind {
     HandedOver { delivery_id: DeliveryId },
     /// A dispatch on paper.
     PaperEntered(PaperEntry),
-    /// A held delivery judged again.
-    Released { delivery_id: DeliveryId, refused: Option<Reason>, verdicts: RoleVerdicts },
+    /// What was held is decided: let go, or refused. A whole answer to the origin.
+    Released {
+        delivery_id: DeliveryId,
+        envelope_digest: Digest,
+        content_digests: Vec<Digest>,
+        refused: Option<Reason>,
+        verdicts: RoleVerdicts,
+        origin: LogRef,
+    },
     /// The node began to run.
     Started { version: String, unwitnessed: bool },
     /// The node stopped.

@@ -128,6 +128,8 @@ reasons! {
     UnknownAgency "unknown_agency" NotFound,
     /// The delivery is held until its signatures can be judged.
     Held "held" Precondition,
+    /// The delivery was decided before, otherwise.
+    NotHeld "not_held" Precondition,
     /// Another client holds the lease.
     Leased "leased" Precondition,
     /// The agency has no part in this delivery, or not in this way.

@@ -94,7 +94,7 @@ impl Exchange {
         let id = envelope.delivery_id;
         let known: Option<Incoming> = load(self.ledger(), &keys::incoming(&id)).map_err(|e| damaged(&e))?;
         if let Some(known) = known.filter(|k| k.facts.envelope_digest == envelope_digest) {
-            return self.ledger().prove(known.index, &self.ledger().snapshot());
+            return self.ledger().prove(known.answer, &self.ledger().snapshot());
         }
         // 3
         let origin =

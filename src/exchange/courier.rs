@@ -23,8 +23,8 @@ use crate::domain::document::Urgency;
 use crate::domain::fold::records::Outgoing;
 use crate::domain::fold::{keys, load};
 use crate::domain::ids::{DeliveryId, NodeName};
-use crate::domain::limits;
 use crate::domain::reason::{Reason, Rejection};
+use crate::domain::{DeliveryState, limits};
 use crate::ledger::{LedgerError, damaged, storage};
 use crate::time::Timestamp;
 use crate::wire::{self, proof::Proof};
@@ -33,6 +33,9 @@ use crate::wire::{self, proof::Proof};
 const BACKOFF_FIRST: Duration = Duration::from_millis(200);
 /// The longest.
 const BACKOFF_LAST: Duration = Duration::from_secs(60);
+/// First and longest wait before the other node is asked again what became of something that it holds.
+const HELD_FIRST: Duration = Duration::from_secs(1);
+const HELD_LAST: Duration = Duration::from_secs(600);
 /// How often a quiet task looks for messages whose time is over.
 const IDLE: Duration = Duration::from_secs(30);
 
@@ -186,7 +189,16 @@ struct Message {
 }
 
 /// Messages under way.
-type Work = JoinSet<(Message, Result<(), Rejection>)>;
+type Work = JoinSet<(Message, Result<End, Rejection>)>;
+
+/// How a try ended that did not fail.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum End {
+    /// Nothing is left to do.
+    Over,
+    /// The other node has it in custody, and is asked again.
+    Held,
+}
 
 /// What the task remembers between turns.
 #[derive(Default)]
@@ -321,11 +333,18 @@ impl PeerTask {
         }
     }
 
-    fn finished(&self, turn: &mut Turn, work: &mut Work, message: Message, outcome: Result<(), Rejection>) {
+    fn finished(&self, turn: &mut Turn, work: &mut Work, message: Message, outcome: Result<End, Rejection>) {
         let Message { id, tries, target } = message;
         turn.in_flight.remove(&id);
         match outcome {
-            Ok(()) => {
+            Ok(End::Held) => {
+                turn.failures = 0;
+                turn.sequence += 1;
+                let wait = HELD_FIRST.saturating_mul(1 << tries.min(16)).min(HELD_LAST);
+                let again = Message { tries: tries + 1, ..message };
+                turn.delayed.insert((Instant::now() + wait, turn.sequence), again);
+            }
+            Ok(End::Over) => {
                 turn.failures = 0;
                 if let Some(target) = target {
                     match turn.notices.get_mut(&target).and_then(VecDeque::pop_front) {
@@ -373,22 +392,26 @@ fn backoff(tries: u32, id: &DeliveryId) -> Duration {
 }
 
 /// One message to its end: proof settled, or given up because its time is over.
-async fn deliver(exchange: &Exchange, link: &dyn PeerLink, id: DeliveryId) -> Result<(), Rejection> {
+async fn deliver(exchange: &Exchange, link: &dyn PeerLink, id: DeliveryId) -> Result<End, Rejection> {
     let record: Option<Outgoing> = load(exchange.ledger(), &keys::outgoing(&id)).map_err(|e| damaged(&e))?;
-    let Some(record) = record else { return Ok(()) };
-    if record.state != crate::domain::DeliveryState::Queued {
-        return Ok(());
+    let Some(record) = record else { return Ok(End::Over) };
+    if !matches!(record.state, DeliveryState::Queued | DeliveryState::Held) {
+        return Ok(End::Over);
     }
     let offer = exchange.offer(&record)?;
     match link.deliver(offer).await {
         // An answer is never given up on, however late: it may be the proof that it arrived.
-        Ok(proof) => exchange.settle(id, &proof).await.map(|_| ()),
+        Ok(proof) => match exchange.settle(id, &proof).await? {
+            DeliveryState::Held => Ok(End::Held),
+            _ => Ok(End::Over),
+        },
         Err(rejection) => {
-            if exchange.ledger().now() > record.not_after {
+            // What is held has arrived in time.
+            if record.state == DeliveryState::Queued && exchange.ledger().now() > record.not_after {
                 let command = Command::GiveUp { delivery_id: id, reason: rejection.reason };
                 exchange.ledger().commit(command).await.map_err(LedgerError::into_rejection)?;
                 tracing::warn!(delivery = %id, reason = %rejection.reason, "given up: its time is over");
-                return Ok(());
+                return Ok(End::Over);
             }
             Err(rejection)
         }

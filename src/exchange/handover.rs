@@ -241,6 +241,33 @@ impl Exchange {
             })
     }
 
+    /// The agency decides about a delivery that is held: it is its own from now on, or refused.
+    pub async fn release(
+        &self,
+        caller: &Caller,
+        agency: &str,
+        id: DeliveryId,
+        refuse: bool,
+        user: &str,
+    ) -> Result<u64, Rejection> {
+        let directory = self.directory();
+        let agency =
+            self.own_agency(&directory, caller, Role::Dms, agency, "agency", Reason::UnknownAgency)?;
+        let actor = caller.actor(user)?;
+        let record = self.own_incoming(&agency.id, &id)?;
+        // What could not be judged is the reason, where the agency refuses for want of it.
+        let reason = record.verdicts.reason.unwrap_or(crate::signature::Reason::RevocationUnknown);
+        let command = Command::Release {
+            actor,
+            agency: agency.id.clone(),
+            delivery_id: id,
+            refused: refuse.then_some(Reason::Signature(reason)),
+            verdicts: None,
+        };
+        let committed = self.ledger().commit(command).await.map_err(LedgerError::into_rejection)?;
+        Ok(committed.recorded())
+    }
+
     /// The recipient's system confirms that it has the delivery: out of the inbox, and status 01 to the sender.
     pub async fn acknowledge(
         &self,

@@ -1,21 +1,68 @@
 //! Settle: the origin compares the other node's proof with what it has outstanding, and closes the delivery.
 //!
 //! A proof settles a delivery when every one of these holds: the log is one of the node that the delivery went to,
-//! and that node hosts the recipient; the event is Received or Refused; it names this delivery, this envelope, all its
+//! and that node hosts the recipient; the event is Received, Refused or Released; it names this delivery, this envelope, all its
 //! content digests, and this node's own event by log, index and leaf hash. A valid proof of anything else is
 //! `bad_proof`, and the delivery stays open.
 
 use super::{Exchange, accept};
 use crate::domain::decide::Command;
-use crate::domain::event::{EventKind, LogRef};
+use crate::domain::event::{EventKind, LogRef, RoleVerdicts};
 use crate::domain::fold::records::Outgoing;
 use crate::domain::fold::{keys, load};
-use crate::domain::ids::DeliveryId;
+use crate::domain::ids::{DeliveryId, Digest};
 use crate::domain::reason::{Reason, Rejection};
 use crate::domain::status::DeliveryState;
 use crate::ledger::{LedgerError, damaged, storage};
 use crate::merkle::leaf_hash;
 use crate::wire::proof::Proof;
+
+/// What an event at the recipient's node answers.
+struct Answer<'a> {
+    delivery_id: DeliveryId,
+    envelope_digest: &'a Digest,
+    digests: &'a Vec<Digest>,
+    origin: &'a LogRef,
+    verdicts: RoleVerdicts,
+    outcome: DeliveryState,
+    reason: Option<Reason>,
+}
+
+impl<'a> Answer<'a> {
+    fn of(event: &'a EventKind) -> Option<Answer<'a>> {
+        let (item, digests, origin, verdicts, outcome, reason) = match event {
+            EventKind::Received { item, content_digests, verdicts, held, origin, .. } => {
+                let outcome = if *held { DeliveryState::Held } else { DeliveryState::Delivered };
+                (item, content_digests, origin, *verdicts, outcome, None)
+            }
+            EventKind::Refused { item, content_digests, verdicts, reason, origin, .. } => {
+                (item, content_digests, origin, *verdicts, DeliveryState::Refused, Some(*reason))
+            }
+            EventKind::Released {
+                delivery_id,
+                envelope_digest,
+                content_digests,
+                refused,
+                verdicts,
+                origin,
+            } => {
+                let refused_or_not = refused.map_or(DeliveryState::Delivered, |_| DeliveryState::Refused);
+                return Some(Answer {
+                    delivery_id: *delivery_id,
+                    envelope_digest,
+                    digests: content_digests,
+                    origin,
+                    verdicts: *verdicts,
+                    outcome: refused_or_not,
+                    reason: *refused,
+                });
+            }
+            _ => return None,
+        };
+        let (delivery_id, envelope_digest) = (item.delivery_id, &item.envelope_digest);
+        Some(Answer { delivery_id, envelope_digest, digests, origin, verdicts, outcome, reason })
+    }
+}
 
 impl Exchange {
     /// Verifies a proof from the recipient's node and records the outcome.
@@ -32,25 +79,18 @@ impl Exchange {
             return Err(bad(format!("node `{}` does not host {}", record.peer, record.facts.recipient)));
         }
         let verified = self.inner.proofs.verify(proof, accept::log_key(&directory, &record.peer))?;
-        let (item, digests, origin, verdicts, outcome, reason) = match &verified.event().kind {
-            EventKind::Received { item, content_digests, verdicts, held, origin, .. } => {
-                let outcome = if *held { DeliveryState::Held } else { DeliveryState::Delivered };
-                (item, content_digests, origin, *verdicts, outcome, None)
-            }
-            EventKind::Refused { item, content_digests, verdicts, reason, origin, .. } => {
-                (item, content_digests, origin, *verdicts, DeliveryState::Refused, Some(*reason))
-            }
-            other => return Err(bad(format!("it proves a `{}` event", other.name()))),
-        };
-        if item.delivery_id != id {
-            return Err(bad(format!("it is about delivery {}, not {id}", item.delivery_id)));
+        let answer = Answer::of(&verified.event().kind)
+            .ok_or_else(|| bad(format!("it proves a `{}` event", verified.event().kind.name())))?;
+        if answer.delivery_id != id {
+            return Err(bad(format!("it is about delivery {}, not {id}", answer.delivery_id)));
         }
-        if item.envelope_digest != record.facts.envelope_digest {
+        if *answer.envelope_digest != record.facts.envelope_digest {
             return Err(bad(format!(
                 "it names envelope {}, not {}",
-                item.envelope_digest, record.facts.envelope_digest
+                answer.envelope_digest, record.facts.envelope_digest
             )));
         }
+        let Answer { outcome, reason, digests, origin, verdicts, .. } = answer;
         // A refusal may come before content was looked at.
         let early = outcome == DeliveryState::Refused && digests.is_empty();
         if *digests != record.content_digests && !early {

@@ -299,6 +299,18 @@ impl ExchangeService for ExchangeApi {
         Ok(Response::new(pb::AcknowledgeResponse { log_index }))
     }
 
+    async fn release(&self, request: Request<pb::ReleaseRequest>) -> Answer<pb::ReleaseResponse> {
+        let caller = caller(&self.exchange, &request)?;
+        let request = request.into_inner();
+        let delivery = DeliveryId::from_slice(&request.delivery_id).map_err(refuse)?;
+        let log_index = self
+            .exchange
+            .release(&caller, &request.agency, delivery, request.refuse, &request.user)
+            .await
+            .map_err(refuse)?;
+        Ok(Response::new(pb::ReleaseResponse { log_index }))
+    }
+
     async fn track(&self, request: Request<pb::TrackRequest>) -> Answer<pb::TrackResponse> {
         let caller = caller(&self.exchange, &request)?;
         let request = request.into_inner();

@@ -161,12 +161,17 @@ fn kind(kind: &EventKind) -> Option<pb::event::Kind> {
             withdrawn: entry.withdrawn,
             request_id: entry.request_id.to_string(),
         }),
-        EventKind::Released { delivery_id, refused, verdicts } => K::Released(pb::Released {
-            delivery_id: id(delivery_id),
-            refused: refused.is_some(),
-            reason: reason_out(*refused),
-            verdicts: Some(words::verdicts(*verdicts)),
-        }),
+        EventKind::Released { delivery_id, envelope_digest, content_digests, refused, verdicts, origin } => {
+            K::Released(pb::Released {
+                delivery_id: id(delivery_id),
+                refused: refused.is_some(),
+                reason: reason_out(*refused),
+                verdicts: Some(words::verdicts(*verdicts)),
+                envelope_digest: words::digest(envelope_digest),
+                content_digests: words::digests(content_digests),
+                origin: Some(words::log_ref(origin)),
+            })
+        }
         EventKind::Started { version, unwitnessed } => {
             K::Started(pb::Started { version: version.clone(), unwitnessed: *unwitnessed })
         }
@@ -297,8 +302,11 @@ fn read_kind(kind: pb::event::Kind) -> Result<EventKind, Rejection> {
         K::PaperEntered(p) => EventKind::PaperEntered(read_paper(p)?),
         K::Released(r) => EventKind::Released {
             delivery_id: DeliveryId::from_slice(&r.delivery_id)?,
+            envelope_digest: words::read_digest("envelope_digest", &r.envelope_digest)?,
+            content_digests: words::read_digests("content_digests", &r.content_digests)?,
             refused: if r.refused { Some(read_reason(&r.reason)?) } else { None },
             verdicts: words::read_verdicts(r.verdicts.as_ref())?,
+            origin: words::read_log_ref(r.origin.as_ref())?,
         },
         K::Started(s) => EventKind::Started { version: s.version, unwitnessed: s.unwitnessed },
         K::Stopped(s) => EventKind::Stopped { reason: s.reason },

@@ -76,7 +76,12 @@ pub fn outboxes() -> Vec<u8> {
     key(b'x')
 }
 
-/// What waits in an agency's inbox: the events that put it there, as a set.
+/// Events by which this node took something into custody that is not decided yet, as a set.
+pub fn held() -> Vec<u8> {
+    key(b'h')
+}
+
+/// What waits in an agency's inbox, held or not: the events that brought it, as a set.
 pub fn inbox_of(agency: &AgencyId) -> Vec<u8> {
     text(key(b'n'), agency.as_str())
 }

@@ -274,8 +274,9 @@ fn received(view: &mut (impl View + ?Sized), index: u64, event: &Event) -> Resul
     match &item.subject {
         Subject::Document(d) => {
             store(view, keys::in_force(&facts.sender, &d.key, &facts.recipient), &id);
-            if !*held {
-                sets::insert(view, keys::inbox_of(&facts.recipient), index)?;
+            sets::insert(view, keys::inbox_of(&facts.recipient), index)?;
+            if *held {
+                sets::insert(view, keys::held(), index)?;
             }
             feed(view, &facts.recipient, index)?;
         }
@@ -288,7 +289,7 @@ fn received(view: &mut (impl View + ?Sized), index: u64, event: &Event) -> Resul
         index,
         events: vec![index],
         received_at: event.at,
-        inbox_index: index,
+        answer: index,
         origin: origin.clone(),
         origin_proof: *origin_proof,
         verdicts: *verdicts,
@@ -357,7 +358,7 @@ fn refused(view: &mut (impl View + ?Sized), index: u64, event: &Event) -> Result
         index,
         events: vec![index],
         received_at: event.at,
-        inbox_index: index,
+        answer: index,
         origin: origin.clone(),
         origin_proof: *origin_proof,
         verdicts: *verdicts,
@@ -441,7 +442,10 @@ fn closed(
     record.settled_index = Some(index);
     record.events.push(index);
     record.settled_at = Some(event.at);
-    view.delete(&keys::outbox(&record.peer, record.facts.urgency, record.submitted_index));
+    // What is held at the other node is asked about again until it is decided there.
+    if record.state != DeliveryState::Held {
+        view.delete(&keys::outbox(&record.peer, record.facts.urgency, record.submitted_index));
+    }
     if !record.state.is_live() && before.is_live() {
         set_live(view, &record.facts, false)?;
     } else if record.state.is_live() && !before.is_live() {
@@ -489,7 +493,7 @@ fn handed_over(
     agencies.push(record.facts.recipient.clone());
     record.handed_over = Some((index, event.at));
     record.events.push(index);
-    sets::remove(view, keys::inbox_of(&record.facts.recipient), record.inbox_index)?;
+    sets::remove(view, keys::inbox_of(&record.facts.recipient), record.index)?;
     store(view, key, &record);
     Ok(())
 }
@@ -509,15 +513,16 @@ fn released(
     record.verdicts = *verdicts;
     record.reason = *refused;
     record.events.push(index);
+    record.answer = index;
+    sets::remove(view, keys::held(), record.index)?;
     if refused.is_some() {
         record.state = IncomingState::Refused;
+        sets::remove(view, keys::inbox_of(&record.facts.recipient), record.index)?;
         if let Some(document) = record.facts.key.clone() {
             leave_force(view, &record.facts, &document, id)?;
         }
     } else {
         record.state = IncomingState::Received;
-        record.inbox_index = index;
-        sets::insert(view, keys::inbox_of(&record.facts.recipient), index)?;
         feed(view, &record.facts.recipient, index)?;
     }
     store(view, key, &record);

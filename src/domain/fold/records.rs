@@ -109,8 +109,8 @@ pub struct Incoming {
     pub events: Vec<u64>,
     /// When.
     pub received_at: Timestamp,
-    /// Place in the inbox: the index of the event that put it there.
-    pub inbox_index: u64,
+    /// The event that answers its origin: this one, or the release that followed.
+    pub answer: u64,
     /// The event at the origin.
     pub origin: LogRef,
     /// Digest of the origin's proof as it is kept.

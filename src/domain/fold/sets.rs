@@ -62,11 +62,10 @@ pub fn told(event: &Event) -> Option<(FeedKind, DeliveryId)> {
     }
 }
 
-/// The delivery that an event put into an inbox.
+/// The delivery that an event brought to an inbox.
 pub fn arrived(event: &Event) -> Option<DeliveryId> {
     match &event.kind {
-        EventKind::Received { item: Item { delivery_id, .. }, .. }
-        | EventKind::Released { delivery_id, .. } => Some(*delivery_id),
+        EventKind::Received { item: Item { delivery_id, .. }, .. } => Some(*delivery_id),
         _ => None,
     }
 }
