@@ -160,7 +160,13 @@ impl<'f> State<'f> {
         }
     }
 
-    fn generation(&self, number: u32) -> u16 {
+    /// One more than the highest number that was ever listed.
+    pub fn size(&self) -> u32 {
+        self.table.len() as u32
+    }
+
+    /// The generation of an object (7.3.10).
+    pub fn generation(&self, number: u32) -> u16 {
         match self.entry(number) {
             Entry::At { generation, .. } => generation,
             _ => 0,

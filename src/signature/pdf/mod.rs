@@ -24,6 +24,7 @@ mod error;
 mod fields;
 mod file;
 mod form;
+mod make;
 mod object;
 mod pages;
 mod parse;
@@ -32,10 +33,13 @@ mod uses;
 mod validation;
 mod value;
 mod widget;
+mod write;
 mod xref;
 
 use std::collections::{HashMap, HashSet};
 use std::ops::Range;
+
+pub use make::{PdfSignError, PdfSignatureDetails, sign_pdf};
 
 use error::PdfError;
 use fields::Field;

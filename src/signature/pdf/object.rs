@@ -64,6 +64,15 @@ impl Dict {
         self.0.iter().map(|(key, value)| (&**key, value))
     }
 
+    /// The same with another value under `key`.
+    pub fn with(mut self, key: &[u8], value: Object) -> Dict {
+        match self.0.binary_search_by(|(k, _)| (**k).cmp(key)) {
+            Ok(at) => self.0[at].1 = value,
+            Err(at) => self.0.insert(at, (key.into(), value)),
+        }
+        self
+    }
+
     /// Whether the value of `key` is the name `name`.
     pub fn is(&self, key: &[u8], name: &[u8]) -> bool {
         self.get(key).is_some_and(|value| value.is_name(name))
