@@ -6,6 +6,7 @@
 use std::collections::HashSet;
 
 use super::changes::{Comparison, Stop, modified};
+use super::cover;
 use super::object::{Dict, Object};
 use super::pages::{self, Page};
 
@@ -94,5 +95,5 @@ fn check(comparison: &Comparison, page: &Page, number: u32) -> Result<(), Stop> 
     if invisible(dict, rect) {
         return Ok(());
     }
-    modified(format!("a new signature covers the page of object {}", page.number))
+    cover::check(comparison.old, page, number, dict, rect)
 }
