@@ -119,7 +119,9 @@ pub(crate) fn blank(state: &State, page: &Page, target: Rect) -> Result<()> {
     };
     for part in &parts {
         let object = part.reference().map(|number| state.read(number)).transpose()?.flatten();
-        let Some((dict, data)) = object.as_ref().and_then(|object| object.stream()) else {
+        // Nothing paints nothing; what is added there later is a change of its own.
+        let Some(object) = object else { continue };
+        let Some((dict, data)) = object.stream() else {
             return Err(Painted::Unknown("contents that are no stream"));
         };
         content.extend(decode(state, dict, data)?);
