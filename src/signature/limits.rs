@@ -37,12 +37,12 @@ pub(crate) const MAX_DETAIL: usize = 400;
 pub(crate) const MAX_PDF: usize = 32 << 20;
 
 /// Work on one PDF, in objects read (or eight bytes of them, or 64 bytes compared). A letter takes a few thousand;
-/// this many take about half a second.
-pub(crate) const MAX_PDF_WORK: usize = 8_000_000;
+/// this many take about half a second on a busy core.
+pub(crate) const MAX_PDF_WORK: usize = 5_000_000;
 
-/// Objects inside one object of a PDF, at 32 bytes and an allocation each. The longest arrays, of a tagged book's
-/// structure, have tens of thousands.
-pub(crate) const MAX_PDF_NODES: usize = 250_000;
+/// Objects inside one object of a PDF, at 32 bytes and an allocation each; a comparison holds a few such objects. The
+/// longest arrays, of a tagged book's structure, have tens of thousands.
+pub(crate) const MAX_PDF_NODES: usize = 150_000;
 
 /// Nesting of the objects of a PDF. Real ones have under ten levels; the stack holds thousands.
 pub(crate) const MAX_PDF_DEPTH: usize = 64;
@@ -70,6 +70,9 @@ pub(crate) const MAX_PDF_REVISIONS: usize = 64;
 /// Form fields of a PDF. A large form has some hundreds.
 pub(crate) const MAX_PDF_FIELDS: usize = 10_000;
 
+/// Bytes of the full name of a form field.
+pub(crate) const MAX_PDF_NAME: usize = 1024;
+
 /// Nesting of form fields and of page trees. Both have two or three levels.
 pub(crate) const MAX_PDF_TREE_DEPTH: usize = 32;
 
@@ -81,3 +84,6 @@ pub(crate) const MAX_PDF_SIGNATURES: usize = 32;
 
 /// Certificates, CRLs and OCSP responses in the validation data of one PDF, each kind counted for itself.
 pub(crate) const MAX_PDF_VALIDATION: usize = 256;
+
+/// Bytes of all of them. A CRL of a national authority has up to some MiB.
+pub(crate) const MAX_PDF_VALIDATION_BYTES: usize = 16 << 20;

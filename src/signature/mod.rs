@@ -28,7 +28,6 @@ mod judge;
 mod limits;
 mod make;
 mod path;
-#[cfg_attr(not(test), expect(dead_code, reason = "the judge does not call it yet"))]
 mod pdf;
 mod trust;
 mod verdict;

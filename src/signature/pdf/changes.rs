@@ -75,7 +75,12 @@ pub(crate) fn since(signed: &State, uses: &Uses) -> Result<Option<String>, PdfEr
 
 fn compare(old: &State, new: &State, uses: &Uses, fields: &[fields::Field]) -> Result<(), Stop> {
     let mut differing = BTreeSet::new();
-    for number in changed(old, new, new.section) {
+    for number in changed(old, new)? {
+        // What refers to an object names its generation, too, and finds nothing under another.
+        let known = old.entry(number) != Entry::Free && new.entry(number) != Entry::Free;
+        if known && old.generation(number) != new.generation(number) {
+            return modified(format!("{} was put under another generation", name(old, number)?));
+        }
         if same(old, new, number)? {
             continue;
         }
@@ -110,10 +115,11 @@ impl Comparison<'_, '_> {
         let mut open = Vec::new();
         value.references(&mut |number| open.push(number));
         while let Some(number) = open.pop() {
-            if self.is_new(number) && self.explained.insert(number) {
-                if let Some(object) = self.new.read(number)? {
-                    object.value.references(&mut |number| open.push(number));
-                }
+            if self.is_new(number)
+                && self.explained.insert(number)
+                && let Some(object) = self.new.read(number)?
+            {
+                object.value.references(&mut |number| open.push(number));
             }
         }
         Ok(())

@@ -6,11 +6,11 @@
 use super::error::PdfError;
 use super::file::State;
 use super::object::{Dict, Object, text_string};
-use crate::signature::limits::{MAX_PDF_FIELDS, MAX_PDF_TREE_DEPTH};
+use crate::signature::limits::{MAX_PDF_FIELDS, MAX_PDF_NAME, MAX_PDF_TREE_DEPTH};
 
 type Result<T> = std::result::Result<T, PdfError>;
 
-/// A field at the end of its branch.
+/// A field at the end of its branch. Small whatever the file says, for there may be many.
 #[derive(Debug, Clone)]
 pub(crate) struct Field {
     pub number: u32,
@@ -18,18 +18,30 @@ pub(crate) struct Field {
     pub name: String,
     /// Whether it is for a signature.
     pub signature: bool,
-    /// Its own value or one from above.
-    pub value: Option<Object>,
-    pub dict: Dict,
+    pub value: Held,
     /// The object numbers of its widgets; its own where field and widget are one.
     pub widgets: Vec<u32>,
+}
+
+/// Where the value of a field is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Held {
+    /// Nowhere.
+    Empty,
+    /// In the dictionary of the field.
+    Inside,
+    /// An object of its own, by number and generation.
+    Apart(u32, u16),
+    /// In a field above, and not here.
+    Above,
 }
 
 struct Branch {
     number: u32,
     name: String,
-    kind: Option<Object>,
-    value: Option<Object>,
+    /// Whether a field above says that it is for a signature.
+    signature: bool,
+    value: bool,
     depth: usize,
 }
 
@@ -45,7 +57,8 @@ pub(crate) fn fields(state: &State) -> Result<Vec<Field>> {
         };
     };
     let roots = references(state, form, b"Fields")?;
-    let top = |&number: &u32| Branch { number, name: String::new(), kind: None, value: None, depth: 0 };
+    let top =
+        |&number: &u32| Branch { number, name: String::new(), signature: false, value: false, depth: 0 };
     let mut open: Vec<Branch> = roots.iter().rev().map(top).collect();
     let mut seen = std::collections::HashSet::new();
     let mut found = Vec::new();
@@ -73,12 +86,17 @@ pub(crate) fn fields(state: &State) -> Result<Vec<Field>> {
                 _ => return Err(PdfError::Object { number, what: "a form field with a bad name" }),
             };
         // A name is 32 levels of strings that may be long.
-        if name.len() > 4096 {
-            return Err(PdfError::Limit { what: "bytes in the name of a form field", limit: 4096 });
+        if name.len() > MAX_PDF_NAME {
+            return Err(PdfError::Limit { what: "bytes in the name of a form field", limit: MAX_PDF_NAME });
         }
         let kind = dict.get(b"FT").map(|kind| state.resolve(kind)).transpose()?;
-        let kind = kind.map(|kind| kind.into_owned()).or(branch.kind);
-        let value = dict.get(b"V").cloned().or(branch.value);
+        let signature = kind.map_or(branch.signature, |kind| kind.is_name(b"Sig"));
+        let value = match dict.get(b"V") {
+            None if branch.value => Held::Above,
+            None => Held::Empty,
+            Some(Object::Reference(number, generation)) => Held::Apart(*number, *generation),
+            Some(_) => Held::Inside,
+        };
 
         let kids = references(state, dict, b"Kids")?;
         let mut widgets = Vec::new();
@@ -95,8 +113,8 @@ pub(crate) fn fields(state: &State) -> Result<Vec<Field>> {
             open.extend(children.iter().rev().map(|&number| Branch {
                 number,
                 name: name.clone(),
-                kind: kind.clone(),
-                value: value.clone(),
+                signature,
+                value: value != Held::Empty,
                 depth: branch.depth + 1,
             }));
             continue;
@@ -109,8 +127,7 @@ pub(crate) fn fields(state: &State) -> Result<Vec<Field>> {
         if dict.is(b"Subtype", b"Widget") {
             widgets.push(number);
         }
-        let signature = kind.is_some_and(|kind| kind.is_name(b"Sig"));
-        found.push(Field { number, name, signature, value, dict: dict.clone(), widgets });
+        found.push(Field { number, name, signature, value, widgets });
     }
     Ok(found)
 }

@@ -206,6 +206,12 @@ impl<'f> State<'f> {
             index.push((object, start));
         }
         self.file.budget.work(index.len())?;
+        // Some readers go by the index, others take the first with the number.
+        let mut numbers: Vec<u32> = index.iter().map(|(number, _)| *number).collect();
+        numbers.sort_unstable();
+        if numbers.windows(2).any(|pair| pair[0] == pair[1]) {
+            return Err(wrong("an object stream with one object twice"));
+        }
         let container = Rc::new(Container { offset, data, index });
         kept = self.file.containers.borrow_mut();
         kept.push(container.clone());

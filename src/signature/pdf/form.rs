@@ -8,10 +8,11 @@ use std::collections::HashSet;
 
 use super::changes::{Comparison, Stop, modified};
 use super::error::PdfError;
-use super::fields::Field;
+use super::fields::{Field, Held};
 use super::file::State;
 use super::object::{Dict, Object, text_string};
-use super::widget;
+use super::{value, widget};
+use crate::signature::limits::MAX_PDF_FIELDS;
 
 /// The keys of a signature field (12.7.3.1, 12.7.4.5), alone or in one with its widget (12.5.2, 12.5.6.19).
 const FIELD: [&[u8]; 10] = [b"FT", b"T", b"TU", b"TM", b"Ff", b"V", b"Lock", b"SV", b"Kids", b"DA"];
@@ -135,7 +136,7 @@ fn add(
     if dict.get(b"Parent").is_some() || name.contains('.') || !names.insert(name.clone()) {
         return modified(format!("a second field `{name}` was added"));
     }
-    value(comparison, dict.get(b"V"), locks, &name)?;
+    given(comparison, dict.get(b"V"), locks, &name)?;
 
     let mut widgets = Vec::new();
     if dict.is(b"Subtype", b"Widget") {
@@ -162,10 +163,7 @@ fn add(
 /// The filling of an empty signature field.
 fn fill(comparison: &mut Comparison, field: &Field, locks: &Locks) -> Result<(), Stop> {
     let name = &field.name;
-    let empty = match &field.value {
-        None => true,
-        Some(value) => *comparison.old.resolve(value)? == Object::Null,
-    };
+    let empty = field.value != Held::Above && value::dictionary(comparison.old, field)?.is_none();
     if !field.signature || !empty {
         return modified(format!("the field `{name}` was changed"));
     }
@@ -182,7 +180,7 @@ fn fill(comparison: &mut Comparison, field: &Field, locks: &Locks) -> Result<(),
             }
         }
         if number == field.number {
-            value(comparison, new.get(b"V"), locks, name)?;
+            given(comparison, new.get(b"V"), locks, name)?;
         }
         comparison.explain(number);
         for key in [&b"V"[..], b"AP", b"AS", b"M", b"MK"] {
@@ -196,7 +194,7 @@ fn fill(comparison: &mut Comparison, field: &Field, locks: &Locks) -> Result<(),
 }
 
 /// The value of a field that is new or was empty.
-fn value(comparison: &Comparison, value: Option<&Object>, locks: &Locks, name: &str) -> Result<(), Stop> {
+fn given(comparison: &Comparison, value: Option<&Object>, locks: &Locks, name: &str) -> Result<(), Stop> {
     let resolved = value.map(|value| comparison.new.resolve(value)).transpose()?;
     let dict = match resolved.as_deref() {
         None | Some(Object::Null) if locks.closed => {
@@ -230,10 +228,12 @@ fn only(dict: &Dict, keys: &[&[u8]], name: &str) -> Result<(), Stop> {
 fn locks(state: &State, fields: &[Field]) -> Result<Locks, PdfError> {
     let mut locks = Locks::default();
     for field in fields.iter().filter(|field| field.signature) {
-        let Some(value) = &field.value else { continue };
-        let value = state.resolve(value)?;
-        let Some(value) = value.dict() else { continue };
-        if let Object::Dict(lock) = &*state.get(&field.dict, b"Lock")? {
+        let value = value::dictionary(state, field)?;
+        let Some(value) = value.as_ref().and_then(|(value, _)| value.dict()) else { continue };
+        let own = state.read(field.number)?;
+        if let Some(own) = own.as_ref().and_then(|own| own.plain_dict())
+            && let Object::Dict(lock) = &*state.get(own, b"Lock")?
+        {
             take(state, lock, &mut locks)?;
         }
         for reference in state.get(value, b"Reference")?.array().unwrap_or_default() {
@@ -256,6 +256,10 @@ fn take(state: &State, dict: &Dict, locks: &mut Locks) -> Result<(), PdfError> {
     let action = state.get(dict, b"Action")?.into_owned();
     let Some(action) = action.name() else { return Ok(()) };
     let names = state.get(dict, b"Fields")?;
+    if names.array().is_some_and(|names| names.len() > MAX_PDF_FIELDS) {
+        locks.closed = true;
+        return Ok(());
+    }
     let mut locked = Vec::new();
     for name in names.array().unwrap_or_default() {
         if let Object::Text(name) = &*state.resolve(name)? {

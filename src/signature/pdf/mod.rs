@@ -49,7 +49,6 @@ pub use make::{PdfSignError, PdfSignatureDetails, sign_pdf};
 use error::PdfError;
 use fields::Field;
 use file::{File, State};
-use object::{Dict, Object};
 use uses::Uses;
 use value::Value;
 
@@ -138,21 +137,12 @@ fn read_file(bytes: &[u8]) -> Result<Pdf, PdfError> {
     let signatures = found.into_iter().map(|(field, value)| PdfSignature {
         modified: modified.remove(&field.number),
         field: field.name,
-        kind: kind(&value.dict),
-        claimed_at: value.dict.get(b"M").and_then(Object::text).and_then(|text| value::date(&text.bytes)),
+        kind: value.kind,
+        claimed_at: value.claimed_at,
         cms: value.cms,
         ranges: value.ranges,
     });
     Ok(Pdf { signatures: signatures.collect(), validation })
-}
-
-fn kind(dict: &Dict) -> PdfSignatureKind {
-    match dict.get(b"SubFilter").and_then(Object::name) {
-        Some(b"ETSI.CAdES.detached") => PdfSignatureKind::CadesDetached,
-        Some(b"adbe.pkcs7.detached") => PdfSignatureKind::Pkcs7Detached,
-        Some(b"ETSI.RFC3161") => PdfSignatureKind::DocTimestamp,
-        other => PdfSignatureKind::Other(String::from_utf8_lossy(other.unwrap_or_default()).into_owned()),
-    }
 }
 
 /// What was changed after each signature, by the number of its field. Goes through the file from the first signed

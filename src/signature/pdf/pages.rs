@@ -1,6 +1,7 @@
 //! The pages of a state (ISO 32000-1, 7.7.3), with what they inherit.
 
 use std::collections::HashSet;
+use std::rc::Rc;
 
 use super::error::PdfError;
 use super::fields::references;
@@ -14,7 +15,7 @@ pub(crate) struct Page {
     pub number: u32,
     pub dict: Dict,
     /// Its own or the next above.
-    pub resources: Option<Object>,
+    pub resources: Option<Rc<Object>>,
 }
 
 /// Calls `visit` with every page, in order.
@@ -24,7 +25,7 @@ pub(crate) fn each<E: From<PdfError>>(
 ) -> Result<(), E> {
     let (_, catalog) = state.catalog()?;
     let root = catalog.get(b"Pages").and_then(Object::reference).ok_or(PdfError::File("no page tree"))?;
-    let mut open = vec![(root, None::<Object>, 0)];
+    let mut open = vec![(root, None::<Rc<Object>>, 0)];
     let mut seen = HashSet::new();
     while let Some((number, above, depth)) = open.pop() {
         if seen.len() >= MAX_PDF_PAGES || open.len() >= MAX_PDF_PAGES {
@@ -40,7 +41,7 @@ pub(crate) fn each<E: From<PdfError>>(
         let Some(dict) = object.as_ref().and_then(|object| object.plain_dict()) else {
             return Err(PdfError::Object { number, what: "no page where the page tree has one" }.into());
         };
-        let resources = dict.get(b"Resources").cloned().or(above);
+        let resources = dict.get(b"Resources").map(|own| Rc::new(own.clone())).or(above);
         if dict.get(b"Kids").is_some() {
             let kids = references(state, dict, b"Kids")?;
             open.extend(kids.iter().rev().map(|&kid| (kid, resources.clone(), depth + 1)));

@@ -16,6 +16,7 @@ use super::pages::Page;
 use super::parse::Parser;
 use super::stream;
 use super::widget::Rect;
+use crate::signature::limits::MAX_PDF_NODES;
 
 /// Why a rectangle is not known to be blank.
 #[derive(Debug)]
@@ -41,6 +42,9 @@ const MAX_FORMS: usize = 8;
 
 /// Graphics states kept by `q`; viewers stop at 28 or some hundreds.
 const MAX_STATES: usize = 256;
+
+/// Fonts kept, of up to some MiB each.
+const MAX_FONTS: usize = 16;
 
 /// Tolerance in points: what only touches the edge is not covered.
 const EDGE: f64 = 0.5;
@@ -174,7 +178,7 @@ impl Painter<'_> {
         let mut operands: Vec<Object> = Vec::new();
         let (mut path, mut clipping) = (NOTHING, false);
         let (mut tm, mut tlm) = (IDENTITY, IDENTITY);
-        let mut at = 0;
+        let (mut at, mut nodes) = (0, 0);
         loop {
             let mut parser = Parser::new(content, at);
             parser.skip();
@@ -188,7 +192,8 @@ impl Painter<'_> {
                 operands.push(parser.object().map_err(unknown)?);
                 self.state.file.budget.work(parser.nodes() + (parser.at - at) / 8)?;
                 at = parser.at;
-                if operands.len() > 64 {
+                nodes += parser.nodes();
+                if operands.len() > 64 || nodes > MAX_PDF_NODES {
                     return Err(Painted::Unknown("contents that cannot be read"));
                 }
                 continue;
@@ -286,6 +291,7 @@ impl Painter<'_> {
                 _ => return Err(Painted::Unknown("an operator that does not exist")),
             }
             operands.clear();
+            nodes = 0;
         }
     }
 
@@ -306,6 +312,9 @@ impl Painter<'_> {
         }
         let dict = self.state.resolve(value)?;
         let font = dict.dict().map(|dict| Font::read(self.state, dict)).transpose()?.flatten().map(Rc::new);
+        if self.fonts.len() == MAX_FONTS {
+            self.fonts.clear();
+        }
         known.map(|number| self.fonts.insert(number, font.clone()));
         Ok(font)
     }

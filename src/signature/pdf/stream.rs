@@ -67,7 +67,7 @@ fn predict(parameters: &Dict, mut data: Vec<u8>) -> Result<Vec<u8>, PdfError> {
     let bits = value(b"Colors", 1)? * value(b"BitsPerComponent", 8)?;
     let width = (bits * value(b"Columns", 1)?).div_ceil(8);
     let pixel = bits.div_ceil(8).max(1);
-    if width == 0 || data.len() % (width + 1) != 0 {
+    if width == 0 || !data.len().is_multiple_of(width + 1) {
         return Err(BAD);
     }
     let rows = data.len() / (width + 1);

@@ -3,6 +3,8 @@
 //! Reading them all holds the file to its cross-reference: one that lists what is not there is malformed. The counts
 //! say whether an object may change for the role it is known in, which it may only if it has no other.
 
+use std::collections::BTreeSet;
+
 use super::error::PdfError;
 use super::file::State;
 use super::object::Dict;
@@ -30,7 +32,7 @@ impl Uses {
     pub fn advance(&mut self, state: &mut State) -> Result<(), PdfError> {
         let mut next = state.clone();
         next.advance();
-        for number in changed(state, &next, next.section) {
+        for number in changed(state, &next)? {
             self.count(state, number, false)?;
             self.count(&next, number, true)?;
         }
@@ -60,11 +62,12 @@ impl Uses {
     }
 }
 
-/// The objects that stand elsewhere in `new` than in `old`, by the sections after that of `old` up to `to`.
-pub(crate) fn changed(old: &State, new: &State, to: usize) -> std::collections::BTreeSet<u32> {
-    let sections = old.file.sections.get(old.section + 1..=to).unwrap_or_default();
+/// The objects that stand elsewhere in `new`, a later state, than in `old`.
+pub(crate) fn changed(old: &State, new: &State) -> Result<BTreeSet<u32>, PdfError> {
+    let sections = &old.file.sections[old.section + 1..=new.section];
+    old.file.budget.work(sections.iter().map(|section| section.entries.len()).sum::<usize>() / 8)?;
     let listed = sections.iter().flat_map(|section| section.entries.iter().map(|&(number, _)| number));
-    listed.filter(|&number| old.entry(number) != new.entry(number)).collect()
+    Ok(listed.filter(|&number| old.entry(number) != new.entry(number)).collect())
 }
 
 /// Whether two dictionaries of streams differ in nothing but how they say the length of the data.

@@ -9,14 +9,15 @@ use super::error::PdfError;
 use super::file::State;
 use super::object::{Dict, Object};
 use super::stream;
-use crate::signature::limits::MAX_PDF_VALIDATION;
+use crate::signature::limits::{MAX_PDF_VALIDATION, MAX_PDF_VALIDATION_BYTES};
 
 /// What the store of the document holds. A stream that cannot be read is left out, as data that nobody sent.
 pub(crate) fn read(state: &State) -> Result<ValidationData, PdfError> {
     let (_, catalog) = state.catalog()?;
     let dss = state.get(&catalog, b"DSS")?;
     let Some(dss) = dss.dict() else { return Ok(ValidationData::default()) };
-    let all = |key: &[u8]| -> Result<Vec<Vec<u8>>, PdfError> {
+    let mut left = MAX_PDF_VALIDATION_BYTES;
+    let mut all = |key: &[u8]| -> Result<Vec<Vec<u8>>, PdfError> {
         let items = state.get(dss, key)?;
         let items = items.array().unwrap_or_default();
         if items.len() > MAX_PDF_VALIDATION {
@@ -27,7 +28,12 @@ pub(crate) fn read(state: &State) -> Result<ValidationData, PdfError> {
             let object = state.read(number)?;
             if let Some((dict, data)) = object.as_ref().and_then(|object| object.stream()) {
                 match stream::decode(dict, &state.file.bytes[data], &state.file.budget) {
-                    Ok(bytes) => found.push(bytes),
+                    Ok(bytes) => {
+                        let limit = MAX_PDF_VALIDATION_BYTES;
+                        let error = PdfError::Limit { what: "bytes of validation data", limit };
+                        left = left.checked_sub(bytes.len()).ok_or(error)?;
+                        found.push(bytes);
+                    }
                     Err(limit @ PdfError::Limit { .. }) => return Err(limit),
                     Err(_) => {}
                 }

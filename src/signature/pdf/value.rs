@@ -7,18 +7,20 @@
 
 use std::ops::Range;
 
+use super::PdfSignatureKind;
 use super::error::PdfError;
-use super::fields::Field;
+use super::fields::{Field, Held};
 use super::file::State;
 use super::object::{Dict, Object};
 use super::xref::{self, Entry};
 use crate::signature::limits::MAX_BER_DEPTH;
 use crate::time::Timestamp;
 
-/// A signature dictionary that agrees with the file.
+/// What a signature dictionary says that agrees with the file.
 #[derive(Debug, Clone)]
 pub(crate) struct Value {
-    pub dict: Dict,
+    pub kind: PdfSignatureKind,
+    pub claimed_at: Option<Timestamp>,
     pub cms: Vec<u8>,
     pub ranges: [Range<usize>; 2],
     /// The section with which the signed revision ends; none when the file does not build on it.
@@ -28,16 +30,12 @@ pub(crate) struct Value {
 /// Reads the value of a signature field; none where it has no value yet.
 pub(crate) fn read(state: &State, field: &Field) -> Result<Option<Value>, PdfError> {
     let wrong = |what| PdfError::Signature { field: field.name.chars().take(80).collect(), what };
-    let Some(value) = &field.value else { return Ok(None) };
-    let (dict, holder) = match value {
-        Object::Reference(number, _) => match &*state.resolve(value)? {
-            Object::Null => return Ok(None),
-            Object::Dict(dict) => (dict.clone(), *number),
-            _ => return Err(wrong("its value is no signature")),
-        },
-        Object::Dict(dict) => (dict.clone(), field.number),
-        _ => return Err(wrong("its value is no signature")),
+    let (value, holder) = match dictionary(state, field)? {
+        Some(found) => found,
+        None if field.value == Held::Above => return Err(wrong("its value stands in a field above it")),
+        None => return Ok(None),
     };
+    let Object::Dict(dict) = value else { return Err(wrong("its value is no signature")) };
     // An object stream is compressed: there is nothing in the file that could be left out.
     if !matches!(state.entry(holder), Entry::At { .. }) {
         return Err(wrong("its value does not stand in the file itself"));
@@ -95,7 +93,36 @@ pub(crate) fn read(state: &State, field: &Field) -> Result<Option<Value>, PdfErr
     // 4. The signed bytes are a whole revision.
     let start = xref::startxref(&bytes[..end]).ok_or(wrong("what it signs does not end with a revision"))?;
     let section = state.file.sections.iter().position(|section| section.offset == start);
-    Ok(Some(Value { dict, cms, ranges: [0..length, second..end], section }))
+    let claimed_at = dict.get(b"M").and_then(Object::text).and_then(|text| date(&text.bytes));
+    Ok(Some(Value { kind: kind(&dict), claimed_at, cms, ranges: [0..length, second..end], section }))
+}
+
+/// The value of a field, and the number of the object in which it stands; none where it has none of its own.
+pub(crate) fn dictionary(state: &State, field: &Field) -> Result<Option<(Object, u32)>, PdfError> {
+    let (value, holder) = match field.value {
+        Held::Empty | Held::Above => return Ok(None),
+        Held::Apart(number, generation) => {
+            (state.resolve(&Object::Reference(number, generation))?.into_owned(), number)
+        }
+        Held::Inside => {
+            let object = state.read(field.number)?;
+            let value = object.as_ref().and_then(|object| object.value.dict()?.get(b"V"));
+            (value.cloned().unwrap_or(Object::Null), field.number)
+        }
+    };
+    Ok((value != Object::Null).then_some((value, holder)))
+}
+
+fn kind(dict: &Dict) -> PdfSignatureKind {
+    match dict.get(b"SubFilter").and_then(Object::name) {
+        Some(b"ETSI.CAdES.detached") => PdfSignatureKind::CadesDetached,
+        Some(b"adbe.pkcs7.detached") => PdfSignatureKind::Pkcs7Detached,
+        Some(b"ETSI.RFC3161") => PdfSignatureKind::DocTimestamp,
+        other => {
+            let name = String::from_utf8_lossy(other.unwrap_or_default());
+            PdfSignatureKind::Other(name.chars().take(80).collect())
+        }
+    }
 }
 
 /// The length of the BER element at the start, in definite or indefinite form.

@@ -92,6 +92,7 @@ fn section(bytes: &[u8], offset: usize, budget: &Budget, count: &mut usize) -> R
     if !parser.keyword("xref") {
         let mut entries = Vec::new();
         let (trailer, end) = read_stream(bytes, offset, budget, count, &mut entries)?;
+        once(&entries)?;
         return Ok(Section { offset, end, entries, trailer, streams: vec![offset] });
     }
 
@@ -122,7 +123,22 @@ fn section(bytes: &[u8], offset: usize, budget: &Budget, count: &mut usize) -> R
         streams.push(at);
     }
     entries.append(&mut table);
+    once(&entries)?;
     Ok(Section { offset, end, entries, trailer, streams })
+}
+
+/// Of two entries for one object in one section some readers take the first and some the last, and of a table and
+/// the stream beside it some the one and some the other: such a file shows different things to different people.
+fn once(entries: &[(u32, Entry)]) -> Result<()> {
+    if entries.is_sorted_by(|a, b| a.0 < b.0) {
+        return Ok(());
+    }
+    let mut sorted: Vec<&(u32, Entry)> = entries.iter().collect();
+    sorted.sort_by_key(|(number, _)| *number);
+    match sorted.windows(2).find(|pair| pair[0].0 == pair[1].0 && pair[0].1 != pair[1].1) {
+        Some(pair) => Err(PdfError::Object { number: pair[0].0, what: "one section lists it at two places" }),
+        None => Ok(()),
+    }
 }
 
 fn skip(parser: &mut Parser) -> Option<()> {

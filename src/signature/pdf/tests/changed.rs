@@ -274,6 +274,22 @@ fn what_does_not_build_on_the_signed_revision_replaces_it() {
     let end = format!("trailer\n<</Size 14/Root 1 0 R/Info 6 0 R>>\nstartxref\n{start}\n%%EOF\n");
     out.extend_from_slice(end.as_bytes());
     assert!(modified(&out).unwrap().contains("was not built on the revision"));
+    // The same object under another generation is found by nobody who refers to it.
+    let mut out = crate::signature::pdf::write::Revision::after(&signed);
+    out.put(5, 1, LETTER[4].1.as_bytes());
+    out.finish(&trailer(&signed), 60, None);
+    assert!(modified(&out.bytes).unwrap().contains("(Font) was put under another generation"));
+    // Another page content for readers that take the first of two entries.
+    let start = signed.len();
+    let place = place(4);
+    let content = b"4 0 obj\n<</Length 0>>\nstream\n\nendstream\nendobj\n";
+    let section = format!(
+        "xref\n4 1\n{start:010} 00000 n \n4 1\n{place:010} 00000 n \ntrailer\n<</Size 14/Root 1 0 R/Info 6 0 R\
+         /Prev {last}>>\nstartxref\n{}\n%%EOF\n",
+        start + content.len()
+    );
+    let twice = [&signed[..], content, section.as_bytes()].concat();
+    assert!(refused(&twice).contains("one section lists it at two places"));
     // A freed object.
     let start = signed.len();
     let freed = format!(
