@@ -235,10 +235,7 @@ impl Comparison<'_, '_> {
         }
         for number in holders {
             let old_stream = match self.old.entry(number) {
-                Entry::At { offset, .. } => {
-                    let sections = &self.old.file.sections[..=self.old.section];
-                    sections.iter().any(|section| section.streams.contains(&(offset as usize)))
-                }
+                Entry::At { offset, .. } => self.old.is_cross_reference(offset as usize),
                 _ => false,
             };
             if self.is_new(number) || old_stream && self.uses.of_object(number) == 0 {

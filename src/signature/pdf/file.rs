@@ -104,6 +104,11 @@ impl<'f> State<'f> {
         &self.file.sections[self.section].trailer
     }
 
+    /// Whether a cross-reference stream of this state or an earlier one stands here.
+    pub fn is_cross_reference(&self, offset: usize) -> bool {
+        self.file.sections[..=self.section].iter().any(|section| section.streams.contains(&offset))
+    }
+
     /// Where an object stands.
     pub fn entry(&self, number: u32) -> Entry {
         self.table.get(number as usize).copied().unwrap_or_default()

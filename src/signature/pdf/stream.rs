@@ -1,4 +1,4 @@
-//! What a stream holds (ISO 32000-1, 7.4): Flate with or without the PNG predictors, or nothing around it.
+//! What a stream holds (ISO 32000-1, 7.4): Flate with or without the PNG predictors, ASCII85 around it, or neither.
 //!
 //! The other filters are for images and old files; a stream that is needed here and has one is refused by name.
 
@@ -6,7 +6,7 @@ use std::io::Read;
 
 use super::error::PdfError;
 use super::object::{Dict, Object};
-use super::parse::Budget;
+use super::parse::{Budget, is_space};
 use crate::signature::limits::MAX_PDF_STREAM;
 
 /// The bytes of a stream after its filters.
@@ -14,6 +14,16 @@ pub(crate) fn decode(dict: &Dict, raw: &[u8], budget: &Budget) -> Result<Vec<u8>
     const FILTER: PdfError = PdfError::File("a stream with a filter that is not read here");
     if dict.get(b"F").is_some() {
         return Err(PdfError::File("a stream that stands in another file"));
+    }
+    // Some writers make text of everything.
+    if let Some(Object::Array(filters)) = dict.get(b"Filter")
+        && let [outer, inner @ ..] = &filters[..]
+        && outer.is_name(b"ASCII85Decode")
+        && dict.get(b"DecodeParms").is_none()
+    {
+        let data = ascii85(raw).ok_or(PdfError::File("a stream that is not ASCII85 as it says"))?;
+        budget.inflated(data.len())?;
+        return decode(&Dict::EMPTY.with(b"Filter", Object::Array(inner.to_vec())), &data, budget);
     }
     let single = |key: &[u8]| match dict.get(key) {
         Some(Object::Array(items)) if items.len() > 1 => Err(FILTER),
@@ -38,6 +48,35 @@ pub(crate) fn decode(dict: &Dict, raw: &[u8], budget: &Budget) -> Result<Vec<u8>
         }
         Some(_) => Err(FILTER),
     }
+}
+
+/// Four bytes for five signs (7.4.3).
+fn ascii85(raw: &[u8]) -> Option<Vec<u8>> {
+    let end = raw.windows(2).position(|pair| pair == b"~>")?;
+    let mut out = Vec::with_capacity(end / 5 * 4 + 4);
+    let (mut group, mut length) = (0u64, 0);
+    for &byte in raw[..end].iter().filter(|&&byte| !is_space(byte)) {
+        match byte {
+            b'z' if length == 0 => out.extend([0; 4]),
+            b'!'..=b'u' => {
+                group = group * 85 + u64::from(byte - b'!');
+                length += 1;
+                if length == 5 {
+                    out.extend(u32::try_from(group).ok()?.to_be_bytes());
+                    (group, length) = (0, 0);
+                }
+            }
+            _ => return None,
+        }
+    }
+    if length == 1 {
+        return None;
+    }
+    if length > 0 {
+        let group = (length..5).fold(group, |group, _| group * 85 + 84);
+        out.extend(&u32::try_from(group).ok()?.to_be_bytes()[..length - 1]);
+    }
+    Some(out)
 }
 
 fn inflate(raw: &[u8], budget: &Budget) -> Result<Vec<u8>, PdfError> {
@@ -104,5 +143,27 @@ fn paeth(left: u8, up: u8, corner: u8) -> u8 {
         up
     } else {
         corner
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ascii85_and_the_predictors_are_undone() {
+        assert_eq!(ascii85(b"87cURD]i,\"Ebo80~>").as_deref(), Some(&b"Hello World!"[..]));
+        assert_eq!(ascii85(b"z 87cUR D]~>").as_deref(), Some(&b"\0\0\0\0Hello"[..]));
+        for bad in [&b"87cUR"[..], b"uuuuu~>", b"8~>", b"8z~>", b"v~>"] {
+            assert_eq!(ascii85(bad), None);
+        }
+        // One row of each kind, of two pixels of one byte.
+        let parameters =
+            Dict::EMPTY.with(b"Predictor", Object::Number(15.0)).with(b"Columns", Object::Number(2.0));
+        let rows = [[0, 1, 2], [1, 1, 2], [2, 1, 2], [3, 1, 2], [4, 1, 2]].concat();
+        let plain = [[1, 2], [1, 3], [2, 5], [2, 5], [3, 7]].concat();
+        assert_eq!(predict(&parameters, rows), Ok(plain));
+        assert!(predict(&parameters, vec![5, 0, 0]).is_err());
+        assert!(predict(&parameters, vec![0, 0]).is_err());
     }
 }

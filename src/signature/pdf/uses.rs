@@ -8,6 +8,7 @@ use std::collections::BTreeSet;
 use super::error::PdfError;
 use super::file::State;
 use super::object::Dict;
+use super::xref::Entry;
 use crate::signature::limits::MAX_PDF_NUMBER;
 
 /// The references between the objects of one state.
@@ -43,6 +44,12 @@ impl Uses {
     fn count(&mut self, state: &State, number: u32, add: bool) -> Result<(), PdfError> {
         let Some((object, end)) = state.read_to_end(number)? else { return Ok(()) };
         self.end = self.end.max(end.unwrap_or(0));
+        // A cross-reference stream is a trailer: what it refers to has no use by that.
+        if let Entry::At { offset, .. } = state.entry(number)
+            && state.is_cross_reference(offset as usize)
+        {
+            return Ok(());
+        }
         let counts = &mut self.counts;
         object.value.references(&mut |target| {
             if target <= MAX_PDF_NUMBER {

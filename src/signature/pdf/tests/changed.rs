@@ -138,6 +138,9 @@ fn metadata_validation_data_and_signatures_may_be_added() {
         Forgery { name: "Agency", ..Forgery::default() }.sign(&revise(&signed, &[(6, "<</Title(L)>>")]));
     assert_eq!(modified(&second), None);
     assert_eq!(read(&second).unwrap().signatures.len(), 2);
+    // Where the cross-reference is a stream, it refers to the information, too.
+    let streamed = sign(&file(&LETTER, true), "Person").unwrap();
+    assert_eq!(modified(&revise(&streamed, &[(6, "<</Title(L)>>")])), None);
     // The same objects again, and white space after the end, change nothing.
     assert_eq!(modified(&revise(&signed, &LETTER[1..7])), None);
     assert_eq!(modified(&[&signed[..], b"\r\n \n"].concat()), None);
