@@ -184,7 +184,7 @@ impl<'a> Parser<'a> {
     }
 
     /// A little white space; there is never much of it between the parts of one token.
-    fn blanks(&mut self) -> Option<()> {
+    pub fn blanks(&mut self) -> Option<()> {
         let start = self.at;
         while self.at < start + 16 && self.peek().is_some_and(is_space) {
             self.at += 1;

@@ -89,6 +89,8 @@ fn section(bytes: &[u8], offset: usize, budget: &Budget, count: &mut usize) -> R
     if offset >= bytes.len() {
         return Err(PdfError::Syntax { what: "a cross-reference section after the end", at: offset });
     }
+    // Some writers name the end of line before it.
+    let _ = parser.blanks();
     if !parser.keyword("xref") {
         let mut entries = Vec::new();
         let (trailer, end) = read_stream(bytes, offset, budget, count, &mut entries)?;

@@ -83,6 +83,8 @@ pub struct Forgery<'a> {
     pub value: &'a str,
     pub field: &'a str,
     pub name: &'a str,
+    /// How many fields the form has after the first, at least: those that wait for their signature.
+    pub waiting: u32,
     /// The token of /Contents.
     pub contents: &'a str,
     /// The ByteRange, from the places of the token and the length of the file.
@@ -95,6 +97,7 @@ impl Default for Forgery<'_> {
             value: "",
             field: "/Rect[0 0 0 0]",
             name: "Person",
+            waiting: 0,
             contents: "<3003020101000000>",
             range: &|start, end, length| format!("[0 {start} {end} {}]", length - end),
         }
@@ -109,7 +112,7 @@ impl Forgery<'_> {
         let head = format!("<</Type/Sig/Filter/Adobe.PPKLite/SubFilter/ETSI.CAdES.detached{}", self.value);
         let blank = " ".repeat(60);
         let body = format!("{head}/ByteRange{blank}/Contents{}>>", self.contents);
-        let form: String = (0..=before).map(|i| format!(" {} 0 R", 13 + 2 * i)).collect();
+        let form: String = (0..=before.max(self.waiting)).map(|i| format!(" {} 0 R", 13 + 2 * i)).collect();
         let mut out = Revision::after(pdf);
         let start = out.put(value, 0, body.as_bytes()) + body.len() - 2 - self.contents.len();
         let name = self.name;

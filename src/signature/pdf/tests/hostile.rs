@@ -169,6 +169,12 @@ fn nothing_is_repaired() {
         refused(&pdf)
     };
     assert!(read(&letter).is_ok());
+    // The end of line before it is no other place.
+    let start = crate::signature::pdf::xref::startxref(&letter).unwrap();
+    let text = format!("startxref\n{start}");
+    let at = letter.windows(text.len()).rposition(|window| window == text.as_bytes()).unwrap();
+    let early = [&letter[..at], format!("startxref\n{}\n%%EOF", start - 1).as_bytes()].concat();
+    assert!(read(&early).is_ok());
     for (pdf, why) in [
         (letter[..letter.len() - 8].to_vec(), "does not end as a PDF"),
         (letter[..letter.len() / 2].to_vec(), "does not end as a PDF"),

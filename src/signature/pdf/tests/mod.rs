@@ -4,4 +4,5 @@ mod build;
 mod changed;
 mod corpus;
 mod hostile;
+mod kinds;
 mod making;
