@@ -28,12 +28,14 @@ mod judge;
 mod limits;
 mod make;
 mod path;
+mod pdf;
 mod trust;
 mod verdict;
 
 pub use digest::{DigestNeeds, Digests, Hasher};
 pub use judge::{digest_needs, judge_detached};
 pub use make::{SignError, Signer, SigningKey};
+pub use pdf::{PdfSignError, PdfSignatureDetails, sign_pdf};
 pub use trust::{Trust, TrustError};
 pub use verdict::{CodeError, Judgement, Reason, Role, Verdict, Verdicts};
 

@@ -1,7 +1,7 @@
 //! The tests of the whole room: the corpus of another signer, and the traps set with CMS built by hand.
 
 mod corpus;
-mod pki;
+pub(crate) mod pki;
 mod roles;
 mod traps;
 mod usage;
