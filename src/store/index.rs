@@ -133,7 +133,7 @@ impl Index {
                 .path(dir)
                 .cache_capacity(cache_bytes)
                 .mode(sled::Mode::HighThroughput)
-                .flush_every_ms(Some(1_000));
+                .flush_every_ms(Some(10_000));
             config.open()
         })?;
         let keys = Arc::new(KnownKeys::default());
