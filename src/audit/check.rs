@@ -210,6 +210,7 @@ fn describe(key: &[u8]) -> String {
         Some(b'x') => format!("outbox entry for {}", name()),
         Some(b'n') => format!("inbox entry of {}", name()),
         Some(b't') => format!("feed entry of {}", name()),
+        Some(b'h') => "list of what is held".to_owned(),
         Some(b'e') => format!("event list entry of {}", name()),
         Some(b'v') => format!("event list entry of delivery {}", hex::encode(rest.get(..32).unwrap_or(rest))),
         Some(b'w') => format!("ratio row {}", hex::encode(rest)),
@@ -243,6 +244,7 @@ mod tests {
             (keys::bitmap(keys::feed_of(&agency), 1), "feed entry of vp.tw"),
             (keys::bitmap(keys::agency_events(&agency), 1), "event list entry of vp.tw"),
             (keys::delivery_event(&id, 1), "event list entry of delivery 0707"),
+            (keys::bitmap(keys::held(), 1), "list of what is held"),
             (keys::row(&sha256(b"")), "ratio row e3b0"),
             (keys::cell("internal"), "ratio cell internal"),
         ];

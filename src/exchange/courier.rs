@@ -26,6 +26,7 @@ use crate::domain::ids::{DeliveryId, NodeName};
 use crate::domain::reason::{Reason, Rejection};
 use crate::domain::{DeliveryState, limits};
 use crate::ledger::{LedgerError, damaged, storage};
+use crate::store::StoreError;
 use crate::time::Timestamp;
 use crate::wire::{self, proof::Proof};
 
@@ -128,7 +129,14 @@ pub async fn run(
     let mut since = 0;
     loop {
         let size = exchange.ledger().snapshot().size();
-        for peer in peers(&exchange, since) {
+        let found = peers(&exchange, since);
+        let again = found.is_err();
+        if let Err(error) = &found {
+            tracing::error!(%error, "the outboxes cannot be read");
+        } else {
+            since = size;
+        }
+        for peer in found.unwrap_or_default() {
             let wake = tasks.entry(peer.clone()).or_insert_with(|| {
                 let wake = Arc::new(Notify::new());
                 let task = PeerTask {
@@ -143,8 +151,8 @@ pub async fn run(
             });
             wake.notify_one();
         }
-        since = size;
         tokio::select! {
+            () = tokio::time::sleep(IDLE), if again => {}
             changed = head.changed() => if changed.is_err() { break },
             _ = stop.wait_for(|s| *s) => break,
         }
@@ -153,21 +161,21 @@ pub async fn run(
 }
 
 /// Peers for which something waits since the log had `size` events.
-fn peers(exchange: &Exchange, size: u64) -> Vec<NodeName> {
+fn peers(exchange: &Exchange, size: u64) -> Result<Vec<NodeName>, StoreError> {
     let prefix = keys::outboxes();
     let mut from = prefix.clone();
     let mut out = Vec::new();
-    while let Ok(found) = exchange.ledger().index().scan_new(&prefix, &from, 1, size) {
-        let Some((key, _)) = found.first() else { break };
+    loop {
+        let found = exchange.ledger().index().scan_new(&prefix, &from, 1, size)?;
+        let Some((key, _)) = found.first() else { return Ok(out) };
         let name = &key[prefix.len()..];
-        let Some(end) = name.iter().position(|b| *b == 0) else { break };
+        let Some(end) = name.iter().position(|b| *b == 0) else { return Ok(out) };
         if let Some(node) = std::str::from_utf8(&name[..end]).ok().and_then(|n| NodeName::new(n).ok()) {
             out.push(node);
         }
         // The next peer's keys begin after all of this one's.
         from = [&key[..prefix.len() + end], &[1]].concat();
     }
-    out
 }
 
 struct PeerTask {

@@ -154,7 +154,7 @@ impl Exchange {
     ) -> Result<Vec<Notification>, Rejection> {
         // Commits that come while this reads may be seen or not; what is below the published size is all there.
         let size = self.ledger().snapshot().size();
-        let mut all = Vec::new();
+        let mut due: Vec<(u64, &AgencyId)> = Vec::new();
         // Beyond the smallest end of a full read, items of that agency may be missing.
         let mut complete_to = u64::MAX;
         for agency in agencies {
@@ -164,15 +164,21 @@ impl Exchange {
             if found.len() >= limit {
                 complete_to = complete_to.min(found.last().copied().unwrap_or(0));
             }
-            for index in found {
-                let event = self.event(index)?;
-                if let Some((kind, delivery_id)) = fold::told(&event) {
-                    all.push(Notification { index, agency: agency.clone(), kind, delivery_id, event });
-                }
+            due.extend(found.into_iter().map(|index| (index, agency)));
+        }
+        due.retain(|(index, _)| *index <= complete_to);
+        due.sort_by_key(|(index, _)| *index);
+        // An event may be for two agencies: it is not cut apart.
+        if let Some((last, _)) = due.get(limit.saturating_sub(1)).copied() {
+            due.retain(|(index, _)| *index <= last);
+        }
+        let mut all = Vec::with_capacity(due.len());
+        for (index, agency) in due {
+            let event = self.event(index)?;
+            if let Some((kind, delivery_id)) = fold::told(&event) {
+                all.push(Notification { index, agency: agency.clone(), kind, delivery_id, event });
             }
         }
-        all.retain(|n| n.index <= complete_to && n.index < size);
-        all.sort_by_key(|n| n.index);
         Ok(all)
     }
 

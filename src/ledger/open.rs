@@ -175,6 +175,11 @@ impl Ledger {
         let snapshot = Arc::new(Snapshot { tree: state.tree.clone(), checkpoint: state.checkpoint });
         let (head_sender, head_receiver) = watch::channel(snapshot);
         let (failed_sender, failed_receiver) = watch::channel(None);
+        let failing = failed_sender.clone();
+        index.on_failure(move |error| {
+            tracing::error!(%error, "sled cannot be written, the node stops");
+            failing.send_replace(Some(Arc::new(error)));
+        });
         let (jobs_sender, jobs_receiver) = mpsc::channel(limits::COMMANDS_WAITING);
         let (stopped_sender, stopped_receiver) = std::sync::mpsc::channel();
         let stamp = Arc::new(DirectoryStamp::default());
@@ -248,7 +253,7 @@ fn open_index(
         return Ok((Index::open(&dir, cache_bytes)?, existed.then(|| "it was missing".to_owned())));
     }
     Index::wait_closed(&dir)?;
-    let kept = std::fs::read(layout.keys()).unwrap_or_default();
+    let kept = marker.map_or_else(Vec::new, |_| std::fs::read(layout.keys()).unwrap_or_default());
     match open_existing(&dir, marker, &kept, cache_bytes, key) {
         Ok(index) => Ok((index, None)),
         Err(error) => {

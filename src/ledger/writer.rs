@@ -189,6 +189,7 @@ impl Writer {
         let checkpoint =
             Checkpoint { origin, size: self.tree.size(), root: self.tree.root() }.sign(&self.signer);
         // 6: content
+        self.index.healthy()?;
         self.journal.reserve(leaves.iter().map(|l| l.len() as u64 + 4).sum::<u64>() + 4096)?;
         self.content.sync()?;
         // 7: the commit

@@ -60,6 +60,21 @@ impl Appender {
         })
     }
 
+    /// Goes on at the end of an existing file. What is in it counts as not yet synced.
+    pub fn resume_at_end(disk: &dyn Disk, path: &Path) -> Result<Appender, StoreError> {
+        let file = disk.open(path).map_err(StoreError::io("opening", path))?;
+        let end = file.len().map_err(StoreError::io("measuring", path))?;
+        Ok(Appender {
+            path: path.to_owned(),
+            file,
+            end,
+            zeroed: end,
+            dirty: true,
+            failed: false,
+            ahead: true,
+        })
+    }
+
     /// Where the next append goes.
     pub fn end(&self) -> u64 {
         self.end

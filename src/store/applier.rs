@@ -20,8 +20,8 @@ use super::memtable::{Change, Layer, Memtable};
 /// between, and its outbox entry, need not reach sled.
 const INTERVAL: Duration = Duration::from_millis(500);
 
-/// Bytes of changes that may wait; some ten thousand documents.
-const MOST_BYTES: usize = 32 << 20;
+/// Bytes of changes in memory, those on their way to sled counted; some ten thousand documents.
+const MOST_BYTES: usize = 64 << 20;
 
 /// Writes a layer to sled; says in a word why it could not.
 type Write = dyn Fn(&Layer, &Head) -> Result<(), String> + Send + Sync;
@@ -36,12 +36,19 @@ struct Shared {
     write: Box<Write>,
 }
 
+/// Told once when sled cannot be written any more.
+type OnFailure = dyn Fn(&str) + Send + Sync;
+
 #[derive(Default)]
 struct Control {
     sum: Sum,
+    /// Commits taken in, and those of them that are in sled.
+    committed: u64,
+    applied: u64,
     hurry: bool,
     stop: bool,
     failed: Option<String>,
+    on_failure: Option<Box<OnFailure>>,
     thread: Option<JoinHandle<()>>,
 }
 
@@ -74,6 +81,16 @@ impl Applier {
         self.shared.write().set_base(head.size);
     }
 
+    /// What is called, once, when sled cannot be written any more.
+    pub fn on_failure(&self, f: impl Fn(&str) + Send + Sync + 'static) {
+        self.shared.lock().on_failure = Some(Box::new(f));
+    }
+
+    /// Whether commits can be taken in.
+    pub fn healthy(&self) -> Result<(), String> {
+        self.shared.lock().failed.clone().map_or(Ok(()), Err)
+    }
+
     /// Takes a commit in: everyone sees all of it from now on.
     pub fn commit(&self, changes: Vec<(IVec, Change)>, head: Head) -> Result<(), String> {
         let mut control = self.shared.lock();
@@ -82,33 +99,35 @@ impl Applier {
             self.shared.work.notify_one();
             control = self.shared.wait_done(control);
         }
+        if control.thread.is_none() && control.failed.is_none() {
+            let shared = self.shared.clone();
+            match std::thread::Builder::new().name("sled-apply".into()).spawn(move || shared.run_guarded()) {
+                Ok(thread) => control.thread = Some(thread),
+                Err(error) => control.failed = Some(format!("no thread can be started: {error}")),
+            }
+        }
         if let Some(problem) = &control.failed {
             return Err(problem.clone());
         }
         self.shared.write().merge(changes, head);
-        if control.thread.is_none() {
-            let shared = self.shared.clone();
-            let thread = std::thread::Builder::new().name("sled-apply".into()).spawn(move || shared.run());
-            control.thread = Some(thread.map_err(|e| format!("no thread can be started: {e}"))?);
-        }
+        control.committed += 1;
         self.shared.work.notify_one();
         Ok(())
     }
 
-    /// Waits until everything that was committed is in sled.
+    /// Waits until everything that was committed before is in sled.
     pub fn drain(&self) -> Result<(), String> {
         let mut control = self.shared.lock();
-        loop {
+        let target = control.committed;
+        while control.applied < target {
             if let Some(problem) = &control.failed {
                 return Err(problem.clone());
-            }
-            if self.table().is_empty() {
-                return Ok(());
             }
             control.hurry = true;
             self.shared.work.notify_one();
             control = self.shared.wait_done(control);
         }
+        Ok(())
     }
 }
 
@@ -143,38 +162,52 @@ impl Shared {
         self.done.wait(control).unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn run(&self) {
-        let mut control = self.lock();
+    fn run_guarded(&self) {
+        let ran = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| self.run()));
+        let problem = match ran {
+            Ok(Ok(())) => return,
+            Ok(Err(problem)) => problem,
+            Err(_) => "the thread that writes sled panicked".to_owned(),
+        };
+        let told = {
+            let mut control = self.lock();
+            control.failed = Some(problem.clone());
+            control.on_failure.take()
+        };
+        self.done.notify_all();
+        if let Some(told) = told {
+            told(&problem);
+        }
+    }
+
+    fn run(&self) -> Result<(), String> {
         loop {
-            while !control.stop && self.read().is_empty() {
-                control = self.work.wait(control).unwrap_or_else(PoisonError::into_inner);
-            }
-            if !control.stop && !control.hurry {
-                // Commits notify as well; only haste ends the wait.
-                let waited = self.work.wait_timeout_while(control, INTERVAL, |c| !c.stop && !c.hurry);
-                control = waited.unwrap_or_else(PoisonError::into_inner).0;
-            }
-            control.hurry = false;
-            let frozen = self.write().freeze();
-            let Some(layer) = frozen else {
-                // Only a stop comes here with nothing to do.
-                return;
-            };
-            let mut sum = control.sum;
-            drop(control);
-            let written = self.apply(&layer, &mut sum);
-            control = self.lock();
-            match written {
-                Ok(()) => {
-                    control.sum = sum;
-                    self.write().thaw();
+            let (layer, mut sum, target) = {
+                let mut control = self.lock();
+                while !control.stop && control.applied == control.committed {
+                    control = self.work.wait(control).unwrap_or_else(PoisonError::into_inner);
                 }
-                Err(problem) => control.failed = Some(problem),
-            }
+                if !control.stop && !control.hurry {
+                    // Commits notify as well; only haste ends the wait.
+                    let waited = self.work.wait_timeout_while(control, INTERVAL, |c| !c.stop && !c.hurry);
+                    control = waited.unwrap_or_else(PoisonError::into_inner).0;
+                }
+                control.hurry = false;
+                let frozen = self.write().freeze();
+                // Only a stop comes here with nothing to do.
+                let Some(layer) = frozen else { return Ok(()) };
+                (layer, control.sum, control.committed)
+            };
+            self.apply(&layer, &mut sum)?;
+            let thawed = {
+                let mut control = self.lock();
+                control.sum = sum;
+                control.applied = target;
+                self.write().thaw()
+            };
             self.done.notify_all();
-            if control.failed.is_some() {
-                return;
-            }
+            // Freeing a layer takes its time: nobody waits for it.
+            drop((layer, thawed));
         }
     }
 

@@ -9,6 +9,9 @@
 
 use std::sync::{PoisonError, RwLock};
 
+/// Keys taken in under one lock.
+const AT_ONCE: usize = 256;
+
 /// The keys of a store that is read and written; of use once it is complete.
 #[derive(Debug, Default)]
 pub struct KnownKeys {
@@ -24,8 +27,12 @@ struct State {
 impl KnownKeys {
     /// Takes keys in, before they can be found in the store.
     pub(super) fn add<'a>(&self, keys: impl IntoIterator<Item = &'a [u8]>) {
-        let mut state = self.state.write().unwrap_or_else(PoisonError::into_inner);
-        keys.into_iter().for_each(|key| state.filter.add(key));
+        let mut keys = keys.into_iter().peekable();
+        while keys.peek().is_some() {
+            // Not all at once: readers wait meanwhile.
+            let mut state = self.state.write().unwrap_or_else(PoisonError::into_inner);
+            keys.by_ref().take(AT_ONCE).for_each(|key| state.filter.add(key));
+        }
     }
 
     /// Every key of the store has been taken in.
@@ -75,6 +82,12 @@ pub(super) struct Filter {
 }
 
 impl Filter {
+    /// For so many keys at most, in one layer.
+    pub fn sized(keys: usize) -> Filter {
+        let blocks = keys.div_ceil(KEYS_PER_BLOCK as usize).max(1);
+        Filter { layers: vec![Layer { keys: 0, blocks: vec![[0; WORDS]; blocks] }] }
+    }
+
     /// Takes a key in.
     pub fn add(&mut self, key: &[u8]) {
         let hash = hash(key);

@@ -202,6 +202,19 @@ impl Index {
         self.applier.start_at(head);
     }
 
+    /// What is called, once, when sled cannot be written any more.
+    pub fn on_failure(&self, f: impl Fn(StoreError) + Send + Sync + 'static) {
+        let path = self.path.clone();
+        self.applier.on_failure(move |problem| {
+            f(StoreError::Index { path: path.clone(), problem: problem.to_owned() })
+        });
+    }
+
+    /// Whether commits can be taken in: to be asked before a commit is made.
+    pub fn healthy(&self) -> Result<(), StoreError> {
+        self.applier.healthy().map_err(|problem| self.problem(problem))
+    }
+
     /// Takes the changes of one commit in, all at once, with the new head, whose sum is filled in on the way to sled.
     pub fn commit(&self, changes: Vec<(sled::IVec, Change)>, head: Head) -> Result<(), StoreError> {
         self.applier.commit(changes, head).map_err(|problem| self.problem(problem))
@@ -223,6 +236,7 @@ impl Index {
 
     /// Writes state that is no part of the log.
     pub fn put_state(&self, key: &[u8], value: &[u8]) -> Result<(), StoreError> {
+        self.keys.add([key]);
         self.guard(|| self.db.insert(key, value)).map(|_| ())
     }
 

@@ -17,6 +17,9 @@ use sled::IVec;
 
 use super::index::Head;
 
+/// What an entry takes beside its key and values, about.
+const ENTRY_BYTES: usize = 150;
+
 /// A record before and after.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Change {
@@ -41,7 +44,9 @@ impl Layer {
     fn merge(&mut self, key: IVec, change: Change) {
         match self.changes.entry(key) {
             Entry::Vacant(entry) => {
-                self.bytes += entry.key().len() + change.after.as_ref().map_or(0, |v| v.len());
+                let before = change.before.as_ref().map_or(0, |v| v.len());
+                let after = change.after.as_ref().map_or(0, |v| v.len());
+                self.bytes += ENTRY_BYTES + entry.key().len() + before + after;
                 entry.insert(change);
             }
             Entry::Occupied(mut entry) => {
@@ -52,7 +57,8 @@ impl Layer {
                 let known = entry.get();
                 if known.before == known.after {
                     let (key, change) = entry.remove_entry();
-                    self.bytes -= key.len() + change.after.map_or(0, |v| v.len());
+                    let both = change.before.map_or(0, |v| v.len()) + change.after.map_or(0, |v| v.len());
+                    self.bytes -= ENTRY_BYTES + key.len() + both;
                 }
             }
         }
@@ -83,14 +89,9 @@ impl Memtable {
         self.active.head = Some(head);
     }
 
-    /// Nothing waits for sled.
-    pub fn is_empty(&self) -> bool {
-        self.active.head.is_none() && self.frozen.is_none()
-    }
-
-    /// Bytes of keys and values that no batch has taken yet.
+    /// Bytes in memory, about, of both layers.
     pub fn bytes(&self) -> usize {
-        self.active.bytes
+        self.active.bytes + self.frozen.as_ref().map_or(0, |layer| layer.bytes)
     }
 
     /// Freezes what there is, for a batch; `None` when there is nothing.
@@ -102,10 +103,13 @@ impl Memtable {
     }
 
     /// The batch is in sled.
-    pub fn thaw(&mut self) {
-        if let Some(head) = self.frozen.take().and_then(|layer| layer.head.clone()) {
+    #[must_use = "freeing it takes time, and is better done without a lock"]
+    pub fn thaw(&mut self) -> Option<Arc<Layer>> {
+        let layer = self.frozen.take();
+        if let Some(head) = layer.as_ref().and_then(|layer| layer.head.as_ref()) {
             self.base = head.size;
         }
+        layer
     }
 
     /// How many leaves sled has: what later events made is here, all of it.

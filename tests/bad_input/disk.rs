@@ -38,6 +38,12 @@ async fn operations(net: &TestNet, disk: &FaultyDisk) -> Vec<&'static str> {
     disk.plan.trace()[done..].iter().map(|(what, _)| *what).collect()
 }
 
+/// The files of the last operations.
+fn last_paths(disk: &FaultyDisk, count: usize) -> Vec<String> {
+    let trace = disk.plan.trace();
+    trace[trace.len() - count..].iter().map(|(_, path)| path.display().to_string()).collect()
+}
+
 /// The write of the journal's block: room was made for it before, so that it may fail, and not for want of room.
 fn block(operations: &[&str]) -> u64 {
     operations.iter().rposition(|what| *what == "write").unwrap() as u64
@@ -52,7 +58,12 @@ async fn a_full_disk_refuses_with_nothing_recorded_and_the_node_goes_on() {
         let takes_room = |what: &&str| matches!(*what, "write" | "create");
         let tried: Vec<u64> =
             (0..).zip(before_block).filter(|(_, what)| takes_room(what)).map(|(n, _)| n).collect();
-        assert!(!tried.is_empty(), "part, signatures and envelope are written: {operations:?}");
+        // Part, signatures and envelope are written at once, and synced, before the journal's block.
+        let paths = last_paths(&disk, operations.len());
+        let content = paths.iter().position(|p| p.contains(".content")).unwrap();
+        assert_eq!(operations[content..content + 2], ["write", "sync"], "{operations:?}");
+        assert!(paths[content + 1].contains(".content"), "{paths:?}");
+        assert!(paths[content + 2..].iter().all(|p| !p.contains(".content")), "{paths:?}");
         let dms = net.dms("a").await;
         let says = &["disk is full", "nothing was recorded", "try again"];
         let full = refusal(Code::ResourceExhausted, "storage_full", "", says);

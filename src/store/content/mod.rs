@@ -9,7 +9,10 @@
 //! Records are appended as they come and made durable by one [`ContentStore::sync`] per commit, before the leaf that
 //! names them. The places in the newest segment are in memory, and read from it at opening; those in the others are
 //! in their index files. Reading checks the digest. A digest grants nothing: access is the exchange's to decide, by
-//! delivery. The same content may be there twice; either is as good.
+//! delivery.
+//!
+//! Content that comes again is written again, unless this process wrote it itself into the newest segment: what an
+//! earlier process wrote may have been seen in the cache of the system and never have reached the disk.
 
 pub mod record;
 mod sealed;
@@ -73,15 +76,17 @@ struct Writing {
     spare: Vec<u8>,
     /// Where the file ends.
     written: u64,
-    /// What is in the segment, durable or not.
+    /// What this process put into the segment, durable or not.
     places: Places,
+    /// What was in it at opening.
+    before: Places,
     /// Large files whose names are not yet durable.
     dir_dirty: bool,
 }
 
 impl Writing {
     fn is_full(&self) -> bool {
-        self.end + HEADER > SEGMENT_BYTES || self.places.len() >= SEGMENT_RECORDS
+        self.end + HEADER > SEGMENT_BYTES || self.places.len() + self.before.len() >= SEGMENT_RECORDS
     }
 }
 
@@ -164,8 +169,21 @@ impl ContentStore {
         let appender = match newest {
             None => None,
             Some(number) => {
+                let path = dir.join(name(number));
                 let end = scan(&*disk, dir, number, &mut places)?;
-                Some(Appender::resume(&*disk, &dir.join(name(number)), end)?.without_zeros())
+                let mut appender = Appender::resume_at_end(&*disk, &path)?.without_zeros();
+                // What is served must be on the disk, whoever wrote it.
+                appender.sync()?;
+                if appender.end() > end {
+                    // Torn, or damaged: it is not for this program to say, so nothing is written over it.
+                    tracing::warn!(path = %path.display(), offset = end, bytes = appender.end() - end,
+                        "the end of a content segment is no whole record: it is left as it is");
+                    sealed.push(Arc::new(Sealed::seal(&disk, dir, number, &places)?));
+                    places.clear();
+                    None
+                } else {
+                    Some(appender)
+                }
             }
         };
         let known = KnownKeys::default();
@@ -190,7 +208,8 @@ impl ContentStore {
                 written: end,
                 buffer: Vec::new(),
                 spare: Vec::new(),
-                places,
+                places: Places::new(),
+                before: places,
                 dir_dirty: false,
             }),
             readers: Mutex::new(HashMap::new()),
@@ -213,9 +232,6 @@ impl ContentStore {
     /// The same, with the digest at hand. `data` is at most [`RECORD_BYTES`]. It is kept for a while as it is: a slice of
     /// something much larger would keep all of that.
     pub fn put_hashed(&self, digest: Hash, data: Bytes) -> Result<(), StoreError> {
-        if self.in_sealed(&digest)?.is_some() {
-            return Ok(());
-        }
         loop {
             let mut writing = self.lock();
             if writing.places.contains_key(&digest) {
@@ -284,7 +300,12 @@ impl ContentStore {
         self.write_buffer(&mut file)?;
         if let Some(old) = file.as_mut() {
             old.sync()?;
-            let places = self.lock().places.clone();
+            let places = {
+                let writing = self.lock();
+                let mut places = writing.before.clone();
+                places.extend(&writing.places);
+                places
+            };
             let sealed = Arc::new(Sealed::seal(&self.disk, &self.dir, segment, &places)?);
             let mut all = self.sealed.write().unwrap_or_else(PoisonError::into_inner);
             all.retain(|known| known.number != segment);
@@ -300,6 +321,7 @@ impl ContentStore {
         let mut writing = self.lock();
         (writing.segment, writing.end, writing.written) = (number, 0, 0);
         writing.places = Places::new();
+        writing.before = Places::new();
         Ok(())
     }
 
@@ -348,7 +370,8 @@ impl ContentStore {
     pub fn location(&self, digest: &Hash) -> Result<Option<Location>, StoreError> {
         {
             let writing = self.lock();
-            if let Some((offset, length)) = writing.places.get(digest) {
+            if let Some((offset, length)) = writing.places.get(digest).or_else(|| writing.before.get(digest))
+            {
                 let (segment, offset, length) = (writing.segment, *offset, *length);
                 return Ok(Some(Location::Segment { segment, offset, length }));
             }
@@ -371,7 +394,8 @@ impl ContentStore {
     }
 
     fn in_sealed(&self, digest: &Hash) -> Result<Option<Location>, StoreError> {
-        let sealed = self.sealed.read().unwrap_or_else(PoisonError::into_inner);
+        // Files are opened: not under the lock.
+        let sealed = self.sealed.read().unwrap_or_else(PoisonError::into_inner).clone();
         for segment in sealed.iter().rev() {
             if let Some((offset, length)) = segment.find(digest)? {
                 return Ok(Some(Location::Segment { segment: segment.number, offset, length }));
@@ -423,12 +447,22 @@ impl ContentStore {
                 file.read_at(buffer, from).map_err(StoreError::io("reading", &path))
             }
             Location::Segment { segment, offset, length } => {
-                let waits = {
+                {
                     let writing = self.lock();
-                    *segment == writing.segment && offset + u64::from(*length) > writing.written
-                };
-                if waits {
-                    self.write_buffer(&mut self.file())?;
+                    let first = (offset + from).checked_sub(writing.end - writing.buffer.len() as u64);
+                    let newest = *segment == writing.segment;
+                    if let Some(first) = first.filter(|_| newest)
+                        && let Some(data) = writing.buffer.get(first as usize..first as usize + buffer.len())
+                    {
+                        // It waits for the file.
+                        buffer.copy_from_slice(data);
+                        return Ok(());
+                    }
+                    if newest && offset + u64::from(*length) > writing.written {
+                        drop(writing);
+                        // It is being written.
+                        drop(self.file());
+                    }
                 }
                 let file = {
                     let mut readers = self.readers.lock().expect("no holder of this lock panics");
@@ -547,10 +581,18 @@ mod tests {
         check(&store);
         let segments = numbers(&RealDisk, dir.path()).unwrap();
         assert_eq!(segments, [1, 2, 3]);
-        // The same again is not written again.
-        store.put(&content(3)).unwrap();
-        assert_eq!(store.lock().buffer.len(), 0);
+        // What this process put into the newest segment is not written again; what it did not, is.
+        let put = |store: &ContentStore, i| {
+            store.put(&content(i)).unwrap();
+            store.lock().buffer.len()
+        };
+        assert_eq!(put(&store, 1_099), 0);
+        assert!(put(&store, 3) > block.len());
+        store.sync().unwrap();
         drop(store);
+        let again = open(dir.path());
+        assert!(put(&again, 1_099) > block.len());
+        drop(again);
         check(&open(dir.path()));
         let index = dir.path().join("00000001.index");
         let mut bytes = std::fs::read(&index).unwrap();

@@ -1,15 +1,17 @@
 //! A full segment and its index: where each digest is, in a file that is written once.
 //!
 //! ```text
-//! "LTCI0001" | entries u64 | filter bytes u64 | filter | SHA-256 of all before
+//! "LTCI0001" | entries u64 | filter bytes u64 | SHA-256 of the entries | filter | SHA-256 of all before
 //! entry: SHA-256 | first byte u64 | length u32, in the order of the digests
 //! ```
-//! Numbers are big-endian. The head is checked when it is read. An entry is not: what it leads to says itself which
-//! digest it has. An index that is missing or damaged is made again from its segment.
+//! Numbers are big-endian. The head is checked when it is read, the entries when one is missed that the filter knows:
+//! what an entry leads to says itself which digest it has. An index that is missing, or whose head is damaged, is made
+//! again from its segment at opening.
 
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use super::record;
 use crate::merkle::{Hash, sha256};
@@ -18,7 +20,7 @@ use crate::store::disk::{Disk, DiskFile};
 use crate::store::filter::Filter;
 
 const MAGIC: [u8; 8] = *b"LTCI0001";
-const HEAD: u64 = 24;
+const HEAD: u64 = 56;
 const ENTRY: u64 = 44;
 /// A filter of a segment with the smallest records stays far below.
 const FILTER_BYTES: u64 = 64 << 20;
@@ -32,8 +34,17 @@ pub(super) struct Sealed {
     disk: Arc<dyn Disk>,
     path: PathBuf,
     segment_path: PathBuf,
+    head: Head,
+    /// The entries were read whole, and are those that were written.
+    checked: AtomicBool,
+}
+
+struct Head {
     filter: Filter,
     entries: u64,
+    /// SHA-256 of the entries.
+    sum: Hash,
+    /// Where they begin.
     first: u64,
 }
 
@@ -48,7 +59,7 @@ impl Sealed {
         let path = dir.join(format!("{number:08}.index"));
         let mut entries: Vec<_> = places.iter().collect();
         entries.sort_unstable_by_key(|(digest, _)| *digest.as_bytes());
-        let mut filter = Filter::default();
+        let mut filter = Filter::sized(places.len());
         let mut body = Vec::with_capacity(entries.len() * ENTRY as usize);
         for (digest, (offset, length)) in entries {
             filter.add(digest.as_bytes());
@@ -60,6 +71,7 @@ impl Sealed {
         let mut bytes = MAGIC.to_vec();
         bytes.extend((places.len() as u64).to_be_bytes());
         bytes.extend((filter.len() as u64).to_be_bytes());
+        bytes.extend(sha256(&body).as_bytes());
         bytes.extend(filter);
         let sum = sha256(&bytes);
         bytes.extend(sum.as_bytes());
@@ -70,6 +82,7 @@ impl Sealed {
         file.write_at(&bytes, 0).map_err(StoreError::io("writing", &new))?;
         file.sync().map_err(StoreError::io("syncing", &new))?;
         disk.rename(&new, &path).map_err(StoreError::io("renaming", &path))?;
+        disk.sync_dir(dir).map_err(StoreError::sync(dir))?;
         let damaged = || StoreError::Damaged {
             path: path.clone(),
             offset: 0,
@@ -87,24 +100,25 @@ impl Sealed {
             Err(e) => return Err(StoreError::io("opening", &path)(e)),
         };
         let length = index.len().map_err(StoreError::io("measuring", &path))?;
-        let Some((filter, entries, first)) = read_head(&*index, &path, length)? else { return Ok(None) };
+        let Some(head) = read_head(&*index, &path, length)? else { return Ok(None) };
         let segment_path = dir.join(super::name(number));
         // Files are opened when they are needed: there are many segments, and few are asked.
-        Ok(Some(Sealed { number, disk: disk.clone(), path, segment_path, filter, entries, first }))
+        let checked = AtomicBool::new(false);
+        Ok(Some(Sealed { number, disk: disk.clone(), path, segment_path, head, checked }))
     }
 
     /// Where a digest is in the segment.
     pub fn find(&self, digest: &Hash) -> Result<Option<(u64, u32)>, StoreError> {
-        if !self.filter.may_have(digest.as_bytes()) {
+        if !self.head.filter.may_have(digest.as_bytes()) {
             return Ok(None);
         }
         let index = self.disk.open_read(&self.path).map_err(StoreError::io("opening", &self.path))?;
-        let (mut low, mut high) = (0, self.entries);
+        let (mut low, mut high) = (0, self.head.entries);
         while low < high {
             let middle = low + (high - low) / 2;
             let mut entry = [0; ENTRY as usize];
             index
-                .read_at(&mut entry, self.first + middle * ENTRY)
+                .read_at(&mut entry, self.head.first + middle * ENTRY)
                 .map_err(StoreError::io("reading", &self.path))?;
             match entry[..32].cmp(digest.as_bytes().as_slice()) {
                 std::cmp::Ordering::Less => low = middle + 1,
@@ -116,7 +130,27 @@ impl Sealed {
                 }
             }
         }
+        self.check_entries(&*index)?;
         Ok(None)
+    }
+
+    /// What the filter knows and the entries do not is rare, and may be a damaged entry: once, all are checked.
+    fn check_entries(&self, index: &dyn DiskFile) -> Result<(), StoreError> {
+        if self.checked.load(Ordering::Relaxed) {
+            return Ok(());
+        }
+        let mut entries = vec![0; (self.head.entries * ENTRY) as usize];
+        index.read_at(&mut entries, self.head.first).map_err(StoreError::io("reading", &self.path))?;
+        if sha256(&entries) != self.head.sum {
+            return Err(StoreError::Damaged {
+                path: self.path.clone(),
+                offset: self.head.first,
+                problem: "its entries are not those that were written: remove the file, it is made again"
+                    .into(),
+            });
+        }
+        self.checked.store(true, Ordering::Relaxed);
+        Ok(())
     }
 
     /// The record must agree with the index.
@@ -139,12 +173,7 @@ impl Sealed {
     }
 }
 
-/// The filter, the number of entries and where they begin.
-fn read_head(
-    index: &dyn DiskFile,
-    path: &Path,
-    length: u64,
-) -> Result<Option<(Filter, u64, u64)>, StoreError> {
+fn read_head(index: &dyn DiskFile, path: &Path, length: u64) -> Result<Option<Head>, StoreError> {
     let read = |from: u64, n: u64| -> Result<Option<Vec<u8>>, StoreError> {
         if from + n > length {
             return Ok(None);
@@ -165,5 +194,7 @@ fn read_head(
     if sha256(checked).as_bytes() != sum || first + entries * ENTRY != length {
         return Ok(None);
     }
-    Ok(Filter::from_bytes(&checked[HEAD as usize..]).map(|filter| (filter, entries, first)))
+    let entries_sum = Hash::from_slice(&checked[24..56]);
+    let filter = Filter::from_bytes(&checked[HEAD as usize..]);
+    Ok(filter.zip(entries_sum).map(|(filter, sum)| Head { filter, entries, sum, first }))
 }
