@@ -85,8 +85,8 @@ struct Writing {
 }
 
 impl Writing {
-    fn is_full(&self) -> bool {
-        self.end + HEADER > SEGMENT_BYTES || self.places.len() + self.before.len() >= SEGMENT_RECORDS
+    fn is_full(&self, segment_bytes: u64) -> bool {
+        self.end + HEADER > segment_bytes || self.places.len() + self.before.len() >= SEGMENT_RECORDS
     }
 }
 
@@ -134,6 +134,7 @@ pub struct ContentStore {
     file: Mutex<Option<Appender>>,
     writing: Mutex<Writing>,
     readers: Mutex<HashMap<u64, Arc<dyn DiskFile>>>,
+    segment_bytes: u64,
     recent: Mutex<Recent>,
     next_tmp: std::sync::atomic::AtomicU64,
 }
@@ -141,6 +142,10 @@ pub struct ContentStore {
 impl ContentStore {
     /// Opens the store.
     pub fn open(disk: Arc<dyn Disk>, dir: &Path) -> Result<ContentStore, StoreError> {
+        ContentStore::open_with(disk, dir, SEGMENT_BYTES)
+    }
+
+    fn open_with(disk: Arc<dyn Disk>, dir: &Path, segment_bytes: u64) -> Result<ContentStore, StoreError> {
         for sub in ["large", "tmp"] {
             let path = dir.join(sub);
             disk.create_dir(&path).map_err(StoreError::io("creating", &path))?;
@@ -195,7 +200,7 @@ impl ContentStore {
         }
         known.set_complete();
         // A segment to come is made with its first record.
-        let end = appender.as_ref().map_or(SEGMENT_BYTES, Appender::end);
+        let end = appender.as_ref().map_or(segment_bytes, Appender::end);
         Ok(ContentStore {
             disk,
             dir: dir.to_owned(),
@@ -213,6 +218,7 @@ impl ContentStore {
                 dir_dirty: false,
             }),
             readers: Mutex::new(HashMap::new()),
+            segment_bytes,
             recent: Mutex::default(),
             next_tmp: std::sync::atomic::AtomicU64::new(0),
         })
@@ -237,7 +243,7 @@ impl ContentStore {
             if writing.places.contains_key(&digest) {
                 return Ok(());
             }
-            if writing.is_full() {
+            if writing.is_full(self.segment_bytes) {
                 drop(writing);
                 self.next_segment()?;
                 continue;
@@ -290,7 +296,7 @@ impl ContentStore {
         let mut file = self.file();
         let segment = {
             let writing = self.lock();
-            if !writing.is_full() {
+            if !writing.is_full(self.segment_bytes) {
                 // Another was quicker.
                 return Ok(());
             }
@@ -608,6 +614,65 @@ mod tests {
         std::fs::write(&index, &bytes).unwrap();
         let largest = digests.iter().take(500).max_by_key(|d| *d.as_bytes()).unwrap();
         assert!(matches!(open(dir.path()).get(largest), Err(StoreError::Damaged { .. })));
+    }
+
+    /// Puts three records a step, with a sync after each step, over several segments; what was synced.
+    fn fill(
+        disk: &Arc<dyn Disk>,
+        dir: &Path,
+        steps: u32,
+    ) -> Result<Vec<(Hash, String)>, Vec<(Hash, String)>> {
+        let mut durable = Vec::new();
+        let Ok(store) = ContentStore::open_with(disk.clone(), dir, 2_000) else { return Err(durable) };
+        for step in 0..steps {
+            let mut fresh = Vec::new();
+            for n in 0..3 {
+                let text = format!("{step} {n} {}", "x".repeat(200));
+                match store.put(text.as_bytes()) {
+                    Ok(digest) => fresh.push((digest, text)),
+                    Err(StoreError::Full { .. }) => {}
+                    Err(_) => return Err(durable),
+                }
+            }
+            match store.sync() {
+                Ok(()) => durable.append(&mut fresh),
+                Err(StoreError::Full { .. }) => {}
+                Err(_) => return Err(durable),
+            }
+        }
+        Ok(durable)
+    }
+
+    #[test]
+    fn whatever_fails_while_segments_are_filled_and_sealed_what_was_synced_is_there() {
+        use crate::store::disk::faulty::{Fault, FaultyDisk};
+        for fault in [Fault::Full, Fault::Failed, Fault::FailedButPersisted, Fault::Torn] {
+            for n in 0.. {
+                let dir = tempfile::tempdir().unwrap();
+                let faulty = FaultyDisk::default();
+                let disk: Arc<dyn Disk> = Arc::new(faulty.clone());
+                faulty.plan.fail(n, fault);
+                let outcome = fill(&disk, dir.path(), 12);
+                let failed = faulty.plan.done() > n;
+                let durable = match outcome {
+                    // A full disk has room again at the next try.
+                    Ok(durable) | Err(durable) => durable,
+                };
+                // The next process finds it all, and goes on.
+                let real: Arc<dyn Disk> = Arc::new(RealDisk);
+                let store = ContentStore::open_with(real.clone(), dir.path(), 2_000).unwrap();
+                for (digest, text) in &durable {
+                    let found = store.get(digest).unwrap().unwrap_or_else(|| panic!("{fault:?} {n}: {text}"));
+                    assert_eq!(found, text.as_bytes());
+                }
+                drop(store);
+                assert_eq!(fill(&real, dir.path(), 12).unwrap().len(), 36);
+                if !failed {
+                    assert!(n > 40, "segments were switched: {n}");
+                    break;
+                }
+            }
+        }
     }
 
     #[test]
