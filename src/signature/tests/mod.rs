@@ -2,6 +2,7 @@
 
 mod corpus;
 mod pki;
+mod pkits;
 mod roles;
 mod traps;
 mod usage;

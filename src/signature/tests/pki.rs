@@ -1,6 +1,6 @@
 //! Certificates and keys made in code, and a CMS that can be built wrong in every way.
 
-use std::sync::LazyLock;
+use std::sync::{Arc, LazyLock};
 
 use rcgen::{
     BasicConstraints, CertificateParams, DnType, IsCa, Issuer, KeyPair, KeyUsagePurpose, date_time_ymd,
@@ -8,13 +8,13 @@ use rcgen::{
 use rsa::pkcs8::EncodePrivateKey;
 
 use crate::signature::algorithm::{ECDSA_SHA256, SHA256};
-use crate::signature::asn1::{INTEGER, NULL, OCTET_STRING, OID, SEQUENCE, SET, context, encode_time, tlv};
+use crate::signature::asn1::{BIT_STRING, INTEGER, NULL, OCTET_STRING, OID, SEQUENCE, SET, context, encode_time, tlv};
 use crate::signature::certificate::Certificate;
 use crate::signature::cms::{
     CONTENT_TYPE, ID_DATA, ID_SIGNED_DATA, MESSAGE_DIGEST, SIGNING_CERTIFICATE_V2, SIGNING_TIME,
 };
 use crate::signature::digest::{DigestNeeds, Digests, sha256};
-use crate::signature::{Judgement, Signer, SigningKey, Trust, Verdicts, judge_detached};
+use crate::signature::{Crl, CrlStore, Judgement, Signer, SigningKey, Trust, Verdicts, judge_detached};
 use crate::time::Timestamp;
 
 pub const CONTENT: &[u8] = "Công văn số 1250/UBND-VX\n".as_bytes();
@@ -34,6 +34,10 @@ pub struct Party {
 impl Party {
     pub fn issuer(&self) -> Issuer<'_, &KeyPair> {
         Issuer::from_params(&self.params, &self.key)
+    }
+
+    pub fn sign(&self, message: &[u8]) -> Vec<u8> {
+        self.signing_key().sign(&ring::rand::SystemRandom::new(), message).unwrap()
     }
 
     pub fn signing_key(&self) -> SigningKey {
@@ -101,6 +105,7 @@ impl Pki {
         let person = issue(params("Nguyễn Văn A"), &sub);
         let seal = issue(params("UBND tỉnh"), &sub);
         let trust = Trust::new([&root.der]).unwrap().with_seal(SENDER, &seal.der).unwrap();
+        let trust = trust.with_crls(store(&[crl(&root), crl(&sub)]));
         Pki { root, sub, person, seal, trust }
     }
 
@@ -125,6 +130,93 @@ impl Pki {
         let needs = DigestNeeds { sha384: true, sha512: true };
         judge_detached(signatures, &Digests::of(needs, CONTENT), SENDER, &self.trust, at)
     }
+}
+
+/// A store of these lists.
+pub fn store(crls: &[ForgeCrl<'_>]) -> CrlStore {
+    CrlStore::new(crls.iter().map(|crl| Arc::new(Crl::read(&crl.build()).unwrap())))
+}
+
+/// A store of an empty list of each authority, valid in all of its time.
+pub fn store_of(authorities: &[&Party]) -> CrlStore {
+    store(&authorities.iter().map(|a| crl(a)).collect::<Vec<_>>())
+}
+
+/// A revocation list, right in every way yet: empty, and valid in all of its issuer's time.
+pub fn crl(issuer: &Party) -> ForgeCrl<'_> {
+    ForgeCrl {
+        issuer,
+        name: Certificate::read(&issuer.der).unwrap().subject.to_vec(),
+        from: "2025-01-01T00:00:00Z".parse().unwrap(),
+        until: Some("2040-01-01T00:00:00Z".parse().unwrap()),
+        entries: Vec::new(),
+        extensions: Vec::new(),
+    }
+}
+
+/// The parts of a revocation list; tests change what they please before [`ForgeCrl::build`].
+pub struct ForgeCrl<'a> {
+    pub issuer: &'a Party,
+    pub name: Vec<u8>,
+    pub from: Timestamp,
+    pub until: Option<Timestamp>,
+    pub entries: Vec<Vec<u8>>,
+    pub extensions: Vec<Vec<u8>>,
+}
+
+/// An extension with its value in DER.
+pub fn extension(arc: u8, critical: bool, value: &[u8]) -> Vec<u8> {
+    let critical: &[u8] = if critical { &[1, 1, 0xff] } else { &[] };
+    tlv(SEQUENCE, &[&tlv(OID, &[&[0x55, 0x1d, arc]]), critical, &tlv(OCTET_STRING, &[value])])
+}
+
+impl ForgeCrl<'_> {
+    pub fn times(mut self, from: &str, until: &str) -> Self {
+        (self.from, self.until) = (from.parse().unwrap(), Some(until.parse().unwrap()));
+        self
+    }
+
+    /// Lists a certificate since a day, with a reason code.
+    pub fn revoked(mut self, certificate: &Party, since: &str, reason: Option<u8>) -> Self {
+        let reason = reason.map(|code| extension(21, false, &[0x0a, 1, code]));
+        self.entries.push(entry(certificate, since, &reason.into_iter().collect::<Vec<_>>()));
+        self
+    }
+
+    pub fn with(mut self, extension: Vec<u8>) -> Self {
+        self.extensions.push(extension);
+        self
+    }
+
+    pub fn build(&self) -> Vec<u8> {
+        let algorithm = tlv(SEQUENCE, &[&tlv(OID, &[ECDSA_SHA256])]);
+        let until = self.until.map(|at| encode_time(at).unwrap()).unwrap_or_default();
+        let mut fields: Vec<Vec<u8>> = vec![
+            tlv(INTEGER, &[&[1]]),
+            algorithm.clone(),
+            self.name.clone(),
+            encode_time(self.from).unwrap(),
+            until,
+        ];
+        if !self.entries.is_empty() {
+            fields.push(tlv(SEQUENCE, &[&self.entries.concat()]));
+        }
+        if !self.extensions.is_empty() {
+            fields.push(tlv(context(0), &[&tlv(SEQUENCE, &[&self.extensions.concat()])]));
+        }
+        let tbs = tlv(SEQUENCE, &[&fields.concat()]);
+        let signature = self.issuer.sign(&tbs);
+        tlv(SEQUENCE, &[&tbs, &algorithm, &tlv(BIT_STRING, &[&[0], &signature])])
+    }
+}
+
+/// An entry of a revocation list.
+pub fn entry(certificate: &Party, since: &str, extensions: &[Vec<u8>]) -> Vec<u8> {
+    let serial = Certificate::read(&certificate.der).unwrap().serial.to_vec();
+    let extensions =
+        if extensions.is_empty() { Vec::new() } else { tlv(SEQUENCE, &[&extensions.concat()]) };
+    let since = encode_time(since.parse().unwrap()).unwrap();
+    tlv(SEQUENCE, &[&tlv(INTEGER, &[&serial]), &since, &extensions])
 }
 
 /// Makes a signature value over a message.
