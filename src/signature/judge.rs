@@ -164,7 +164,8 @@ impl Case<'_> {
         if let Ok(verifier) = &verifier {
             judgement.algorithm.clone_from(&verifier.name);
             if intact.is_ok() && !verifier.verify(&attributes.signed_bytes(), signer.signature) {
-                let text = "the signature value does not verify over the signed attributes with the signer's key";
+                let text =
+                    "the signature value does not verify over the signed attributes with the signer's key";
                 intact = Err(Fault::new(Reason::DigestMismatch, text));
             }
         }
@@ -178,10 +179,8 @@ impl Case<'_> {
             .take(MAX_TIMESTAMPS)
             .filter_map(|token| definite(token).ok())
             .collect();
-        let tokens: Vec<(&[u8], SignedData<'_>)> = tokens
-            .iter()
-            .filter_map(|token| Some((&**token, SignedData::parse(token).ok()?)))
-            .collect();
+        let tokens: Vec<(&[u8], SignedData<'_>)> =
+            tokens.iter().filter_map(|token| Some((&**token, SignedData::parse(token).ok()?))).collect();
         let mut own = Embedded::default();
         own.add_cms(&data);
         tokens.iter().for_each(|(_, token)| own.add_cms(token));
@@ -211,7 +210,10 @@ impl Case<'_> {
                 Reason::CertificateRevoked | Reason::CertificateExpired | Reason::RevocationUnknown
             );
             if let (true, None, Some(Err(why))) = (decided, proven, proofs.first()) {
-                let text = format!("{}; its timestamp proves nothing ({}: {})", fault.detail, why.reason, why.detail);
+                let text = format!(
+                    "{}; its timestamp proves nothing ({}: {})",
+                    fault.detail, why.reason, why.detail
+                );
                 fault = Fault::new(fault.reason, text);
             }
             fault

@@ -16,7 +16,6 @@ use super::asn1::definite;
 use super::cms::SignedData;
 use super::digest::{DigestNeeds, Digests, Hasher};
 use super::judge::{Beside, Case, Profile};
-use super::limits::MAX_PDF_SIGNATURES;
 use super::pdf::{self, PdfSignature, PdfSignatureKind};
 use super::revocation::Sources;
 use super::revocation::embedded::Embedded;
@@ -32,10 +31,6 @@ pub fn judge_pdf(bytes: &[u8], sender: &str, trust: &Trust, at: Timestamp) -> Ve
         Ok(file) => file,
         Err(fault) => return Verdicts::refuse(fault),
     };
-    if file.signatures.len() > MAX_PDF_SIGNATURES {
-        let text = format!("{} signatures, {MAX_PDF_SIGNATURES} are the most", file.signatures.len());
-        return Verdicts::refuse(Fault::new(Reason::MalformedDocument, text));
-    }
 
     // 1. What the document brings along: for every signature, whichever brought it.
     let cms: Vec<Cow<'_, [u8]>> =
@@ -46,9 +41,7 @@ pub fn judge_pdf(bytes: &[u8], sender: &str, trust: &Trust, at: Timestamp) -> Ve
     file.validation.crls.iter().for_each(|der| shared.add_crl(der));
     file.validation.ocsps.iter().for_each(|der| shared.add_response(der));
     let stamps = |s: &&PdfSignature| matches!(s.kind, PdfSignatureKind::DocTimestamp);
-    for (_, data) in file.signatures.iter().zip(&read).filter(|(s, _)| stamps(s)) {
-        data.iter().for_each(|data| shared.add_cms(data));
-    }
+    read.iter().flatten().for_each(|data| shared.add_cms(data));
 
     // 2. The document timestamps (EN 319 142-1 §5.4.3), over the bytes that they cover.
     let mut content = Content { bytes, known: HashMap::new() };

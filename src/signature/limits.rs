@@ -48,7 +48,3 @@ pub(crate) const MAX_CACHED_CHECKS: usize = 16384;
 /// How old an OCSP response without nextUpdate may be, in milliseconds. Such a responder claims to have newer answers
 /// at any time (RFC 6960 §2.4), so one hour is time to send the document that it came with, and little to hide in.
 pub(crate) const MAX_OCSP_AGE_MS: i64 = 3_600_000;
-
-/// Signatures and timestamps in one PDF. Each is over the file up to itself, so that their number times the size is
-/// hashed; a document that went through many hands has ten.
-pub(crate) const MAX_PDF_SIGNATURES: usize = 64;

@@ -209,7 +209,8 @@ impl<'a> Search<'a> {
         // What cannot be read is no issuer, and a root or a certificate given again only makes more of the same paths.
         let mut pool: Vec<Candidate<'a>> = Vec::with_capacity(extra.len());
         for raw in extra {
-            let again = pool.iter().any(|c| c.read.raw == *raw) || roots.is_root(raw) || leaf.read.raw == *raw;
+            let again =
+                pool.iter().any(|c| c.read.raw == *raw) || roots.is_root(raw) || leaf.read.raw == *raw;
             if let (false, Ok(strict), Ok(read)) =
                 (again, PDVCertificate::try_from(*raw), Certificate::read(raw))
             {

@@ -30,7 +30,8 @@ pub(crate) fn digest_of(id: &AlgorithmId<'_>) -> Result<Digest, Fault> {
         return Err(unsupported(format!("over {} with MGF1 over {masked}", digest.as_str())));
     }
     if parameters.salt != Some(digest.len()) {
-        let salt = parameters.salt.map_or_else(|| "an endless salt".into(), |n| format!("a salt of {n} bytes"));
+        let salt =
+            parameters.salt.map_or_else(|| "an endless salt".into(), |n| format!("a salt of {n} bytes"));
         return Err(unsupported(format!("over {} with {salt}, not {}", digest.as_str(), digest.len())));
     }
     if parameters.trailer != Some(1) {

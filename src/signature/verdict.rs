@@ -333,7 +333,8 @@ impl Verdicts {
 
     /// SHA-256 of all timestamps and revocation data that the verdicts rest on, sorted, each once: for the event.
     pub fn evidence(&self) -> Vec<[u8; 32]> {
-        let mut all: Vec<[u8; 32]> = self.signatures.iter().flat_map(|s| s.evidence.iter().copied()).collect();
+        let mut all: Vec<[u8; 32]> =
+            self.signatures.iter().flat_map(|s| s.evidence.iter().copied()).collect();
         all.sort_unstable();
         all.dedup();
         all

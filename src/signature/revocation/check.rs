@@ -252,9 +252,8 @@ impl<'a> Sources<'a> {
         depth: usize,
     ) -> bool {
         let Ok(signed) = crl.signed() else { return false };
-        let by = |c: &Certificate<'_>| {
-            c.signs_crls() && self.trust.checks.verified(&crl.sha256, signed, &c.key)
-        };
+        let by =
+            |c: &Certificate<'_>| c.signs_crls() && self.trust.checks.verified(&crl.sha256, signed, &c.key);
         let named = |c: &Certificate<'_>| name::key(c.subject).is_ok_and(|n| n == crl.issuer);
         if by(issuer) || path_read.iter().any(|c| c.raw != issuer.raw && named(c) && by(c)) {
             return true;
@@ -264,7 +263,9 @@ impl<'a> Sources<'a> {
         for der in &others {
             let Ok(signer) = Certificate::read(der) else { continue };
             // A certificate that is no authority's signs lists only if it is said to.
-            if !named(&signer) || !(signer.ca || signer.has_key_usage()) || path_read.iter().any(|c| c.raw == *der)
+            if !named(&signer)
+                || !(signer.ca || signer.has_key_usage())
+                || path_read.iter().any(|c| c.raw == *der)
             {
                 continue;
             }

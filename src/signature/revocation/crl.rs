@@ -12,8 +12,8 @@ use der::pem;
 
 use crate::signature::algorithm::{AlgorithmId, bit_string};
 use crate::signature::asn1::{
-    Asn1Error, BOOLEAN, ENUMERATED, GENERALIZED_TIME, INTEGER, OCTET_STRING, OID, Reader, SEQUENCE,
-    UTC_TIME, context, dotted, time,
+    Asn1Error, BOOLEAN, ENUMERATED, GENERALIZED_TIME, INTEGER, OCTET_STRING, OID, Reader, SEQUENCE, UTC_TIME,
+    context, dotted, time,
 };
 use crate::signature::digest::sha256;
 use crate::time::Timestamp;
@@ -196,7 +196,7 @@ impl Crl {
     }
 
     /// What the list says of a serial number; none: it is not listed.
-    pub(super) fn entry(&self, serial: &[u8]) -> Option<Revoked> {
+    pub(crate) fn entry(&self, serial: &[u8]) -> Option<Revoked> {
         let of = |e: &Entry| &self.der[e.serial.0 as usize..e.serial.1 as usize];
         let first = self.entries.partition_point(|e| of(e).cmp(serial) == Ordering::Less);
         self.entries.get(first).filter(|e| of(e) == serial).map(|e| e.entry)
@@ -204,7 +204,8 @@ impl Crl {
 
     /// What was signed, how, and the signature.
     pub(super) fn signed(&self) -> Result<(&[u8], AlgorithmId<'_>, &[u8]), Asn1Error> {
-        let algorithm = AlgorithmId::read(&mut Reader::new(&self.der[self.algorithm.clone()]), "an algorithm")?;
+        let algorithm =
+            AlgorithmId::read(&mut Reader::new(&self.der[self.algorithm.clone()]), "an algorithm")?;
         Ok((&self.der[self.tbs.clone()], algorithm, &self.der[self.signature.clone()]))
     }
 

@@ -91,7 +91,9 @@ impl<'a> Embedded<'a> {
     fn add_archive(&mut self, values: &'a [u8]) {
         let Ok(mut fields) = Reader::ber(values).enter(SEQUENCE, "revocation values") else { return };
         while let Ok(field) = fields.any() {
-            let Ok(mut list) = Reader::ber(field.value).enter(SEQUENCE, "revocation values") else { continue };
+            let Ok(mut list) = Reader::ber(field.value).enter(SEQUENCE, "revocation values") else {
+                continue;
+            };
             while let Ok(item) = list.any() {
                 if field.tag == context(0) {
                     self.add_crl(item.raw);

@@ -5,7 +5,8 @@
 
 use crate::signature::algorithm::{AlgorithmId, Digest, SHA1, bit_string};
 use crate::signature::asn1::{
-    Asn1Error, ENUMERATED, GENERALIZED_TIME, INTEGER, OCTET_STRING, OID, Reader, SEQUENCE, context, dotted, time,
+    Asn1Error, ENUMERATED, GENERALIZED_TIME, INTEGER, OCTET_STRING, OID, Reader, SEQUENCE, context, dotted,
+    time,
 };
 use crate::signature::certificate::Certificate;
 use crate::signature::digest::sha256;
@@ -140,7 +141,15 @@ impl<'a> Ocsp<'a> {
         if let Some(explicit) = data.optional(context(1))? {
             no_critical(Reader::new(explicit.value), |_, _| Ok(false))?;
         }
-        Ok(Ocsp { sha256: sha256(whole), tbs: tbs.raw, algorithm, signature, responder, answers, certificates })
+        Ok(Ocsp {
+            sha256: sha256(whole),
+            tbs: tbs.raw,
+            algorithm,
+            signature,
+            responder,
+            answers,
+            certificates,
+        })
     }
 }
 
@@ -184,16 +193,7 @@ impl<'a> Answer<'a> {
             })?;
         }
         answer.end(WHAT)?;
-        Ok(Answer {
-            hash,
-            issuer_name,
-            issuer_key,
-            serial,
-            status,
-            this_update,
-            next_update,
-            archive_cutoff,
-        })
+        Ok(Answer { hash, issuer_name, issuer_key, serial, status, this_update, next_update, archive_cutoff })
     }
 
     /// Whether it speaks of this certificate of this issuer (RFC 6960 §4.1.1).

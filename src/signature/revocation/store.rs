@@ -78,6 +78,9 @@ impl CrlStore {
 impl fmt::Debug for CrlStore {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let fingerprint = hex::encode(self.inner.fingerprint);
-        f.debug_struct("CrlStore").field("lists", &self.inner.count).field("fingerprint", &fingerprint).finish()
+        f.debug_struct("CrlStore")
+            .field("lists", &self.inner.count)
+            .field("fingerprint", &fingerprint)
+            .finish()
     }
 }

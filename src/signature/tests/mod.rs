@@ -1,8 +1,12 @@
 //! The tests of the whole room: the corpus of another signer, and the traps set with CMS built by hand.
 
 mod corpus;
+mod ocsp;
 mod pki;
 mod pkits;
+mod revocation;
 mod roles;
+mod timestamps;
 mod traps;
 mod usage;
+mod wycheproof;

@@ -8,7 +8,9 @@ use rcgen::{
 use rsa::pkcs8::EncodePrivateKey;
 
 use crate::signature::algorithm::{ECDSA_SHA256, SHA256};
-use crate::signature::asn1::{BIT_STRING, INTEGER, NULL, OCTET_STRING, OID, SEQUENCE, SET, context, encode_time, tlv};
+use crate::signature::asn1::{
+    BIT_STRING, INTEGER, NULL, OCTET_STRING, OID, SEQUENCE, SET, context, encode_time, tlv,
+};
 use crate::signature::certificate::Certificate;
 use crate::signature::cms::{
     CONTENT_TYPE, ID_DATA, ID_SIGNED_DATA, MESSAGE_DIGEST, SIGNING_CERTIFICATE_V2, SIGNING_TIME,
@@ -113,6 +115,17 @@ impl Pki {
         Signer::new(party.signing_key(), party.der.clone(), vec![self.sub.der.clone()]).unwrap()
     }
 
+    /// The same trust with these lists in place of those of its authorities.
+    pub fn with_crls(&self, crls: &[ForgeCrl<'_>]) -> Trust {
+        self.trust.clone().with_crls(store(crls))
+    }
+
+    /// Judges a signature by the person over the content, under another trust.
+    pub fn judge_under(&self, trust: &Trust, signature: &[u8], at: Timestamp) -> Judgement {
+        let content = Digests::of(DigestNeeds::SHA256, CONTENT);
+        judge_detached(&[signature], &content, SENDER, trust, at).signatures.remove(0)
+    }
+
     /// A CMS by this party, right in every way yet.
     pub fn cms(&self, party: &Party) -> Forge {
         Forge::new(party, vec![party.der.clone(), self.sub.der.clone()])
@@ -155,6 +168,7 @@ pub fn crl(issuer: &Party) -> ForgeCrl<'_> {
 }
 
 /// The parts of a revocation list; tests change what they please before [`ForgeCrl::build`].
+#[derive(Clone)]
 pub struct ForgeCrl<'a> {
     pub issuer: &'a Party,
     pub name: Vec<u8>,
@@ -213,8 +227,7 @@ impl ForgeCrl<'_> {
 /// An entry of a revocation list.
 pub fn entry(certificate: &Party, since: &str, extensions: &[Vec<u8>]) -> Vec<u8> {
     let serial = Certificate::read(&certificate.der).unwrap().serial.to_vec();
-    let extensions =
-        if extensions.is_empty() { Vec::new() } else { tlv(SEQUENCE, &[&extensions.concat()]) };
+    let extensions = if extensions.is_empty() { Vec::new() } else { tlv(SEQUENCE, &[&extensions.concat()]) };
     let since = encode_time(since.parse().unwrap()).unwrap();
     tlv(SEQUENCE, &[&tlv(INTEGER, &[&serial]), &since, &extensions])
 }
@@ -241,6 +254,10 @@ pub struct Forge {
     pub signers: usize,
     /// A last change of the signature value.
     pub signature: fn(Vec<u8>) -> Vec<u8>,
+    /// The contents of the field `crls`.
+    pub revocation: Vec<u8>,
+    /// Unsigned attributes, made from the signature value.
+    pub unsigned: Box<dyn Fn(&[u8]) -> Vec<Vec<u8>>>,
 }
 
 pub fn attribute(kind: &[u8], values: &[&[u8]]) -> Vec<u8> {
@@ -261,7 +278,7 @@ pub fn message_digest(digest: &[u8]) -> Vec<u8> {
 }
 
 impl Forge {
-    fn new(party: &Party, certificates: Vec<Vec<u8>>) -> Forge {
+    pub fn new(party: &Party, certificates: Vec<Vec<u8>>) -> Forge {
         let read = Certificate::read(&party.der).unwrap();
         let digest = tlv(SEQUENCE, &[&tlv(OID, &[SHA256]), &[NULL, 0]]);
         let mut attributes = vec![
@@ -290,6 +307,8 @@ impl Forge {
             message: Vec::new(),
             signers: 1,
             signature: |s| s,
+            revocation: Vec::new(),
+            unsigned: Box::new(|_| Vec::new()),
         }
     }
 
@@ -312,6 +331,12 @@ impl Forge {
         let pieces = |all: &[Vec<u8>]| all.concat();
         let signed = self.attributes.as_ref().map(|a| tlv(SET, &[&pieces(a)]));
         let value = (self.signature)((self.sign)(signed.as_deref().unwrap_or(&self.message)));
+        let unsigned = (self.unsigned)(&value).concat();
+        let unsigned = if unsigned.is_empty() { unsigned } else { tlv(context(1), &[&unsigned]) };
+        let revocation = match self.revocation.is_empty() {
+            true => Vec::new(),
+            false => tlv(context(1), &[&self.revocation]),
+        };
         let sent = signed.map(|mut s| {
             s[0] = context(0);
             s
@@ -325,6 +350,7 @@ impl Forge {
                 &sent.unwrap_or_default(),
                 &self.algorithm,
                 &tlv(OCTET_STRING, &[&value]),
+                &unsigned,
             ],
         );
         let content = self.content.as_ref().map(|c| tlv(context(0), &[&tlv(OCTET_STRING, &[c])]));
@@ -335,6 +361,7 @@ impl Forge {
                 &tlv(SET, &[&self.digests]),
                 &tlv(SEQUENCE, &[&tlv(OID, &[self.content_type]), &content.unwrap_or_default()]),
                 &tlv(context(0), &[&pieces(&self.certificates)]),
+                &revocation,
                 &tlv(SET, &[&info.repeat(self.signers)]),
             ],
         );

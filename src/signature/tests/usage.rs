@@ -7,8 +7,8 @@ use rcgen::{
 use ring::signature as sig;
 
 use super::pki::{
-    CONTENT, Party, Pki, SENDER, ca_params, issue, issue_for, message_digest, now, params, rsa_key, rsa_pkcs8,
-    self_signed, store_of,
+    CONTENT, Party, Pki, SENDER, ca_params, issue, issue_for, message_digest, now, params, rsa_key,
+    rsa_pkcs8, self_signed, store_of,
 };
 use crate::signature::Reason::{self, *};
 use crate::signature::asn1::{NULL, OID, SEQUENCE, tlv};
