@@ -112,6 +112,8 @@ pub struct Config {
     pub authority: NoteVerifier,
     /// File of the signed directory, adopted at start when it is newer than the stored one.
     pub directory: PathBuf,
+    /// Folder of revocation lists for document signatures.
+    pub crl_dir: Option<PathBuf>,
     /// Folder of the client certificates that commands use: `<node>-<client>.pem` and `.key`, `network-ca.pem`.
     pub commands: Option<PathBuf>,
     /// Clients.
@@ -188,6 +190,7 @@ impl Config {
             cosign_key: base.join(raw.log.cosign_key),
             authority,
             directory: base.join(raw.directory.file),
+            crl_dir: raw.signatures.crl_dir.map(|f| base.join(f)),
             commands: raw.commands.folder.map(|f| base.join(f)),
             clients,
             max_content_bytes: between(

@@ -373,19 +373,14 @@ impl Upload {
 
     fn judge(&self) -> Verdicts {
         let sender = self.directory.registered(&self.sender);
+        let trust = self.exchange.trust(&self.directory);
         let parts: Vec<Verdicts> = self
             .header
             .parts
             .iter()
             .zip(&self.digests)
             .map(|(part, digests)| {
-                judge_detached(
-                    &part.signatures,
-                    digests,
-                    sender.id.as_str(),
-                    self.directory.trust(),
-                    self.now,
-                )
+                judge_detached(&part.signatures, digests, sender.id.as_str(), &trust, self.now)
             })
             .collect();
         Verdicts::worst(&parts)

@@ -312,6 +312,7 @@ impl Verdicts {
     }
 
     /// Of a document that is refused by itself.
+    #[allow(dead_code, reason = "of judge_pdf, which is enabled where the pdf module is")]
     pub(crate) fn refuse(fault: Fault) -> Verdicts {
         Verdicts {
             person: Verdict::Invalid,

@@ -2,7 +2,7 @@
 
 mod corpus;
 mod ocsp;
-mod pki;
+pub(crate) mod pki;
 mod pkits;
 mod revocation;
 mod roles;

@@ -235,6 +235,9 @@ pub fn entry(certificate: &Party, since: &str, extensions: &[Vec<u8>]) -> Vec<u8
 /// Makes a signature value over a message.
 pub type SignFn = Box<dyn Fn(&[u8]) -> Vec<u8>>;
 
+/// Makes unsigned attributes from a signature value.
+pub type UnsignedFn = Box<dyn Fn(&[u8]) -> Vec<Vec<u8>>>;
+
 /// The parts of a CMS; tests change what they please before [`Forge::build`].
 pub struct Forge {
     /// Signs the message.
@@ -257,7 +260,7 @@ pub struct Forge {
     /// The contents of the field `crls`.
     pub revocation: Vec<u8>,
     /// Unsigned attributes, made from the signature value.
-    pub unsigned: Box<dyn Fn(&[u8]) -> Vec<Vec<u8>>>,
+    pub unsigned: UnsignedFn,
 }
 
 pub fn attribute(kind: &[u8], values: &[&[u8]]) -> Vec<u8> {

@@ -65,8 +65,11 @@ fn token_of(tsa: &Party, chain: &[&Party], info: Vec<u8>) -> Forge {
     forge
 }
 
+/// Makes a token over a signature value.
+type TokenFn<'a> = &'a dyn Fn(&[u8]) -> Vec<u8>;
+
 /// A signature by this party with tokens made from its value.
-fn stamped<const N: usize>(pki: &Pki, party: &Party, tokens: [&dyn Fn(&[u8]) -> Vec<u8>; N]) -> Vec<u8> {
+fn stamped<const N: usize>(pki: &Pki, party: &Party, tokens: [TokenFn<'_>; N]) -> Vec<u8> {
     let mut bytes = pki.signer(party).sign_detached(&sha256(CONTENT), now()).unwrap();
     let value = crate::signature::cms::SignedData::parse(&bytes).unwrap().signer.signature.to_vec();
     for token in tokens {
