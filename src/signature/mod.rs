@@ -25,6 +25,8 @@ mod attach;
 mod certificate;
 mod cms;
 mod digest;
+#[doc(hidden)]
+pub mod fuzzing;
 mod judge;
 // PDF: enabled where the pdf module is (`pub use judge_pdf::judge_pdf;` too).
 // mod judge_pdf;

@@ -94,6 +94,11 @@ impl Forge<'_> {
     }
 }
 
+/// A good response about the person.
+pub fn example(pki: &Pki) -> Vec<u8> {
+    good(&pki.person, &pki.sub).whole()
+}
+
 /// The root's list is at hand, and of the subordinate authority this response.
 fn trust(pki: &Pki, response: &Forge<'_>) -> Trust {
     pki.with_crls(&[crl(&pki.root)]).with_responses(vec![response.whole()]).unwrap()
