@@ -4,6 +4,9 @@
 /// Certificates read from one CMS. A chain has two to four; some signers add a timestamp authority's.
 pub(crate) const MAX_CERTIFICATES: usize = 32;
 
+/// Bytes of a certificate in a path. Real ones have one to ten thousand; what they list is compared with each other.
+pub(crate) const MAX_CERTIFICATE_BYTES: usize = 64 * 1024;
+
 /// Signed attributes in one CMS. A CAdES-B signature has four to eight.
 pub(crate) const MAX_ATTRIBUTES: usize = 32;
 

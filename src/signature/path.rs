@@ -31,7 +31,7 @@ use super::algorithm::{AlgorithmId, PublicKey, Verifier};
 use super::asn1::Reader;
 use super::certificate::Certificate;
 use super::digest::array;
-use super::limits::{MAX_CACHED_PATHS, MAX_INTERMEDIATES, MAX_PATHS, MAX_STEPS};
+use super::limits::{MAX_CACHED_PATHS, MAX_CERTIFICATE_BYTES, MAX_INTERMEDIATES, MAX_PATHS, MAX_STEPS};
 use super::trust::{Trust, TrustError};
 use super::verdict::{Fault, Reason};
 
@@ -202,6 +202,10 @@ struct Search<'a> {
 
 impl<'a> Search<'a> {
     fn new(roots: &'a Roots, leaf: &Certificate<'a>, extra: &[&'a [u8]]) -> Result<Self, Fault> {
+        if leaf.raw.len() > MAX_CERTIFICATE_BYTES {
+            let text = format!("the signer's certificate has more than {MAX_CERTIFICATE_BYTES} bytes");
+            return Err(Fault::new(Reason::UntrustedIssuer, text));
+        }
         let strict = PDVCertificate::try_from(leaf.raw).map_err(|e| {
             Fault::new(Reason::UntrustedIssuer, format!("the signer's certificate cannot be validated: {e}"))
         })?;
@@ -211,6 +215,7 @@ impl<'a> Search<'a> {
         for raw in extra {
             let again =
                 pool.iter().any(|c| c.read.raw == *raw) || roots.is_root(raw) || leaf.read.raw == *raw;
+            let again = again || raw.len() > MAX_CERTIFICATE_BYTES;
             if let (false, Ok(strict), Ok(read)) =
                 (again, PDVCertificate::try_from(*raw), Certificate::read(raw))
             {
@@ -284,10 +289,23 @@ impl<'a> Search<'a> {
             .collect();
 
         // certval says only that a signature does not verify; first, whether its algorithm is one that could.
+        let mut verifiers = Vec::with_capacity(upwards.len());
         for pair in upwards.windows(2) {
-            Verifier::new(&pair[0].signature_algorithm, None, &pair[1].key).map_err(|f| {
+            let verifier = Verifier::new(&pair[0].signature_algorithm, None, &pair[1].key).map_err(|f| {
                 Fault::new(f.reason, format!("the certificate of `{}`: {}", pair[0].subject_text(), f.detail))
             })?;
+            verifiers.push((verifier, pair[0]));
+        }
+        // Signatures from the root down, before anything that costs more: certval compares names and constraints with
+        // each other first, and a stranger can write 1,000 of each into a certificate that nobody issued.
+        for (verifier, certificate) in verifiers.iter().rev() {
+            if !verifier.verify(certificate.tbs, certificate.signature) {
+                return Err(untrusted(format!(
+                    "the path to root `{}` is not valid: it did not issue the certificate of `{}`, or not this one",
+                    root.subject_text(),
+                    certificate.subject_text()
+                )));
+            }
         }
         let intermediates = chain.iter().rev().map(|&i| self.pool[i].strict.clone()).collect();
         let path = CertificationPath::new(anchor.choice.clone(), intermediates, self.leaf.strict.clone());
