@@ -336,6 +336,9 @@ authority = "{authority}"
 # Folder of the revocation lists (*.crl, PEM or DER) of the authorities that issue seals and personal certificates.
 # Read at start. A signature whose certificates no list covers is `revocation_unknown`.
 crl_dir = "crls"
+# A document with such a signature is kept until it can be judged (hold), refused, or handed out with its verdicts
+# (accept).
+# revocation_unknown = "hold"
 
 [limits]
 # Bytes of all parts of one document (default 10 GiB).

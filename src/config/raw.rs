@@ -80,6 +80,7 @@ pub struct DirectoryFile {
 #[allow(missing_docs, reason = "the keys are described in the file that `lienthong init` writes")]
 pub struct Signatures {
     pub crl_dir: Option<PathBuf>,
+    pub revocation_unknown: Option<String>,
 }
 
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]

@@ -148,13 +148,14 @@ impl Exchange {
             if envelope.kind.is_document() {
                 let registered = directory.registered(&sender).id.clone();
                 let verdicts = received.judge(registered.as_str(), &self.trust(&directory), now);
+                let policy = self.config().revocation_unknown;
                 arrival.verdicts = verdicts;
-                arrival.refused = message::invalid(verdicts);
+                arrival.refused = message::refusal(verdicts, policy);
                 if arrival.refused.is_some() && envelope.directory_version > directory.version() {
                     // A root or a seal that is listed since then: never a refusal on old knowledge.
                     return Err(behind(&envelope, &directory, "a signature"));
                 }
-                arrival.held = message::undecided(verdicts);
+                arrival.held = message::held(verdicts, policy);
             }
         }
         // 6
