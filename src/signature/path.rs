@@ -40,6 +40,8 @@ use super::verdict::{Fault, Reason};
 pub(crate) struct Path {
     /// Certificates in DER; the last is the root's.
     pub issuers: Vec<Arc<[u8]>>,
+    /// SHA-256 over the signer's certificate, those that came with it, and the issuers: the same for the same question.
+    pub id: [u8; 32],
 }
 
 impl Path {
@@ -108,7 +110,13 @@ pub(crate) fn find(
     };
     let found: Arc<[Path]> = found
         .into_iter()
-        .map(|path| Path { issuers: path.issuers.into_iter().map(&mut share).collect() })
+        .map(|path| {
+            let issuers: Vec<Arc<[u8]>> = path.issuers.into_iter().map(&mut share).collect();
+            let mut id = Context::new(&SHA256);
+            id.update(&key);
+            issuers.iter().for_each(|der| id.update(der));
+            Path { issuers, id: array(id) }
+        })
         .collect();
     known.paths.insert(key, found.clone());
     Ok(found)
@@ -315,7 +323,7 @@ impl<'a> Search<'a> {
         )?;
 
         let above = chain.iter().map(|&i| Arc::from(self.pool[i].read.raw));
-        Ok(Path { issuers: above.chain([anchor.der.clone()]).collect() })
+        Ok(Path { issuers: above.chain([anchor.der.clone()]).collect(), id: [0; 32] })
     }
 }
 

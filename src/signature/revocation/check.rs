@@ -1,5 +1,7 @@
-//! The judgement: what is known of a certificate, and what follows for a time. The rules are the module's head.
+//! The judgement of a path: what is known of each of its certificates, gathered and asked. The rules are the module's
+//! head.
 
+use std::cell::Cell;
 use std::collections::HashMap;
 use std::sync::{PoisonError, RwLock};
 
@@ -7,26 +9,40 @@ use ring::digest::{Context, SHA256};
 
 use crate::signature::algorithm::{AlgorithmId, PublicKey, Verifier};
 use crate::signature::certificate::Certificate;
-use crate::signature::digest::{array, sha256};
-use crate::signature::limits::{MAX_CACHED_CHECKS, MAX_CRL_SIGNERS, MAX_OCSP_AGE_MS, MAX_STATUS_DEPTH};
-use crate::signature::path::{self, Path};
+use crate::signature::digest::array;
+use crate::signature::limits::{MAX_CACHED_CHECKS, MAX_CACHED_PATHS, MAX_OCSP_AGE_MS};
+use crate::signature::path::Path;
 use crate::signature::trust::Trust;
 use crate::signature::verdict::{Fault, Reason};
 use crate::time::Timestamp;
 
 use super::crl::{Crl, Revoked, at_least};
+use super::decide::{Fact, Says, Standing, decide, steady_time};
 use super::embedded::Embedded;
 use super::ocsp::{Ocsp, Status};
 use super::points::{ALL_REASONS, HOLD};
 use super::{CrlReason, name};
 
-/// Verifications that were made, by what was signed and the key: a revocation list is verified once.
+/// What was found before and need not be found again. Answers never depend on what is kept here.
 #[derive(Default)]
-pub(crate) struct Checks(RwLock<HashMap<[u8; 32], bool>>);
+pub(crate) struct Checks {
+    /// Verifications, by what was signed and the key: a revocation list is verified once.
+    verified: RwLock<HashMap<[u8; 32], bool>>,
+    /// Paths that stand, by path and revocation lists.
+    standing: RwLock<HashMap<([u8; 32], [u8; 32]), Steady>>,
+}
+
+/// A path all of whose certificates stand at every time from one to another, by the same data.
+#[derive(Debug, Clone)]
+struct Steady {
+    from: Timestamp,
+    until: Timestamp,
+    data: Vec<[u8; 32]>,
+}
 
 impl Checks {
     /// Whether the signature on something with this SHA-256, all its bytes counted, is this key's.
-    fn verified(
+    pub(super) fn verified(
         &self,
         sha256: &[u8; 32],
         (message, algorithm, signature): (&[u8], AlgorithmId<'_>, &[u8]),
@@ -36,11 +52,11 @@ impl Checks {
         hash.update(sha256);
         hash.update(key.raw());
         let id: [u8; 32] = array(hash);
-        if let Some(&known) = self.0.read().unwrap_or_else(PoisonError::into_inner).get(&id) {
+        if let Some(&known) = self.verified.read().unwrap_or_else(PoisonError::into_inner).get(&id) {
             return known;
         }
         let found = Verifier::new(&algorithm, None, key).is_ok_and(|v| v.verify(message, signature));
-        let mut all = self.0.write().unwrap_or_else(PoisonError::into_inner);
+        let mut all = self.verified.write().unwrap_or_else(PoisonError::into_inner);
         if all.len() >= MAX_CACHED_CHECKS {
             all.clear();
         }
@@ -61,46 +77,18 @@ pub(crate) enum Rule {
 
 /// Where revocation data is taken from.
 pub(crate) struct Sources<'a> {
-    trust: &'a Trust,
+    pub(super) trust: &'a Trust,
     embedded: &'a [&'a Embedded<'a>],
     responses: Vec<Ocsp<'a>>,
-}
-
-/// What one piece of data says of a certificate.
-#[derive(Debug, Clone, Copy)]
-struct Fact {
-    this_update: Timestamp,
-    /// The last time that it speaks for; its own time if it gives none.
-    until: Timestamp,
-    /// Certificates that expired since then are still in it.
-    expired_from: Option<Timestamp>,
-    /// The reasons that it knows.
-    reasons: u16,
-    says: Says,
-    sha256: [u8; 32],
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Says {
-    Good,
-    Revoked(Revoked),
-    /// A delta list: the hold was taken back.
-    Released,
-}
-
-/// What follows from all facts.
-enum Standing {
-    /// With the data that it follows from.
-    Good(Vec<[u8; 32]>),
-    Revoked(Revoked, [u8; 32]),
-    Unknown(String),
+    /// Whether a list's signer had to be judged, whose own time then matters.
+    pub(super) other_signer: Cell<bool>,
 }
 
 impl<'a> Sources<'a> {
     /// What is trusted holds, and what came with the document.
     pub fn new(trust: &'a Trust, embedded: &'a [&'a Embedded<'a>]) -> Sources<'a> {
         let responses = trust.responses.iter().filter_map(|der| Ocsp::read(der).ok()).collect();
-        Sources { trust, embedded, responses }
+        Sources { trust, embedded, responses, other_signer: Cell::new(false) }
     }
 
     /// The other certificates at hand, for building paths.
@@ -124,10 +112,38 @@ impl<'a> Sources<'a> {
         rule: Rule,
         used: &mut Vec<[u8; 32]>,
     ) -> Result<(), Fault> {
-        self.check(leaf, path, at, rule, 0, used)
+        // Where only the lists that are held can speak, the same path and lists give the same answer.
+        let alone = self.responses.is_empty()
+            && self.embedded.iter().all(|e| e.crls.is_empty() && e.responses.is_empty());
+        let key = (path.id, self.trust.crls.fingerprint());
+        let kept = &self.trust.checks.standing;
+        if alone
+            && let Some(steady) = kept.read().unwrap_or_else(PoisonError::into_inner).get(&key)
+            && (steady.from..=steady.until).contains(&at)
+        {
+            used.extend(&steady.data);
+            return Ok(());
+        }
+        let (mut steady, mut data) = (Some((Timestamp::from_millis(i64::MIN), Timestamp::MAX)), Vec::new());
+        self.other_signer.set(false);
+        let found = self.check(leaf, path, at, rule, 0, &mut data, &mut steady);
+        let alone = alone && !self.other_signer.get();
+        if let (true, Ok(()), Some((from, until))) = (alone, &found, steady) {
+            let mut all = kept.write().unwrap_or_else(PoisonError::into_inner);
+            if all.len() >= MAX_CACHED_PATHS {
+                all.clear();
+            }
+            all.insert(key, Steady { from, until, data: data.clone() });
+        }
+        used.extend(data);
+        found
     }
 
-    fn check(
+    /// The same without looking at what is kept. `steady` becomes the time in which the answer is the same, and none
+    /// when that is not easily said.
+    #[expect(clippy::too_many_arguments, reason = "a question, how deep it is, and three answers")]
+
+    pub(super) fn check(
         &self,
         leaf: &Certificate<'_>,
         path: &Path,
@@ -135,17 +151,20 @@ impl<'a> Sources<'a> {
         rule: Rule,
         depth: usize,
         used: &mut Vec<[u8; 32]>,
+        steady: &mut Option<(Timestamp, Timestamp)>,
     ) -> Result<(), Fault> {
         let issuers = path.read();
         let mut unknown = None;
         let certificates = std::iter::once(leaf).chain(&issuers);
         for (certificate, issuer) in certificates.zip(&issuers) {
             let facts = self.facts(certificate, issuer, &issuers, path, at, depth);
-            let subject = certificate.subject_text();
+            let mine = steady_time(&facts, certificate);
+            *steady = steady.zip(mine).map(|(all, mine)| (all.0.max(mine.0), all.1.min(mine.1)));
             match decide(&facts, certificate, at, rule) {
                 Standing::Good(data) => used.extend(data),
                 Standing::Revoked(revoked, data) => {
                     used.push(data);
+                    let subject = certificate.subject_text();
                     let why = revoked.reason.map_or("no reason given", CrlReason::as_str);
                     let text = format!(
                         "the certificate of `{subject}` was revoked at {} ({why}), judged at {at}",
@@ -155,6 +174,7 @@ impl<'a> Sources<'a> {
                 }
                 Standing::Unknown(why) => {
                     unknown.get_or_insert_with(|| {
+                        let subject = certificate.subject_text();
                         let text = format!(
                             "the revocation of `{subject}`, issued by `{}`, at {at}: {why}",
                             issuer.subject_text()
@@ -168,7 +188,7 @@ impl<'a> Sources<'a> {
     }
 
     /// Everything that may be relied on about one certificate.
-    fn facts(
+    pub(super) fn facts(
         &self,
         certificate: &Certificate<'_>,
         issuer: &Certificate<'_>,
@@ -239,176 +259,4 @@ impl<'a> Sources<'a> {
         }
         facts
     }
-
-    /// Whether a list is signed by the issuer: with the key of the path, or with another that has the issuer's name, may
-    /// sign lists, and has a path to the same root (RFC 5280 §6.3.3 (f), (g)).
-    fn is_genuine(
-        &self,
-        crl: &Crl,
-        issuer: &Certificate<'_>,
-        path_read: &[Certificate<'_>],
-        path: &Path,
-        at: Timestamp,
-        depth: usize,
-    ) -> bool {
-        let Ok(signed) = crl.signed() else { return false };
-        let by =
-            |c: &Certificate<'_>| c.signs_crls() && self.trust.checks.verified(&crl.sha256, signed, &c.key);
-        let named = |c: &Certificate<'_>| name::key(c.subject).is_ok_and(|n| n == crl.issuer);
-        if by(issuer) || path_read.iter().any(|c| c.raw != issuer.raw && named(c) && by(c)) {
-            return true;
-        }
-        let others = self.certificates();
-        let mut tries = MAX_CRL_SIGNERS;
-        for der in &others {
-            let Ok(signer) = Certificate::read(der) else { continue };
-            // A certificate that is no authority's signs lists only if it is said to.
-            if !named(&signer)
-                || !(signer.ca || signer.has_key_usage())
-                || path_read.iter().any(|c| c.raw == *der)
-            {
-                continue;
-            }
-            if tries == 0 || depth == MAX_STATUS_DEPTH {
-                return false;
-            }
-            tries -= 1;
-            let when = at.max(crl.this_update);
-            if by(&signer) && self.stands(&signer, &others, path.root(), when, depth + 1) {
-                return true;
-            }
-        }
-        false
-    }
-
-    /// Whether a certificate has a path to this root, valid and not revoked at the time.
-    fn stands(
-        &self,
-        signer: &Certificate<'_>,
-        others: &[&[u8]],
-        root: &[u8],
-        at: Timestamp,
-        depth: usize,
-    ) -> bool {
-        let Ok(paths) = path::find(signer, &sha256(signer.raw), others, self.trust) else { return false };
-        paths.iter().filter(|path| path.root() == root).any(|path| {
-            path.check_time(signer, at).is_ok()
-                && self.check(signer, path, at, Rule::AtTime, depth, &mut Vec::new()).is_ok()
-        })
-    }
-
-    /// Whether a response is by the issuer, or by whom the issuer certified for this (RFC 6960 §4.2.2.2).
-    fn is_answered(
-        &self,
-        response: &Ocsp<'_>,
-        at: Timestamp,
-        issuer: &Certificate<'_>,
-        path: &Path,
-        depth: usize,
-    ) -> bool {
-        let checks = &self.trust.checks;
-        let signed = (response.tbs, response.algorithm, response.signature);
-        let by = |c: &Certificate<'_>| {
-            response.responder.is(c) && checks.verified(&response.sha256, signed, &c.key)
-        };
-        if by(issuer) {
-            return true;
-        }
-        let mut tries = MAX_CRL_SIGNERS;
-        for der in response.certificates.iter().copied().chain(self.certificates()) {
-            let Ok(responder) = Certificate::read(der) else { continue };
-            if !response.responder.is(&responder)
-                || responder.issuer != issuer.subject
-                || !responder.for_ocsp()
-                || !(responder.not_before.secs()..=responder.not_after.secs()).contains(&at.secs())
-            {
-                continue;
-            }
-            if tries == 0 || depth == MAX_STATUS_DEPTH {
-                return false;
-            }
-            tries -= 1;
-            let issued = (responder.tbs, responder.signature_algorithm, responder.signature);
-            if !checks.verified(&sha256(der), issued, &issuer.key) || !by(&responder) {
-                continue;
-            }
-            let stands = responder.no_check || {
-                // Its path is its issuer's.
-                let facts = path.read();
-                let facts = self.facts(&responder, issuer, &facts, path, at, depth + 1);
-                matches!(decide(&facts, &responder, at, Rule::AtTime), Standing::Good(_))
-            };
-            if stands {
-                return true;
-            }
-        }
-        false
-    }
-}
-
-impl Fact {
-    /// Whether what it does not say is not so at the time.
-    fn covers(&self, certificate: &Certificate<'_>, at: Timestamp) -> bool {
-        let listed = self.this_update <= certificate.not_after
-            || self.expired_from.is_some_and(|from| from <= certificate.not_after);
-        listed && at <= self.until.max(self.this_update)
-    }
-
-    fn hold(&self) -> Option<Revoked> {
-        match self.says {
-            Says::Revoked(r) if r.reason == Some(CrlReason::HOLD) => Some(r),
-            _ => None,
-        }
-    }
-
-    /// The order of what is fresher; of the same time, a hold taken back is, and then a hold.
-    fn freshness(&self) -> (Timestamp, u8) {
-        let rank = match self.says {
-            Says::Released => 2,
-            Says::Revoked(_) => 1,
-            Says::Good => 0,
-        };
-        (self.this_update, rank)
-    }
-}
-
-/// The rules 2 to 4 of the module's head.
-fn decide(facts: &[Fact], certificate: &Certificate<'_>, at: Timestamp, rule: Rule) -> Standing {
-    for fact in facts {
-        let Says::Revoked(revoked) = fact.says else { continue };
-        let forged = rule == Rule::Timestamps && !revoked.reason.is_some_and(CrlReason::leaves_the_past);
-        if fact.hold().is_none() && (revoked.since <= at || forged) {
-            return Standing::Revoked(revoked, fact.sha256);
-        }
-    }
-    let knows = |fact: &&Fact| fact.reasons & HOLD != 0;
-    let freshest = facts.iter().filter(knows).filter(|f| f.this_update <= at).max_by_key(|f| f.freshness());
-    let later = facts.iter().filter(|f| f.this_update > at);
-    for fact in freshest.into_iter().chain(later) {
-        if let Some(hold) = fact.hold().filter(|hold| hold.since <= at) {
-            return Standing::Revoked(hold, fact.sha256);
-        }
-    }
-
-    let mut covering: Vec<&Fact> =
-        facts.iter().filter(|f| f.says != Says::Released && f.covers(certificate, at)).collect();
-    covering.sort_by_key(|f| std::cmp::Reverse(f.freshness()));
-    let (mut known, mut data) = (0, Vec::new());
-    for fact in covering {
-        if fact.reasons & !known != 0 {
-            known |= fact.reasons;
-            data.push(fact.sha256);
-        }
-        if known & ALL_REASONS == ALL_REASONS {
-            return Standing::Good(data);
-        }
-    }
-    Standing::Unknown(match facts.iter().max_by_key(|f| f.this_update) {
-        None => "no revocation list or OCSP response that counts is at hand".into(),
-        Some(_) if known != 0 => "what is at hand covers only some reasons of revocation".into(),
-        Some(newest) => format!(
-            "what is at hand does not cover that time; the newest is from {} to {}",
-            newest.this_update, newest.until
-        ),
-    })
 }

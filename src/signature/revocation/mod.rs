@@ -1,8 +1,9 @@
 //! Revocation: whether a certificate of a valid path stood at a time (RFC 5280 §6.3, RFC 6960).
 //!
 //! - [`Crl`], [`CrlStore`]: the revocation lists that a node holds. `ocsp`: responses. `embedded`: what came with a
-//!   document. All read, none verified, until `check` verifies each by its issuer's key before it counts.
-//! - `points`: which certificates a list speaks of. `name`: names as keys. `check`: the judgement.
+//!   document. All read, none verified, until `genuine` verifies each by its issuer's key before it counts.
+//! - `points`: which certificates a list speaks of. `name`: names as keys. `genuine`: by whom data is.
+//! - `check`: what is known of each certificate of a path. `decide`: what follows.
 //!
 //! **What counts.** T is the time that a signature is judged at: the proven one, otherwise the time of judging.
 //!
@@ -19,7 +20,9 @@
 
 mod check;
 mod crl;
+mod decide;
 pub(crate) mod embedded;
+mod genuine;
 mod name;
 pub(crate) mod ocsp;
 mod points;

@@ -240,6 +240,18 @@ fn a_known_signer_costs_one_verification_until_the_lists_change() {
     assert_ne!(newer.crls().fingerprint(), pki.trust.crls().fingerprint());
     // Both were signed anew.
     assert_eq!([cost(&newer), cost(&newer)], [3, 1]);
+    // What is known answers only for its time and its lists.
+    let at = |trust: &crate::signature::Trust, at: &str| {
+        pki.judge_under(trust, &signature, at.parse().unwrap()).reason
+    };
+    for _ in 0..2 {
+        assert_eq!(at(&newer, "2026-12-31T00:00:00Z"), None);
+        assert_eq!(at(&newer, "2026-12-31T00:00:01Z"), Some(RevocationUnknown));
+        assert_eq!(at(&newer, "2026-05-01T00:00:00Z"), None);
+        let revoked = crl(&pki.sub).revoked(&pki.person, "2026-05-01T00:00:00Z", None);
+        let revoked = pki.with_crls(&[crl(&pki.root), revoked]);
+        assert_eq!(at(&revoked, "2026-06-01T00:00:00Z"), Some(CertificateRevoked));
+    }
 }
 
 #[test]
