@@ -10,7 +10,7 @@ use super::{CliError, Format, Outcome, note, out};
 use crate::exchange::trust::read_crls;
 use crate::ledger::{Clock as _, SystemClock};
 use crate::rpc::tls::read_certificates;
-use crate::signature::{Digests, Role, Trust, Verdict, Verdicts, digest_needs, judge_detached};
+use crate::signature::{Digests, Role, Trust, Verdict, Verdicts, digest_needs, judge_detached, judge_pdf};
 use crate::time::Timestamp;
 
 /// Options of the command.
@@ -48,7 +48,7 @@ pub fn run(args: &VerifyArgs) -> Result<Outcome, CliError> {
     for file in &args.files {
         let data = std::fs::read(file).map_err(|e| CliError::file("reading", file, &e))?;
         let signatures = signatures_beside(file)?;
-        judged.push((file, judge(file, &data, &signatures, &args.sender, &trust, at)?));
+        judged.push((file, judge(file, &data, &signatures, &args.sender, &trust, at)));
     }
     match args.format {
         Format::Json => {
@@ -69,19 +69,14 @@ fn judge(
     sender: &str,
     trust: &Trust,
     at: Timestamp,
-) -> Result<Verdicts, CliError> {
+) -> Verdicts {
     let pdf = data.starts_with(b"%PDF-")
         || file.extension().is_some_and(|extension| extension.eq_ignore_ascii_case("pdf"));
     if signatures.is_empty() && pdf {
-        // PDF: `return Ok(judge_pdf(data, sender, trust, at));` where the pdf module is.
-        // Saying "unsigned" of a PDF that carries a signature inside would be a wrong verdict.
-        return Err(CliError::failed(format!(
-            "{}: signatures inside PDF are not judged by this version; detached ones are FILE.p7s beside it",
-            file.display()
-        )));
+        return judge_pdf(data, sender, trust, at);
     }
     let digests = Digests::of(digest_needs(signatures), data);
-    Ok(judge_detached(signatures, &digests, sender, trust, at))
+    judge_detached(signatures, &digests, sender, trust, at)
 }
 
 fn read_trust(dir: &Path, seals: &[String]) -> Result<Trust, CliError> {

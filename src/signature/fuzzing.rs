@@ -77,8 +77,7 @@ pub fn timestamp(bytes: &[u8], trust: &Trust) -> bool {
     timestamp::prove(&token, &data, &stamped, trust, &sources, at()).is_ok()
 }
 
-// PDF: enabled where the pdf module is.
-// /// A PDF.
-// pub fn pdf(bytes: &[u8], trust: &Trust) -> Verdicts {
-//     super::judge_pdf(bytes, "", trust, at())
-// }
+/// A PDF.
+pub fn pdf(bytes: &[u8], trust: &Trust) -> Verdicts {
+    super::judge_pdf(bytes, "", trust, at())
+}

@@ -49,7 +49,9 @@ pub fn judge_pdf(bytes: &[u8], sender: &str, trust: &Trust, at: Timestamp) -> Ve
     {
         let all = [&shared];
         let sources = Sources::new(trust, &all);
-        for ((stamp, data), token) in file.signatures.iter().zip(&read).zip(&cms).filter(|((s, _), _)| stamps(s)) {
+        for ((stamp, data), token) in
+            file.signatures.iter().zip(&read).zip(&cms).filter(|((s, _), _)| stamps(s))
+        {
             let Some(data) = data else { continue };
             let digests = content.digests(&stamp.ranges, DigestNeeds { sha384: true, sha512: true });
             let stamped = |digest: Digest| match digest {

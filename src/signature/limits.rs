@@ -51,3 +51,55 @@ pub(crate) const MAX_CACHED_CHECKS: usize = 16384;
 /// How old an OCSP response without nextUpdate may be, in milliseconds. Such a responder claims to have newer answers
 /// at any time (RFC 6960 §2.4), so one hour is time to send the document that it came with, and little to hide in.
 pub(crate) const MAX_OCSP_AGE_MS: i64 = 3_600_000;
+// A PDF must be parsed whole, and is bounded here in every direction: any file up to 10 MiB is judged within one
+// second and 128 MiB, or refused by the name of the limit.
+
+/// Bytes of a PDF whose own signatures are read. A scanned letter of a hundred pages has 10 to 20 MiB; a larger file
+/// takes a detached signature.
+pub(crate) const MAX_PDF: usize = 32 << 20;
+
+/// Work on one PDF, in objects read (or eight bytes of them, or 64 bytes compared). A letter takes a few thousand;
+/// this many take about half a second.
+pub(crate) const MAX_PDF_WORK: usize = 8_000_000;
+
+/// Objects inside one object of a PDF, at 32 bytes and an allocation each. The longest arrays, of a tagged book's
+/// structure, have tens of thousands.
+pub(crate) const MAX_PDF_NODES: usize = 250_000;
+
+/// Nesting of the objects of a PDF. Real ones have under ten levels; the stack holds thousands.
+pub(crate) const MAX_PDF_DEPTH: usize = 64;
+
+/// Bytes that one stream of a PDF may hold after decompression, where it is read here: cross-references, object
+/// streams, page contents. Writers put 100 to 200 objects into an object stream, some 100 KiB.
+pub(crate) const MAX_PDF_STREAM: usize = 8 << 20;
+
+/// Bytes after decompression over all of a PDF. Decompressing them takes about a third of a second.
+pub(crate) const MAX_PDF_INFLATED: usize = 64 << 20;
+
+/// Bytes of decompressed object streams kept at a time.
+pub(crate) const MAX_PDF_CACHE: usize = 16 << 20;
+
+/// The highest object number of a PDF, for tables are dense; at 20 bytes an entry more would not fit its size.
+pub(crate) const MAX_PDF_NUMBER: u32 = 1_000_000;
+
+/// Cross-reference entries over all revisions of a PDF.
+pub(crate) const MAX_PDF_ENTRIES: usize = 1_000_000;
+
+/// Cross-reference sections of a PDF: two in a linearised file, then one a revision. A letter with ten signatures,
+/// their timestamps and validation data has under forty.
+pub(crate) const MAX_PDF_REVISIONS: usize = 64;
+
+/// Form fields of a PDF. A large form has some hundreds.
+pub(crate) const MAX_PDF_FIELDS: usize = 10_000;
+
+/// Nesting of form fields and of page trees. Both have two or three levels.
+pub(crate) const MAX_PDF_TREE_DEPTH: usize = 32;
+
+/// Pages of a signed PDF that was added to.
+pub(crate) const MAX_PDF_PAGES: usize = 50_000;
+
+/// Signatures in one PDF: each costs a hash over the file before it.
+pub(crate) const MAX_PDF_SIGNATURES: usize = 32;
+
+/// Certificates, CRLs and OCSP responses in the validation data of one PDF, each kind counted for itself.
+pub(crate) const MAX_PDF_VALIDATION: usize = 256;

@@ -1,5 +1,6 @@
 //! Making detached CAdES-B-B signatures (EN 319 122-1 §6.3): content-type, message-digest, signing-time and
-//! signing-certificate-v2, with the signer's certificate and its chain, in DER.
+//! signing-certificate-v2, with the signer's certificate and its chain, in DER. Without the signing-time, the same
+//! for PDF (`pdf::make`).
 //!
 //! All but three of the pieces depend on the certificate alone and are encoded once.
 
@@ -172,8 +173,26 @@ impl Signer {
     /// A detached signature over a content with this SHA-256, which claims this time.
     pub fn sign_detached(&self, content_sha256: &[u8; 32], at: Timestamp) -> Result<Vec<u8>, SignError> {
         let time = attribute(SIGNING_TIME, &encode_time(at).ok_or(SignError::Time(at))?);
+        self.sign(content_sha256, Some(&time))
+    }
+
+    /// A signature for the /Contents of a PDF: the signing-time attribute shall not be there, for the signature
+    /// dictionary has the time (EN 319 142-1 §6.3).
+    pub(super) fn sign_pdf_digest(&self, content_sha256: &[u8; 32]) -> Result<Vec<u8>, SignError> {
+        self.sign(content_sha256, None)
+    }
+
+    /// More bytes than a signature for a PDF has.
+    pub(super) fn pdf_room(&self) -> usize {
+        // The lengths, the message-digest and the signature itself, of 512 bytes at most, are the rest.
+        let fixed = self.fixed.iter().map(Vec::len).sum::<usize>();
+        self.head.len() + self.signer.len() + fixed + self.algorithm.len() + 768
+    }
+
+    fn sign(&self, content_sha256: &[u8; 32], time: Option<&[u8]>) -> Result<Vec<u8>, SignError> {
         let digest = attribute(MESSAGE_DIGEST, &tlv(OCTET_STRING, &[content_sha256]));
-        let mut attributes: [&[u8]; 4] = [&self.fixed[0], &self.fixed[1], &time, &digest];
+        let mut attributes: Vec<&[u8]> = vec![&self.fixed[0], &self.fixed[1], &digest];
+        attributes.extend(time);
         attributes.sort_unstable_by(|a, b| set_of_order(a, b));
 
         // RFC 5652 §5.4: signed as a SET OF, sent under the implicit tag.

@@ -28,11 +28,11 @@ mod digest;
 #[doc(hidden)]
 pub mod fuzzing;
 mod judge;
-// PDF: enabled where the pdf module is (`pub use judge_pdf::judge_pdf;` too).
-// mod judge_pdf;
+mod judge_pdf;
 mod limits;
 mod make;
 mod path;
+mod pdf;
 mod pss;
 mod revocation;
 mod signer;
@@ -43,7 +43,9 @@ mod verdict;
 pub use attach::{AttachError, add_timestamp, timestamp_imprint};
 pub use digest::{DigestNeeds, Digests, Hasher};
 pub use judge::{digest_needs, judge_detached};
+pub use judge_pdf::judge_pdf;
 pub use make::{SignError, Signer, SigningKey};
+pub use pdf::{PdfSignError, PdfSignatureDetails, sign_pdf};
 pub use revocation::{Crl, CrlError, CrlStore, OcspError};
 pub use trust::{Trust, TrustError};
 pub use verdict::{CodeError, Judgement, Reason, Role, Verdict, Verdicts};

@@ -1,0 +1,272 @@
+//! The form in a later revision: what further signatures need, and nothing else.
+//!
+//! A new signature field stands at the end of the form's /Fields, under a name that no field has, with keys from a
+//! short list: no action, no script, no optional content. An empty signature field may be filled. All other fields,
+//! and all values that were there, stay.
+
+use std::collections::HashSet;
+
+use super::changes::{Comparison, Stop, modified};
+use super::error::PdfError;
+use super::fields::Field;
+use super::file::State;
+use super::object::{Dict, Object, text_string};
+use super::widget;
+
+/// The keys of a signature field (12.7.3.1, 12.7.4.5), alone or in one with its widget (12.5.2, 12.5.6.19).
+const FIELD: [&[u8]; 10] = [b"FT", b"T", b"TU", b"TM", b"Ff", b"V", b"Lock", b"SV", b"Kids", b"DA"];
+const WIDGET: [&[u8]; 15] = [
+    b"Type",
+    b"Subtype",
+    b"Parent",
+    b"F",
+    b"Rect",
+    b"P",
+    b"AP",
+    b"AS",
+    b"MK",
+    b"BS",
+    b"Border",
+    b"C",
+    b"NM",
+    b"M",
+    b"StructParent",
+];
+
+/// What earlier signatures say of later ones.
+#[derive(Debug, Default)]
+struct Locks {
+    /// A certification or lock of level 1: nothing but timestamps.
+    closed: bool,
+    /// Each with the names that it locks.
+    fields: Vec<FieldLock>,
+}
+
+#[derive(Debug)]
+struct FieldLock {
+    /// All but those named, instead of those named.
+    but: bool,
+    names: Vec<String>,
+}
+
+impl Locks {
+    fn closed_for(&self, name: &str) -> bool {
+        let below = |lock: &str| name == lock || name.strip_prefix(lock).is_some_and(|n| n.starts_with('.'));
+        self.closed || self.fields.iter().any(|lock| lock.names.iter().any(|n| below(n)) != lock.but)
+    }
+}
+
+/// Compares the forms of two states. `fields` are those of the old one.
+pub(crate) fn compare(
+    comparison: &mut Comparison,
+    old: &Dict,
+    new: &Dict,
+    fields: &[Field],
+) -> Result<(), Stop> {
+    let (old, new) = comparison.follow(old.get(b"AcroForm"), new.get(b"AcroForm"))?;
+    let (old, new) = match (&old, &new) {
+        (Object::Null, Object::Null) => return Ok(()),
+        (Object::Null, Object::Dict(new)) => (Dict::EMPTY, new),
+        (Object::Dict(old), Object::Dict(new)) => (old.clone(), new),
+        _ => return modified("the form was removed"),
+    };
+    // Defaults for the appearance of fields change what those show; of signature fields viewers draw none.
+    let only_signatures = fields.iter().all(|field| field.signature);
+    for key in old.changed(new) {
+        match key {
+            b"Fields" | b"SigFlags" => {}
+            b"DA" | b"DR" if only_signatures => {
+                if let Some(value) = new.get(key) {
+                    comparison.follow(old.get(key), Some(value))?;
+                    comparison.explain_new(value)?;
+                }
+            }
+            b"NeedAppearances" if new.get(key).is_none_or(|value| *value == Object::Bool(false)) => {}
+            _ => return modified(format!("/{} of the form was changed", String::from_utf8_lossy(key))),
+        }
+    }
+    if new.get(b"SigFlags").is_some_and(|flags| flags.size().is_none()) {
+        return modified("/SigFlags of the form was changed");
+    }
+
+    let locks = locks(comparison.old, fields)?;
+    let (before, after) = comparison.follow(old.get(b"Fields"), new.get(b"Fields"))?;
+    let (before, after) = (before.array().unwrap_or_default(), after.array().unwrap_or_default());
+    let Some(added) = after.strip_prefix(before) else {
+        return modified("fields of the form were removed or put in another order");
+    };
+    let mut names: HashSet<String> = fields.iter().map(|field| field.name.clone()).collect();
+    let mut widgets = HashSet::new();
+    for field in added {
+        let Some(number) = field.reference().filter(|&number| comparison.is_new(number)) else {
+            return modified("something that is not new was put into the form");
+        };
+        widgets.extend(add(comparison, number, &locks, &mut names)?);
+    }
+    let mut filled = HashSet::new();
+    for field in fields {
+        let changed = |number: &u32| comparison.changed.contains(number);
+        if changed(&field.number) || field.widgets.iter().any(changed) {
+            fill(comparison, field, &locks)?;
+            filled.extend(&field.widgets);
+        }
+    }
+    widget::compare(comparison, &widgets, &filled)
+}
+
+/// A new signature field; its widgets.
+fn add(
+    comparison: &mut Comparison,
+    number: u32,
+    locks: &Locks,
+    names: &mut HashSet<String>,
+) -> Result<Vec<u32>, Stop> {
+    let object = comparison.new.read(number)?;
+    let Some(dict) = object.as_ref().and_then(|object| object.plain_dict()) else {
+        return modified("something that is no field was put into the form");
+    };
+    let kind = comparison.new.get(dict, b"FT")?;
+    let name = comparison.new.get(dict, b"T")?;
+    let (true, Object::Text(name)) = (kind.is_name(b"Sig"), &*name) else {
+        return modified(format!("a field that is not for a signature was added as object {number}"));
+    };
+    let name = text_string(&name.bytes);
+    only(dict, &[&FIELD[..], &WIDGET].concat(), &name)?;
+    if dict.get(b"Parent").is_some() || name.contains('.') || !names.insert(name.clone()) {
+        return modified(format!("a second field `{name}` was added"));
+    }
+    value(comparison, dict.get(b"V"), locks, &name)?;
+
+    let mut widgets = Vec::new();
+    if dict.is(b"Subtype", b"Widget") {
+        widgets.push(number);
+    }
+    let kids = comparison.new.get(dict, b"Kids")?.into_owned();
+    for kid in kids.array().unwrap_or_default() {
+        let Some(kid) = kid.reference().filter(|&kid| comparison.is_new(kid)) else {
+            return modified(format!("field `{name}` was added with something that is not new"));
+        };
+        let object = comparison.new.read(kid)?;
+        let Some(dict) = object.as_ref().and_then(|o| o.plain_dict()).filter(|d| d.is(b"Subtype", b"Widget"))
+        else {
+            return modified(format!("field `{name}` was added with something that is no widget"));
+        };
+        only(dict, &WIDGET, &name)?;
+        widgets.push(kid);
+    }
+    comparison.explain(number);
+    comparison.explain_new(&Object::Dict(dict.clone()))?;
+    Ok(widgets)
+}
+
+/// The filling of an empty signature field.
+fn fill(comparison: &mut Comparison, field: &Field, locks: &Locks) -> Result<(), Stop> {
+    let name = &field.name;
+    let empty = match &field.value {
+        None => true,
+        Some(value) => *comparison.old.resolve(value)? == Object::Null,
+    };
+    if !field.signature || !empty {
+        return modified(format!("the field `{name}` was changed"));
+    }
+    for number in std::iter::once(field.number).chain(field.widgets.iter().copied()) {
+        let (old, new) = (comparison.old.read(number)?, comparison.new.read(number)?);
+        let dicts = (old.as_ref().and_then(|o| o.plain_dict()), new.as_ref().and_then(|o| o.plain_dict()));
+        let (Some(old), Some(new)) = dicts else {
+            return modified(format!("the field `{name}` was replaced by something else"));
+        };
+        for key in old.changed(new) {
+            if !matches!(key, b"V" | b"AP" | b"AS" | b"M" | b"MK") {
+                let key = String::from_utf8_lossy(key);
+                return modified(format!("/{key} of the field `{name}` was changed"));
+            }
+        }
+        if number == field.number {
+            value(comparison, new.get(b"V"), locks, name)?;
+        }
+        comparison.explain(number);
+        for key in [&b"V"[..], b"AP", b"AS", b"M", b"MK"] {
+            if let Some(value) = new.get(key) {
+                comparison.follow(old.get(key), Some(value))?;
+                comparison.explain_new(value)?;
+            }
+        }
+    }
+    Ok(())
+}
+
+/// The value of a field that is new or was empty.
+fn value(comparison: &Comparison, value: Option<&Object>, locks: &Locks, name: &str) -> Result<(), Stop> {
+    let resolved = value.map(|value| comparison.new.resolve(value)).transpose()?;
+    let dict = match resolved.as_deref() {
+        None | Some(Object::Null) if locks.closed => {
+            return modified(format!("the field `{name}` was added to a document that is closed"));
+        }
+        None | Some(Object::Null) => return Ok(()),
+        Some(Object::Dict(dict)) if dict.get(b"ByteRange").is_some() && dict.get(b"Contents").is_some() => {
+            dict
+        }
+        Some(_) => return modified(format!("the field `{name}` was given a value that is no signature")),
+    };
+    if value.and_then(Object::reference).is_some_and(|number| !comparison.is_new(number)) {
+        return modified(format!("the field `{name}` was given a value that is not new"));
+    }
+    if locks.closed_for(name) && !dict.is(b"SubFilter", b"ETSI.RFC3161") {
+        return modified(format!("`{name}` was signed in a document that an earlier signature closed"));
+    }
+    Ok(())
+}
+
+fn only(dict: &Dict, keys: &[&[u8]], name: &str) -> Result<(), Stop> {
+    match dict.iter().find(|(key, _)| !keys.contains(key)) {
+        None => Ok(()),
+        Some((key, _)) => {
+            modified(format!("the field `{name}` was added with /{}", String::from_utf8_lossy(key)))
+        }
+    }
+}
+
+/// What the signatures of a state forbid (12.8.2.2, 12.8.2.4, and table 233 with the /P of ISO 32000-2).
+fn locks(state: &State, fields: &[Field]) -> Result<Locks, PdfError> {
+    let mut locks = Locks::default();
+    for field in fields.iter().filter(|field| field.signature) {
+        let Some(value) = &field.value else { continue };
+        let value = state.resolve(value)?;
+        let Some(value) = value.dict() else { continue };
+        if let Object::Dict(lock) = &*state.get(&field.dict, b"Lock")? {
+            take(state, lock, &mut locks)?;
+        }
+        for reference in state.get(value, b"Reference")?.array().unwrap_or_default() {
+            let reference = state.resolve(reference)?;
+            let Some(reference) = reference.dict() else { continue };
+            if let Object::Dict(parameters) = &*state.get(reference, b"TransformParams")? {
+                take(state, parameters, &mut locks)?;
+            } else if reference.is(b"TransformMethod", b"FieldMDP") {
+                locks.closed = true;
+            }
+        }
+    }
+    Ok(locks)
+}
+
+fn take(state: &State, dict: &Dict, locks: &mut Locks) -> Result<(), PdfError> {
+    if let Some(level) = dict.get(b"P") {
+        locks.closed |= state.resolve(level)?.size().is_none_or(|level| !(2..=3).contains(&level));
+    }
+    let action = state.get(dict, b"Action")?.into_owned();
+    let Some(action) = action.name() else { return Ok(()) };
+    let names = state.get(dict, b"Fields")?;
+    let mut locked = Vec::new();
+    for name in names.array().unwrap_or_default() {
+        if let Object::Text(name) = &*state.resolve(name)? {
+            locked.push(text_string(&name.bytes));
+        }
+    }
+    locks.fields.push(match action {
+        b"Include" => FieldLock { but: false, names: locked },
+        b"Exclude" => FieldLock { but: true, names: locked },
+        // All, or what is not known: all but none.
+        _ => FieldLock { but: true, names: Vec::new() },
+    });
+    Ok(())
+}

@@ -1,0 +1,68 @@
+//! What we make, read again; by other tools see the module.
+
+use std::sync::LazyLock;
+
+use super::corpus::documents;
+use crate::signature::digest::sha256;
+use crate::signature::pdf::{PdfSignError, PdfSignatureDetails, PdfSignatureKind, read, sign_pdf};
+use crate::signature::tests::pki;
+use crate::signature::{CrlStore, Digests, Signer, Trust, Verdict, judge_detached, judge_pdf};
+
+/// A signer, the root of its certificate, and the root's revocation list.
+pub fn party() -> &'static (Signer, Vec<u8>, CrlStore) {
+    static PARTY: LazyLock<(Signer, Vec<u8>, CrlStore)> = LazyLock::new(|| {
+        let root = pki::self_signed(pki::ca_params("Root"));
+        let person = pki::issue(pki::params("Nguyễn Văn A"), &root);
+        let signer = Signer::new(person.signing_key(), person.der.clone(), vec![]).unwrap();
+        (signer, root.der.clone(), pki::store_of(&[&root]))
+    });
+    &PARTY
+}
+
+pub fn sign(pdf: &[u8], field: &str) -> Result<Vec<u8>, PdfSignError> {
+    let details =
+        PdfSignatureDetails {
+            field, at: pki::now(), name: Some("Nguyễn Văn A"), reason: Some("Ký số")
+        };
+    sign_pdf(pdf, &party().0, &details)
+}
+
+/// Signs twice, and reads and judges both.
+fn twice(pdf: &[u8]) {
+    let one = sign(pdf, "Person").unwrap();
+    assert_eq!(&one[..pdf.len()], pdf);
+    let two = sign(&one, "Agency").unwrap();
+    assert_eq!(sign(&two, "Agency"), Err(PdfSignError::FieldExists("Agency".into())));
+    let found = read(&two).unwrap();
+    let trust = Trust::new([party().1.clone()]).unwrap().with_crls(party().2.clone());
+    assert_eq!(found.signatures.len(), 2);
+    let whole = judge_pdf(&two, "bd", &trust, pki::now());
+    assert_eq!((whole.person, whole.signatures.len()), (Verdict::Valid, 2), "{whole:?}");
+    assert_eq!(whole.signatures[0].claimed_at, Some(pki::now()));
+    for (signature, field) in found.signatures.iter().zip(["Person", "Agency"]) {
+        assert_eq!((&*signature.field, &signature.modified), (field, &None));
+        assert_eq!(signature.kind, PdfSignatureKind::CadesDetached);
+        assert_eq!(signature.claimed_at, Some(pki::now()));
+        let [a, b] = signature.ranges.clone();
+        let content = [&two[a], &two[b]].concat();
+        let digests = Digests { sha256: sha256(&content), sha384: None, sha512: None };
+        let verdict = judge_detached(&[&signature.cms], &digests, "bd", &trust, pki::now());
+        assert_eq!(verdict.person, Verdict::Valid, "{verdict:?}");
+        assert_eq!(verdict.signatures[0].claimed_at, None);
+    }
+}
+
+#[test]
+fn a_letter_is_signed_by_a_person_and_then_by_the_agency() {
+    twice(&std::fs::read(documents().join("06-unsigned.pdf")).unwrap());
+}
+
+#[test]
+fn what_is_signed_already_gets_a_further_signature() {
+    let signed = std::fs::read(documents().join("01-rsa-person-and-agency.pdf")).unwrap();
+    let more = sign(&signed, "Văn thư").unwrap();
+    let found = read(&more).unwrap();
+    assert_eq!(found.signatures.len(), 3);
+    assert!(found.signatures.iter().all(|signature| signature.modified.is_none()));
+    assert_eq!(found.signatures[2].field, "Văn thư");
+}
