@@ -1,6 +1,7 @@
 //! The tests of the whole room: the corpus of another signer, and the traps set with CMS built by hand.
 
 mod corpus;
+mod hanko;
 mod mutation;
 mod ocsp;
 mod odd;
