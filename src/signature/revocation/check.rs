@@ -28,9 +28,11 @@ use super::{CrlReason, name};
 pub(crate) struct Checks {
     /// Verifications, by what was signed and the key: a revocation list is verified once.
     verified: RwLock<HashMap<[u8; 32], bool>>,
-    /// Paths that stand, by path and revocation lists.
-    standing: RwLock<HashMap<([u8; 32], [u8; 32]), Steady>>,
+    /// Paths that stand, by path and the fingerprint of the revocation lists.
+    standing: RwLock<HashMap<Question, Steady>>,
 }
+
+type Question = ([u8; 32], [u8; 32]);
 
 /// A path all of whose certificates stand at every time from one to another, by the same data.
 #[derive(Debug, Clone)]
@@ -142,7 +144,6 @@ impl<'a> Sources<'a> {
     /// The same without looking at what is kept. `steady` becomes the time in which the answer is the same, and none
     /// when that is not easily said.
     #[expect(clippy::too_many_arguments, reason = "a question, how deep it is, and three answers")]
-
     pub(super) fn check(
         &self,
         leaf: &Certificate<'_>,
