@@ -5,9 +5,9 @@
 //! ```text
 //! DIR/authority/       directory.key, directory.vkey, network-ca.pem/.key, client-ca.pem/.key, documents-ca.pem/.key
 //! DIR/<node>/          lienthong.toml, node.pem/.key, network-ca.pem, client-ca.pem, log.key, cosign.key,
-//!                      directory.note, data/
+//!                      directory.note, crls/documents-ca.crl, data/
 //! DIR/clients/         <node>-dms.pem/.key, <node>-admin.pem/.key, network-ca.pem
-//! DIR/documents/       root-documents.pem, seal-<code>.pem/.key, person-<code>.pem/.key
+//! DIR/documents/       root-documents.pem, documents-ca.crl, seal-<code>.pem/.key, person-<code>.pem/.key
 //! ```
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
@@ -161,6 +161,9 @@ pub fn make(plan: &Plan<'_>) -> Result<Network, CliError> {
     }
     copy(&authority_dir.join("documents-ca.pem"), &documents_dir.join("root-documents.pem"))?;
     copy(&authority_dir.join("network-ca.pem"), &clients_dir.join("network-ca.pem"))?;
+    // Nothing is revoked, and says so: without a list every signature would be `revocation_unknown`.
+    let crl = documents_ca.empty_crl()?;
+    pki::write_public(&documents_dir.join("documents-ca.crl"), crl.as_bytes())?;
     let (pem, der) = pki::ed25519()?;
     pki::write_secret(&authority_dir.join("directory.key"), pem.as_bytes())?;
     let authority =
@@ -175,6 +178,8 @@ pub fn make(plan: &Plan<'_>) -> Result<Network, CliError> {
         let dir = plan.dir.join(node.as_str());
         make_dir(&dir)?;
         facts.push(node_files(plan, node, *peers, &dir, &network_ca)?);
+        make_dir(&dir.join("crls"))?;
+        pki::write_public(&dir.join("crls/documents-ca.crl"), crl.as_bytes())?;
         for file in ["network-ca.pem", "client-ca.pem"] {
             copy(&authority_dir.join(file), &dir.join(file))?;
         }
@@ -326,6 +331,14 @@ cosign_key = "cosign.key"
 file = "directory.note"
 # Verifier key of the directory's authority (C2SP signed note).
 authority = "{authority}"
+
+[signatures]
+# Folder of the revocation lists (*.crl, PEM or DER) of the authorities that issue seals and personal certificates.
+# Read at start. A signature whose certificates no list covers is `revocation_unknown`.
+crl_dir = "crls"
+# A document with such a signature is kept until it can be judged (hold), refused, or handed out with its verdicts
+# (accept).
+# revocation_unknown = "hold"
 
 [limits]
 # Bytes of all parts of one document (default 10 GiB).

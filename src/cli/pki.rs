@@ -5,13 +5,17 @@
 
 use std::path::Path;
 
+use der::Decode as _;
 use rcgen::{
-    BasicConstraints, CertificateParams, DistinguishedName, DnType, ExtendedKeyUsagePurpose, IsCa, Issuer,
-    KeyPair, KeyUsagePurpose, PKCS_ECDSA_P256_SHA256, PKCS_ED25519, SanType,
+    BasicConstraints, CertificateParams, CertificateRevocationListParams, DistinguishedName, DnType,
+    ExtendedKeyUsagePurpose, IsCa, Issuer, KeyIdMethod, KeyPair, KeyUsagePurpose, PKCS_ECDSA_P256_SHA256,
+    PKCS_ED25519, RevokedCertParams, SanType, SerialNumber,
 };
+use time::OffsetDateTime;
 
 use crate::cli::CliError;
 use crate::signature::{Signer, SigningKey};
+use crate::time::Timestamp;
 
 /// Days that certificates are valid for: the scenario of 2016 and the years to come.
 #[derive(Debug, Clone, Copy)]
@@ -84,6 +88,47 @@ impl Authority {
     pub fn write(&self, certificate: &Path, key: &Path) -> Result<(), CliError> {
         write_public(certificate, self.certificate.pem().as_bytes())?;
         write_secret(key, self.issuer.key().serialize_pem().as_bytes())
+    }
+
+    /// A revocation list in PEM (RFC 5280 §5): number, issue, the time of the next one, and the certificates (DER) that
+    /// are revoked since a time. A document that is signed under an authority without a list cannot be judged.
+    pub fn crl(
+        &self,
+        number: u64,
+        this_update: Timestamp,
+        next_update: Timestamp,
+        revoked: &[(&[u8], Timestamp)],
+    ) -> Result<String, CliError> {
+        let error =
+            |e: &dyn std::fmt::Display| CliError::failed(format!("a revocation list could not be made: {e}"));
+        let time = |at: Timestamp| OffsetDateTime::from_unix_timestamp(at.secs()).map_err(|e| error(&e));
+        let mut entries = Vec::new();
+        for (der, since) in revoked {
+            let certificate = x509_cert::Certificate::from_der(der).map_err(|e| error(&e))?;
+            let serial = certificate.tbs_certificate().serial_number().as_bytes();
+            entries.push(RevokedCertParams {
+                serial_number: SerialNumber::from_slice(serial),
+                revocation_time: time(*since)?,
+                reason_code: None,
+                invalidity_date: None,
+            });
+        }
+        let list = CertificateRevocationListParams {
+            this_update: time(this_update)?,
+            next_update: time(next_update)?,
+            crl_number: SerialNumber::from(number),
+            issuing_distribution_point: None,
+            revoked_certs: entries,
+            key_identifier_method: KeyIdMethod::Sha256,
+        };
+        list.signed_by(&self.issuer).and_then(|list| list.pem()).map_err(|e| error(&e))
+    }
+
+    /// The list of an authority that has revoked nothing, good for all of its validity: for networks on one machine,
+    /// where nobody issues a new one every week.
+    pub fn empty_crl(&self) -> Result<String, CliError> {
+        let year = |y| Timestamp::from_secs(rcgen::date_time_ymd(y, 1, 1).unix_timestamp());
+        self.crl(1, year(self.validity.from_year), year(self.validity.to_year), &[])
     }
 
     fn issue(&self, common: &str, params: CertificateParams, key: KeyPair) -> Result<Issued, CliError> {

@@ -1,4 +1,4 @@
-//! `lienthong verify`: verdicts on the detached signatures of files, offline.
+//! `lienthong verify`: verdicts on the signatures of files, offline.
 
 use std::path::{Path, PathBuf};
 
@@ -7,9 +7,10 @@ use serde_json::{Value, json};
 use super::dms::signatures_beside;
 use super::show::columns;
 use super::{CliError, Format, Outcome, note, out};
+use crate::exchange::trust::read_crls;
 use crate::ledger::{Clock as _, SystemClock};
 use crate::rpc::tls::read_certificates;
-use crate::signature::{Digests, Trust, Verdict, Verdicts, digest_needs, judge_detached};
+use crate::signature::{Digests, Role, Trust, Verdict, Verdicts, digest_needs, judge_detached, judge_pdf};
 use crate::time::Timestamp;
 
 /// Options of the command.
@@ -19,7 +20,7 @@ use crate::time::Timestamp;
     (letter.xml.p7s, letter.xml.2.p7s beside the file are its signatures)"
 )]
 pub struct VerifyArgs {
-    /// Folder with root-*.pem, the only anchors.
+    /// Folder with root-*.pem, the only anchors, and *.crl, the revocation lists.
     #[arg(long, value_name = "DIR")]
     trust: PathBuf,
     /// An agency's seal certificate; may be repeated.
@@ -47,15 +48,7 @@ pub fn run(args: &VerifyArgs) -> Result<Outcome, CliError> {
     for file in &args.files {
         let data = std::fs::read(file).map_err(|e| CliError::file("reading", file, &e))?;
         let signatures = signatures_beside(file)?;
-        if signatures.is_empty() && data.starts_with(b"%PDF-") {
-            // Saying "unsigned" of a PDF that carries a signature inside would be a wrong verdict.
-            return Err(CliError::failed(format!(
-                "{}: signatures inside PDF are not judged by this version; detached ones are FILE.p7s beside it",
-                file.display()
-            )));
-        }
-        let digests = Digests::of(digest_needs(&signatures), &data);
-        judged.push((file, judge_detached(&signatures, &digests, &args.sender, &trust, at)));
+        judged.push((file, judge(file, &data, &signatures, &args.sender, &trust, at)));
     }
     match args.format {
         Format::Json => {
@@ -68,16 +61,32 @@ pub fn run(args: &VerifyArgs) -> Result<Outcome, CliError> {
     Ok(if judged.iter().all(|(_, v)| valid(v)) { Outcome::Done } else { Outcome::No })
 }
 
+/// A file with signatures beside it is judged by these; a PDF without by those inside it.
+fn judge(
+    file: &Path,
+    data: &[u8],
+    signatures: &[Vec<u8>],
+    sender: &str,
+    trust: &Trust,
+    at: Timestamp,
+) -> Verdicts {
+    let pdf = data.starts_with(b"%PDF-")
+        || file.extension().is_some_and(|extension| extension.eq_ignore_ascii_case("pdf"));
+    if signatures.is_empty() && pdf {
+        return judge_pdf(data, sender, trust, at);
+    }
+    let digests = Digests::of(digest_needs(signatures), data);
+    judge_detached(signatures, &digests, sender, trust, at)
+}
+
 fn read_trust(dir: &Path, seals: &[String]) -> Result<Trust, CliError> {
     let mut roots = Vec::new();
-    let mut crls = 0;
     for entry in std::fs::read_dir(dir).map_err(|e| CliError::file("reading", dir, &e))? {
         let path = entry.map_err(|e| CliError::file("reading", dir, &e))?.path();
         let name = path.file_name().and_then(|n| n.to_str()).unwrap_or_default().to_owned();
         if name.starts_with("root-") && name.ends_with(".pem") {
             roots.extend(read_certificates(&path).map_err(CliError::failed)?);
         }
-        crls += usize::from(name.ends_with(".crl"));
     }
     if roots.is_empty() {
         return Err(CliError::failed(format!(
@@ -85,10 +94,14 @@ fn read_trust(dir: &Path, seals: &[String]) -> Result<Trust, CliError> {
             dir.display()
         )));
     }
-    if crls > 0 {
-        note(format!("{crls} revocation lists are not judged by this version"));
+    let (crls, bad) = read_crls(dir).map_err(CliError::failed)?;
+    for error in bad {
+        note(format!("a revocation list is left out: {error}"));
     }
-    let mut trust = Trust::new(roots).map_err(CliError::failed)?;
+    if crls.is_empty() {
+        note(format!("{}: there is no *.crl: signatures will be `revocation_unknown`", dir.display()));
+    }
+    let mut trust = Trust::new(roots).map_err(CliError::failed)?.with_crls(crls);
     for seal in seals {
         let (code, file) = seal
             .split_once('=')
@@ -110,24 +123,37 @@ fn to_json(file: &Path, v: &Verdicts) -> Value {
                 "proven_at": s.proven_at.map(|t| t.to_string()), "algorithm": s.algorithm, "detail": s.detail})
         })
         .collect();
-    json!({"file": file.display().to_string(), "person": v.person.as_str(), "agency": v.agency.as_str(),
+    json!({"file": file.display().to_string(), "person": v.shown(Role::Person), "agency": v.shown(Role::Agency),
         "reason": v.reason.map_or("", |r| r.as_str()), "signatures": signatures})
 }
 
+/// A row for each file, then a line for whatever is not valid, and for each time that is proven.
 fn print(judged: &[(&PathBuf, Verdicts)]) {
     let mut rows = Vec::new();
     for (file, v) in judged {
         rows.push(vec![
             file.display().to_string(),
-            v.person.as_str().to_owned(),
-            v.agency.as_str().to_owned(),
+            v.shown(Role::Person).to_owned(),
+            v.shown(Role::Agency).to_owned(),
             v.reason.map_or("", |r| r.as_str()).to_owned(),
         ]);
     }
     out(columns(&["file", "person", "agency", "reason"], &rows));
     for (file, v) in judged {
-        for s in v.signatures.iter().filter(|s| s.verdict != Verdict::Valid) {
-            out(format!("{}: {} by {}: {}", file.display(), s.role.as_str(), s.signer, s.detail));
+        let file = file.display();
+        if let Some(why) = &v.refused {
+            out(format!("{file}: refused: {why}"));
+        }
+        for s in &v.signatures {
+            let who =
+                format!("{} {}", s.role.as_str(), if s.signer.is_empty() { "(unknown)" } else { &s.signer });
+            let proven = s.proven_at.map_or_else(String::new, |at| format!(", time proven: {at}"));
+            if s.verdict != Verdict::Valid {
+                let reason = s.reason.map_or("", |r| r.as_str());
+                out(format!("{file}: {who}: {} ({reason}): {}{proven}", s.verdict.as_str(), s.detail));
+            } else if s.proven_at.is_some() {
+                out(format!("{file}: {who}: valid{proven}"));
+            }
         }
     }
 }

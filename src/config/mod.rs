@@ -46,6 +46,19 @@ pub enum ConfigError {
     },
 }
 
+/// What becomes of a document one of whose signatures is `revocation_unknown`, and none invalid. Its verdicts are
+/// recorded in any case, so that one let through is flagged and never counts as legally effective.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum RevocationUnknown {
+    /// Kept by the recipient's node, and not handed out until it can be judged.
+    #[default]
+    Hold,
+    /// Refused, by the first node that cannot judge it.
+    Refuse,
+    /// Handed out, with its verdicts.
+    Accept,
+}
+
 /// What a client may do for its agencies.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Role {
@@ -112,6 +125,10 @@ pub struct Config {
     pub authority: NoteVerifier,
     /// File of the signed directory, adopted at start when it is newer than the stored one.
     pub directory: PathBuf,
+    /// Folder of revocation lists for document signatures.
+    pub crl_dir: Option<PathBuf>,
+    /// What becomes of a document whose signatures cannot be judged.
+    pub revocation_unknown: RevocationUnknown,
     /// Folder of the client certificates that commands use: `<node>-<client>.pem` and `.key`, `network-ca.pem`.
     pub commands: Option<PathBuf>,
     /// Clients.
@@ -188,6 +205,15 @@ impl Config {
             cosign_key: base.join(raw.log.cosign_key),
             authority,
             directory: base.join(raw.directory.file),
+            crl_dir: raw.signatures.crl_dir.map(|f| base.join(f)),
+            revocation_unknown: match raw.signatures.revocation_unknown.as_deref() {
+                None | Some("hold") => RevocationUnknown::Hold,
+                Some("refuse") => RevocationUnknown::Refuse,
+                Some("accept") => RevocationUnknown::Accept,
+                Some(other) => {
+                    return Err(value("signatures.revocation_unknown", &other, "hold, refuse or accept"));
+                }
+            },
             commands: raw.commands.folder.map(|f| base.join(f)),
             clients,
             max_content_bytes: between(
@@ -303,6 +329,11 @@ mod tests {
             ("\"dms\"]", "\"boss\"]", "dms, auditor, operator"),
             ("node = \"thuan-an\"", "node = \"-\"", "configuration key `node`: `-`"),
             ("data = \"data\"", "data = \"data\"\ndate = 1", "unknown field `date`"),
+            (
+                "[directory]",
+                "[signatures]\nrevocation_unknown = \"ask\"\n[directory]",
+                "hold, refuse or accept",
+            ),
             ("+c74f20a3+", "+00000000+", "directory.authority"),
         ] {
             let error = parse(&GOOD.replace(from, to)).unwrap_err();

@@ -17,6 +17,8 @@ pub struct Raw {
     pub log: Log,
     pub directory: DirectoryFile,
     #[serde(default)]
+    pub signatures: Signatures,
+    #[serde(default)]
     pub limits: Limits,
     #[serde(default)]
     pub storage: Storage,
@@ -71,6 +73,14 @@ fn first_generation() -> u32 {
 pub struct DirectoryFile {
     pub file: PathBuf,
     pub authority: String,
+}
+
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+#[allow(missing_docs, reason = "the keys are described in the file that `lienthong init` writes")]
+pub struct Signatures {
+    pub crl_dir: Option<PathBuf>,
+    pub revocation_unknown: Option<String>,
 }
 
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]

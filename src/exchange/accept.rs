@@ -28,7 +28,7 @@ use crate::domain::reason::{Reason, Rejection};
 use crate::domain::{Kind, limits};
 use crate::ledger::{LedgerError, damaged, storage};
 use crate::merkle::{Hash, NoteVerifier, sha256};
-use crate::signature::{Digests, Hasher, Verdicts, digest_needs, judge_detached};
+use crate::signature::{Digests, Hasher, Trust, Verdicts, digest_needs, judge_detached};
 use crate::wire::{self, proof::Proof};
 
 /// A message on its way from one node to another.
@@ -150,14 +150,15 @@ impl Exchange {
             arrival.content_digests = envelope.content_digests();
             if envelope.kind.is_document() {
                 let registered = directory.registered(&sender).id.clone();
-                let verdicts = received.judge(registered.as_str(), &directory, now);
+                let verdicts = received.judge(registered.as_str(), &self.trust(&directory), now);
+                let policy = self.config().revocation_unknown;
                 arrival.verdicts = verdicts;
-                arrival.refused = message::invalid(verdicts);
+                arrival.refused = message::refusal(verdicts, policy);
                 if arrival.refused.is_some() && envelope.directory_version > directory.version() {
                     // A root or a seal that is listed since then: never a refusal on old knowledge.
                     return Err(behind(&envelope, &directory, "a signature"));
                 }
-                arrival.held = message::undecided(verdicts);
+                arrival.held = message::held(verdicts, policy);
             }
         }
         // 6
@@ -337,12 +338,12 @@ struct ReceivedContent {
 }
 
 impl ReceivedContent {
-    fn judge(&self, sender: &str, directory: &Directory, now: crate::time::Timestamp) -> RoleVerdicts {
+    fn judge(&self, sender: &str, trust: &Trust, now: crate::time::Timestamp) -> RoleVerdicts {
         let parts: Vec<Verdicts> = self
             .signatures
             .iter()
             .zip(&self.digests)
-            .map(|(signatures, digests)| judge_detached(signatures, digests, sender, directory.trust(), now))
+            .map(|(signatures, digests)| judge_detached(signatures, digests, sender, trust, now))
             .collect();
         message::role_verdicts(&Verdicts::worst(&parts))
     }

@@ -22,7 +22,7 @@ use crate::domain::reason::{Reason, Rejection};
 use crate::domain::{Kind, Metadata, Part, PartRole, limits};
 use crate::ledger::{LedgerError, damaged, storage};
 use crate::merkle::{Hash, sha256};
-use crate::signature::{Digests, Hasher, Verdicts, digest_needs, judge_detached};
+use crate::signature::{self, Digests, Hasher, Verdicts, digest_needs, judge_detached};
 use crate::store::content;
 use crate::time::Timestamp;
 
@@ -226,6 +226,9 @@ impl PartHeader {
 
 /// What the judge says of the signature that decided.
 fn detail(judged: &Verdicts) -> String {
+    if let Some(why) = &judged.refused {
+        return why.clone();
+    }
     judged
         .signatures
         .iter()
@@ -346,14 +349,14 @@ impl Upload {
         }
         let judged = self.judge();
         let verdicts = message::role_verdicts(&judged);
-        if let Some(reason) = message::invalid(verdicts) {
+        if let Some(reason) = message::refusal(verdicts, self.exchange.config().revocation_unknown) {
             return Err(Rejection::new(
                 reason,
                 "parts.signatures",
                 format!(
                     "person: {}, agency: {}: {}; the document was not taken",
-                    verdicts.person.as_str(),
-                    verdicts.agency.as_str(),
+                    judged.shown(signature::Role::Person),
+                    judged.shown(signature::Role::Agency),
                     detail(&judged)
                 ),
             ));
@@ -377,19 +380,14 @@ impl Upload {
 
     fn judge(&self) -> Verdicts {
         let sender = self.directory.registered(&self.sender);
+        let trust = self.exchange.trust(&self.directory);
         let parts: Vec<Verdicts> = self
             .header
             .parts
             .iter()
             .zip(&self.digests)
             .map(|(part, digests)| {
-                judge_detached(
-                    &part.signatures,
-                    digests,
-                    sender.id.as_str(),
-                    self.directory.trust(),
-                    self.now,
-                )
+                judge_detached(&part.signatures, digests, sender.id.as_str(), &trust, self.now)
             })
             .collect();
         Verdicts::worst(&parts)

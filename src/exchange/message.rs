@@ -1,6 +1,7 @@
 //! Making a message ready: envelope bytes into the store, and what its event will say.
 
 use super::Exchange;
+use crate::config::RevocationUnknown;
 use crate::directory::{Agency, Directory};
 use crate::domain::decide::Prepared;
 use crate::domain::envelope::{Body, Envelope, Notice};
@@ -33,14 +34,21 @@ pub(super) fn role_verdicts(verdicts: &Verdicts) -> RoleVerdicts {
     RoleVerdicts { person: verdicts.person, agency: verdicts.agency, reason: verdicts.reason }
 }
 
-/// The reason of an invalid signature, when there is one.
-pub(super) fn invalid(verdicts: RoleVerdicts) -> Option<Reason> {
+/// Why these signatures refuse the document, if they do: an invalid one always, one that cannot be judged where the node
+/// is configured so.
+pub(super) fn refusal(verdicts: RoleVerdicts, policy: RevocationUnknown) -> Option<Reason> {
     let is_invalid = verdicts.person == Verdict::Invalid || verdicts.agency == Verdict::Invalid;
-    is_invalid.then(|| verdicts.reason.map_or(Reason::Internal, Reason::Signature))
+    let refused = is_invalid || (policy == RevocationUnknown::Refuse && undecided(verdicts));
+    refused.then(|| verdicts.reason.map_or(Reason::Internal, Reason::Signature))
+}
+
+/// Whether a document is held until its signatures can be judged.
+pub(super) fn held(verdicts: RoleVerdicts, policy: RevocationUnknown) -> bool {
+    policy == RevocationUnknown::Hold && undecided(verdicts)
 }
 
 /// Whether a signature cannot be judged yet.
-pub(super) fn undecided(verdicts: RoleVerdicts) -> bool {
+fn undecided(verdicts: RoleVerdicts) -> bool {
     verdicts.person == Verdict::Indeterminate || verdicts.agency == Verdict::Indeterminate
 }
 
@@ -147,4 +155,28 @@ pub(super) fn split(parts: &[Part], data: &bytes::Bytes) -> Option<Vec<bytes::By
         at = end;
     }
     (at == data.len()).then_some(out)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_cannot_be_judged_is_held_refused_or_let_through_as_configured() {
+        use RevocationUnknown::{Accept, Hold, Refuse};
+        let verdicts = |person, reason| RoleVerdicts { person, agency: Verdict::Valid, reason };
+        let unknown = crate::signature::Reason::RevocationUnknown;
+        let undecided = verdicts(Verdict::Indeterminate, Some(unknown));
+        assert_eq!([Hold, Refuse, Accept].map(|p| held(undecided, p)), [true, false, false]);
+        let refused = Some(Reason::Signature(unknown));
+        assert_eq!([Hold, Refuse, Accept].map(|p| refusal(undecided, p)), [None, refused, None]);
+        let revoked = crate::signature::Reason::CertificateRevoked;
+        let invalid = verdicts(Verdict::Invalid, Some(revoked));
+        assert_eq!(
+            [Hold, Refuse, Accept].map(|p| refusal(invalid, p)),
+            [Some(Reason::Signature(revoked)); 3]
+        );
+        let valid = verdicts(Verdict::Valid, None);
+        assert!([Hold, Refuse, Accept].iter().all(|p| refusal(valid, *p).is_none() && !held(valid, *p)));
+    }
 }

@@ -3,7 +3,8 @@
 //! [`intake`] (a system sends) → [`courier`] (the outbox goes out) → [`accept`] (the other node judges and records)
 //! → [`settle`] (the proof comes back) → [`handover`] (the recipient's system fetches and acknowledges) →
 //! [`status`] (and reports). [`paper`] enters what went on paper, [`track`] follows a delivery, [`directory`] keeps
-//! the list of agencies. No step is skipped for any kind of message, and between two agencies of one node the way is
+//! the list of agencies, [`trust`] the
+//! revocation lists. No step is skipped for any kind of message, and between two agencies of one node the way is
 //! the same without the network.
 //!
 //! [`Exchange`] is what all steps share. Ports: [`crate::ledger::Clock`] for time, [`courier::PeerLink`] for peers.
@@ -18,6 +19,7 @@ pub mod paper;
 pub mod settle;
 pub mod status;
 pub mod track;
+pub mod trust;
 
 use std::sync::Arc;
 
@@ -44,13 +46,20 @@ pub(crate) struct Inner {
     pub(crate) directory: Arc<DirectoryHolder>,
     pub(crate) proofs: ProofVerifier,
     pub(crate) leases: Leases,
+    pub(crate) crls: trust::Crls,
 }
 
 impl Exchange {
     /// Puts it together.
     pub fn new(config: Arc<Config>, ledger: Ledger, directory: Arc<DirectoryHolder>) -> Exchange {
-        let inner =
-            Inner { config, ledger, directory, proofs: ProofVerifier::default(), leases: Leases::default() };
+        let inner = Inner {
+            config,
+            ledger,
+            directory,
+            proofs: ProofVerifier::default(),
+            leases: Leases::default(),
+            crls: trust::Crls::default(),
+        };
         Exchange { inner: Arc::new(inner) }
     }
 

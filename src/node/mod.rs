@@ -19,6 +19,7 @@ use crate::domain::limits;
 use crate::exchange::Exchange;
 use crate::exchange::courier::{self, LocalLink, PeerLink, Queues};
 use crate::exchange::directory::{AdoptError, DirectoryHolder};
+use crate::exchange::trust::{CrlFileError, read_crls};
 use crate::ledger::{Clock, Ledger, LedgerConfig, LedgerError, Opened};
 use crate::merkle::{KeyError, NoteSigner};
 use crate::rpc::audit::AuditApi;
@@ -68,6 +69,9 @@ pub enum NodeError {
     /// The directory.
     #[error("directory: {0}")]
     Directory(#[from] AdoptError),
+    /// The revocation lists.
+    #[error("`signatures.crl_dir`: {0}")]
+    Crls(#[from] CrlFileError),
     /// The directory and the configuration disagree.
     #[error("{0}")]
     Listing(String),
@@ -154,6 +158,7 @@ impl Node {
             .await
             .map_err(|e| NodeError::Grpc(e.to_string()))??;
         let exchange = Exchange::new(Arc::new(config), ledger, directory);
+        load_crls(&exchange)?;
         note_start(&exchange).await?;
 
         let (stop, stopped) = watch::channel(false);
@@ -253,6 +258,23 @@ impl Node {
         noted?;
         Ok(())
     }
+}
+
+/// Reads the revocation lists of the configured folder and puts them in force.
+fn load_crls(exchange: &Exchange) -> Result<(), NodeError> {
+    let Some(dir) = &exchange.config().crl_dir else {
+        tracing::warn!(
+            "`signatures.crl_dir` is not configured: every signature will be `revocation_unknown`"
+        );
+        return Ok(());
+    };
+    let (crls, bad) = read_crls(dir)?;
+    for error in &bad {
+        tracing::warn!(%error, "a revocation list cannot be used");
+    }
+    tracing::info!(lists = crls.len(), "revocation lists are in force");
+    exchange.set_crls(crls);
+    Ok(())
 }
 
 /// The signer of a configuration's log.

@@ -4,10 +4,11 @@
 //! |---|---|---|
 //! | ECDSA (RFC 5754 §3.3) | SHA-256, SHA-384 | P-256, P-384 |
 //! | RSASSA-PKCS1-v1_5 (RFC 5754 §3.2) | SHA-256, SHA-384, SHA-512 | 2048 to 8192 bits |
+//! | RSASSA-PSS (RFC 4055, RFC 4056), MGF1 over the same digest, a salt of its length | SHA-256, SHA-384, SHA-512 | 2048 to 8192 bits |
 //! | Ed25519 (RFC 8419, RFC 8410) | SHA-512 in a CMS | – |
 //!
-//! MD2, MD4, MD5, SHA-1 and RSA under 2048 bits are weak. All else, RSASSA-PSS and ECDSA with SHA-512 among it, is
-//! unsupported: ring verifies no ECDSA with SHA-512. The signature itself is ring's to verify. Both values
+//! MD2, MD4, MD5, SHA-1 and RSA under 2048 bits are weak. All else, ECDSA with SHA-512 and RSASSA-PSS with another
+//! salt among it, is unsupported, for ring does not verify it, and the detail says which it is. The signature itself is ring's to verify. Both values
 //! s of an ECDSA signature are as good as each other: RFC 5652 demands no low s.
 
 use ring::signature::{self as sig, UnparsedPublicKey, VerificationAlgorithm};
@@ -18,7 +19,7 @@ use super::verdict::{Fault, Reason};
 pub(crate) const SHA256: &[u8] = &[0x60, 0x86, 0x48, 0x01, 0x65, 0x03, 0x04, 0x02, 0x01];
 const SHA384: &[u8] = &[0x60, 0x86, 0x48, 0x01, 0x65, 0x03, 0x04, 0x02, 0x02];
 const SHA512: &[u8] = &[0x60, 0x86, 0x48, 0x01, 0x65, 0x03, 0x04, 0x02, 0x03];
-const SHA1: &[u8] = &[0x2b, 0x0e, 0x03, 0x02, 0x1a];
+pub(crate) const SHA1: &[u8] = &[0x2b, 0x0e, 0x03, 0x02, 0x1a];
 /// 1.2.840.113549.2: the digests of PKCS, of which 2, 4 and 5 are MD2, MD4 and MD5.
 const PKCS_DIGESTS: &[u8] = &[0x2a, 0x86, 0x48, 0x86, 0xf7, 0x0d, 0x02];
 
@@ -66,6 +67,15 @@ impl Digest {
         }
     }
 
+    /// The length of the digest in octets.
+    pub const fn len(self) -> u64 {
+        match self {
+            Digest::Sha256 => 32,
+            Digest::Sha384 => 48,
+            Digest::Sha512 => 64,
+        }
+    }
+
     pub fn of_bytes(self, bytes: &[u8]) -> ring::digest::Digest {
         ring::digest::digest(
             match self {
@@ -106,20 +116,35 @@ impl<'a> AlgorithmId<'a> {
 pub(crate) struct PublicKey<'a> {
     algorithm: AlgorithmId<'a>,
     bits: &'a [u8],
+    /// Both, with their headers' contents.
+    raw: &'a [u8],
 }
 
 impl<'a> PublicKey<'a> {
     pub fn read(reader: &mut Reader<'a>) -> Result<Self, Asn1Error> {
         let mut spki = reader.enter(SEQUENCE, "a public key")?;
+        let raw = spki.rest();
         let algorithm = AlgorithmId::read(&mut spki, "a public key's algorithm")?;
         let bits = bit_string(&mut spki, "a public key")?;
         spki.end("a public key")?;
-        Ok(PublicKey { algorithm, bits })
+        Ok(PublicKey { algorithm, bits, raw })
     }
 
     /// The key's own encoding: a point, or an RSAPublicKey.
     pub fn bits(&self) -> &'a [u8] {
         self.bits
+    }
+
+    /// All of it but the outermost header.
+    pub fn raw(&self) -> &'a [u8] {
+        self.raw
+    }
+
+    /// That it is an RSA key too short to prove anything.
+    fn weakness(&self) -> Option<Fault> {
+        let rsa = matches!(self.algorithm.oid.strip_prefix(PKCS1), Some([1 | 10]));
+        let bits = self.modulus_bits().ok().filter(|bits| rsa && *bits < 2048)?;
+        Some(Fault::new(Reason::WeakAlgorithm, format!("RSA key of {bits} bits, 2048 are the least")))
     }
 
     /// The bits of the modulus of an RSA key.
@@ -140,6 +165,12 @@ pub(crate) fn bit_string<'a>(reader: &mut Reader<'a>, what: &'static str) -> Res
     }
 }
 
+#[cfg(test)]
+thread_local! {
+    /// How many signatures this thread verified.
+    pub(crate) static VERIFICATIONS: std::cell::Cell<usize> = const { std::cell::Cell::new(0) };
+}
+
 /// A signature algorithm with the key it is used with: what is left is to verify.
 pub(crate) struct Verifier<'a> {
     key: UnparsedPublicKey<&'a [u8]>,
@@ -152,7 +183,11 @@ impl<'a> Verifier<'a> {
     /// algorithm (RFC 5652 §5.3); a certificate's signature has none.
     pub fn new(id: &AlgorithmId<'_>, digest: Option<Digest>, key: &PublicKey<'a>) -> Result<Self, Fault> {
         let unsupported = |what: String| Fault::new(Reason::UnsupportedAlgorithm, what);
-        let named = named_digest(id, digest)?;
+        let weak = key.weakness();
+        let named = match named_digest(id, digest) {
+            Ok(named) => named,
+            Err(fault) => return Err(weak.filter(|w| w.reason < fault.reason).unwrap_or(fault)),
+        };
         if let (Some(named), Some(stated)) = (named, digest)
             && named != stated
         {
@@ -186,36 +221,46 @@ impl<'a> Verifier<'a> {
                 _ => return Err(unsupported(format!("elliptic curve {}", dotted(curve)))),
             }
         } else {
-            if key_oid.strip_prefix(PKCS1) != Some(&[1]) {
-                return Err(mismatch("RSA", key_oid));
+            let pss = id.oid.strip_prefix(PKCS1) == Some(&[10]);
+            match key_oid.strip_prefix(PKCS1) {
+                Some([1]) => {}
+                // RFC 4055 §3.3: a key for PSS alone, its parameters when present those of every signature.
+                Some([10]) if pss => {
+                    let all = key.algorithm.parameters;
+                    if !all.is_empty() && all != id.parameters {
+                        return Err(unsupported("RSASSA-PSS with other parameters than the key's".into()));
+                    }
+                }
+                _ => return Err(mismatch("RSA", key_oid)),
             }
             let bits = key
                 .modulus_bits()
                 .map_err(|e| Fault::new(Reason::MalformedSignature, format!("the signer's RSA key: {e}")))?;
-            match bits {
-                ..2048 => {
-                    return Err(Fault::new(
-                        Reason::WeakAlgorithm,
-                        format!("RSA key of {bits} bits, 2048 are the least"),
-                    ));
-                }
-                8193.. => return Err(unsupported(format!("RSA key of {bits} bits, 8192 are the most"))),
-                _ => {}
+            if let Some(weak) = weak {
+                return Err(weak);
+            }
+            if bits > 8192 {
+                return Err(unsupported(format!("RSA key of {bits} bits, 8192 are the most")));
             }
             let digest =
                 named.or(digest).ok_or_else(|| unsupported(format!("signature {}", dotted(id.oid))))?;
-            let algorithm = match digest {
-                Digest::Sha256 => &sig::RSA_PKCS1_2048_8192_SHA256,
-                Digest::Sha384 => &sig::RSA_PKCS1_2048_8192_SHA384,
-                Digest::Sha512 => &sig::RSA_PKCS1_2048_8192_SHA512,
+            let algorithm = match (digest, pss) {
+                (Digest::Sha256, false) => &sig::RSA_PKCS1_2048_8192_SHA256,
+                (Digest::Sha384, false) => &sig::RSA_PKCS1_2048_8192_SHA384,
+                (Digest::Sha512, false) => &sig::RSA_PKCS1_2048_8192_SHA512,
+                (Digest::Sha256, true) => &sig::RSA_PSS_2048_8192_SHA256,
+                (Digest::Sha384, true) => &sig::RSA_PSS_2048_8192_SHA384,
+                (Digest::Sha512, true) => &sig::RSA_PSS_2048_8192_SHA512,
             };
-            (algorithm, format!("rsa-{bits}-{}", digest.as_str()))
+            (algorithm, format!("rsa{}-{bits}-{}", if pss { "-pss" } else { "" }, digest.as_str()))
         };
         Ok(Verifier { key: UnparsedPublicKey::new(algorithm, key.bits), name })
     }
 
     /// Whether the signature is this key's over the message.
     pub fn verify(&self, message: &[u8], signature: &[u8]) -> bool {
+        #[cfg(test)]
+        VERIFICATIONS.with(|count| count.set(count.get() + 1));
         self.key.verify(message, signature).is_ok()
     }
 }
@@ -239,6 +284,7 @@ fn named_digest(id: &AlgorithmId<'_>, digest: Option<Digest>) -> Result<Option<D
             [11] => Some(Digest::Sha256),
             [12] => Some(Digest::Sha384),
             [13] => Some(Digest::Sha512),
+            [10] => return super::pss::digest_of(id).map(Some),
             [2..=4] => return Err(weak("MD with RSA")),
             [5] => return Err(weak("SHA-1 with RSA")),
             _ => return Err(unsupported()),

@@ -1,10 +1,12 @@
 //! A byte-preserving reader of DER (X.690), and a few lines to write it.
 //!
 //! Everything read is a slice of what was received: what is hashed, compared or verified is never encoded anew.
-//! Lengths are definite and minimal and tags are single bytes, as DER and the structures of RFC 5652 and RFC 5280
-//! have them; anything else is refused. The one exception is a CMS streamed in BER indefinite lengths, which
-//! [`definite`] rewrites first: that changes lengths alone, and RFC 5652 §5.4 hashes the DER form of the signed
-//! attributes whatever form was sent.
+//! Lengths are definite and minimal and tags are single bytes, as DER and the structures of RFC 5280 have them;
+//! anything else is refused. CMS may be BER (RFC 5652 §1), and for its wrapping there are two exceptions: a reader
+//! made by [`Reader::ber`] takes lengths in more octets than needed, and [`definite`] first rewrites what is in
+//! indefinite lengths or strings in pieces. Neither touches an element that is definite through and through, so a
+//! certificate stays the bytes that were sent; RFC 5652 §5.4 hashes the DER form of the signed attributes whatever
+//! form was sent.
 
 use std::borrow::Cow;
 use std::cmp::Ordering;
@@ -19,10 +21,14 @@ pub(crate) const BIT_STRING: u8 = 0x03;
 pub(crate) const OCTET_STRING: u8 = 0x04;
 pub(crate) const NULL: u8 = 0x05;
 pub(crate) const OID: u8 = 0x06;
+pub(crate) const ENUMERATED: u8 = 0x0a;
 pub(crate) const UTC_TIME: u8 = 0x17;
 pub(crate) const GENERALIZED_TIME: u8 = 0x18;
 pub(crate) const SEQUENCE: u8 = 0x30;
 pub(crate) const SET: u8 = 0x31;
+
+/// The bit of an identifier octet that says that elements are inside.
+const CONSTRUCTED: u8 = 0x20;
 
 /// The identifier octet of a constructed context-specific element.
 pub(crate) const fn context(number: u8) -> u8 {
@@ -60,20 +66,37 @@ pub(crate) struct Tlv<'a> {
 
 /// Reads elements one after the other.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Reader<'a>(&'a [u8]);
+pub(crate) struct Reader<'a>(&'a [u8], Form);
+
+/// Whether a length has as many octets as it needs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Form {
+    Der,
+    Ber,
+}
 
 impl<'a> Reader<'a> {
     pub fn new(bytes: &'a [u8]) -> Self {
-        Reader(bytes)
+        Reader(bytes, Form::Der)
+    }
+
+    /// A reader that takes definite lengths in more octets than needed, here and in what it enters.
+    pub fn ber(bytes: &'a [u8]) -> Self {
+        Reader(bytes, Form::Ber)
     }
 
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
 
+    /// What is left to read.
+    pub fn rest(&self) -> &'a [u8] {
+        self.0
+    }
+
     /// The next element, whatever it is.
     pub fn any(&mut self) -> Result<Tlv<'a>, Asn1Error> {
-        let (header, length) = header(self.0)?;
+        let (header, length) = header(self.0, self.1)?;
         let length = length.ok_or(Asn1Error::Length)?;
         let end = header.checked_add(length).ok_or(Asn1Error::Truncated)?;
         let raw = self.0.get(..end).ok_or(Asn1Error::Truncated)?;
@@ -97,7 +120,7 @@ impl<'a> Reader<'a> {
 
     /// A reader of the contents of the next element.
     pub fn enter(&mut self, tag: u8, what: &'static str) -> Result<Reader<'a>, Asn1Error> {
-        Ok(Reader(self.expect(tag, what)?.value))
+        Ok(Reader(self.expect(tag, what)?.value, self.1))
     }
 
     /// That nothing follows.
@@ -107,7 +130,7 @@ impl<'a> Reader<'a> {
 }
 
 /// The length of a header, and that of the contents; none for the indefinite form.
-fn header(bytes: &[u8]) -> Result<(usize, Option<usize>), Asn1Error> {
+fn header(bytes: &[u8], form: Form) -> Result<(usize, Option<usize>), Asn1Error> {
     let (&tag, &first) = match bytes {
         [tag, first, ..] => (tag, first),
         _ => return Err(Asn1Error::Truncated),
@@ -122,7 +145,7 @@ fn header(bytes: &[u8]) -> Result<(usize, Option<usize>), Asn1Error> {
             let count = usize::from(first & 0x7f);
             let octets = bytes.get(2..2 + count).ok_or(Asn1Error::Truncated)?;
             let length = octets.iter().fold(0u64, |n, &b| n << 8 | u64::from(b));
-            if octets[0] == 0 || length < 0x80 {
+            if form == Form::Der && (octets[0] == 0 || length < 0x80) {
                 return Err(Asn1Error::Length);
             }
             Ok((2 + count, Some(usize::try_from(length).map_err(|_| Asn1Error::Length)?)))
@@ -131,33 +154,35 @@ fn header(bytes: &[u8]) -> Result<(usize, Option<usize>), Asn1Error> {
     }
 }
 
-/// The same element in definite lengths; as it is unless its outermost length is indefinite. Whatever follows the
-/// element stays behind it, for the caller to refuse.
+/// The same element in definite lengths and with its octet strings in one piece; as it is if it was so. Whatever
+/// follows the element stays behind it, for the caller to refuse.
 pub(crate) fn definite(bytes: &[u8]) -> Result<Cow<'_, [u8]>, Asn1Error> {
-    if bytes.get(1) != Some(&0x80) {
-        return Ok(Cow::Borrowed(bytes));
+    match rewrite(bytes, MAX_BER_DEPTH)? {
+        (None, _) => Ok(Cow::Borrowed(bytes)),
+        (Some(mut out), used) => {
+            out.extend_from_slice(&bytes[used..]);
+            Ok(Cow::Owned(out))
+        }
     }
-    let (mut out, used) = rewrite(bytes, MAX_BER_DEPTH)?;
-    out.extend_from_slice(&bytes[used..]);
-    Ok(Cow::Owned(out))
 }
 
-/// One element in definite lengths and the bytes of input that it took.
-fn rewrite(bytes: &[u8], depth: usize) -> Result<(Vec<u8>, usize), Asn1Error> {
+/// The first element in definite lengths, none if that changes nothing, and the bytes of input that it took. What
+/// cannot be read inside a definite length is left alone: it is for its reader to refuse, or to pass over.
+fn rewrite(bytes: &[u8], depth: usize) -> Result<(Option<Vec<u8>>, usize), Asn1Error> {
     let depth = depth.checked_sub(1).ok_or(Asn1Error::Depth)?;
-    let (head, length) = header(bytes)?;
+    let (head, length) = header(bytes, Form::Ber)?;
     let tag = bytes[0];
-    if tag & 0x20 == 0 {
-        let end = head + length.ok_or(Asn1Error::Length)?;
-        return Ok((bytes.get(..end).ok_or(Asn1Error::Truncated)?.to_vec(), end));
-    }
     let limit = match length {
         Some(length) => {
             head.checked_add(length).filter(|&end| end <= bytes.len()).ok_or(Asn1Error::Truncated)?
         }
+        None if tag & CONSTRUCTED == 0 => return Err(Asn1Error::Length),
         None => bytes.len(),
     };
-    let (mut at, mut contents) = (head, Vec::new());
+    if tag & CONSTRUCTED == 0 {
+        return Ok((None, limit));
+    }
+    let (mut at, mut contents, mut changed) = (head, Vec::new(), false);
     loop {
         if length.is_some() && at == limit {
             break;
@@ -166,11 +191,31 @@ fn rewrite(bytes: &[u8], depth: usize) -> Result<(Vec<u8>, usize), Asn1Error> {
             at += 2;
             break;
         }
-        let (child, used) = rewrite(&bytes[at..limit], depth)?;
-        contents.extend_from_slice(&child);
-        at += used;
+        match rewrite(&bytes[at..limit], depth) {
+            Ok((child, used)) => {
+                changed |= child.is_some();
+                contents.extend_from_slice(child.as_deref().unwrap_or(&bytes[at..at + used]));
+                at += used;
+            }
+            Err(_) if length.is_some() => {
+                contents.extend_from_slice(&bytes[at..limit]);
+                at = limit;
+            }
+            Err(e) => return Err(e),
+        }
     }
-    Ok((tlv(tag, &[&contents]), at))
+    if length.is_some() && !changed {
+        return Ok((None, limit));
+    }
+    if tag == OCTET_STRING | CONSTRUCTED {
+        // X.690 §8.7.3: the pieces, one after the other, are the string.
+        let (mut pieces, mut whole) = (Reader::ber(&contents), Vec::with_capacity(contents.len()));
+        while !pieces.is_empty() {
+            whole.extend_from_slice(pieces.expect(OCTET_STRING, "a piece of a string")?.value);
+        }
+        return Ok((Some(tlv(OCTET_STRING, &[&whole])), at));
+    }
+    Ok((Some(tlv(tag, &[&contents])), at))
 }
 
 /// Encodes an element from the parts of its contents.

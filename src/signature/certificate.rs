@@ -20,6 +20,15 @@ const EXTENSION: &[u8] = &[0x55, 0x1d];
 
 /// keyUsage bits (RFC 5280 §4.2.1.3), counted from the first: digitalSignature and nonRepudiation.
 const SIGNING_BITS: u8 = 0b1100_0000;
+/// cRLSign.
+const CRL_SIGN_BIT: u8 = 0b0000_0010;
+
+/// 1.3.6.1.5.5.7.48.1.5, id-pkix-ocsp-nocheck (RFC 6960 §4.2.2.2.1).
+const OCSP_NO_CHECK: &[u8] = &[0x2b, 0x06, 0x01, 0x05, 0x05, 0x07, 0x30, 0x01, 0x05];
+/// 1.3.6.1.5.5.7.3.8, id-kp-timeStamping.
+const TIME_STAMPING: &[u8] = &[0x2b, 0x06, 0x01, 0x05, 0x05, 0x07, 0x03, 0x08];
+/// 1.3.6.1.5.5.7.3.9, id-kp-OCSPSigning.
+const OCSP_SIGNING: &[u8] = &[0x2b, 0x06, 0x01, 0x05, 0x05, 0x07, 0x03, 0x09];
 
 /// 1.3.6.1.5.5.7.3: the purposes of RFC 5280 §4.2.1.12.
 const PURPOSE: &[u8] = &[0x2b, 0x06, 0x01, 0x05, 0x05, 0x07, 0x03];
@@ -35,6 +44,10 @@ const ADOBE_DOCUMENTS: &[u8] = &[0x2a, 0x86, 0x48, 0x86, 0xf7, 0x2f, 0x01, 0x01,
 pub(crate) struct Certificate<'a> {
     /// All of it.
     pub raw: &'a [u8],
+    /// What the issuer signed, with its header.
+    pub tbs: &'a [u8],
+    /// The issuer's signature.
+    pub signature: &'a [u8],
     /// The contents of the serial number's INTEGER.
     pub serial: &'a [u8],
     /// The issuer's name with its header.
@@ -55,8 +68,14 @@ pub(crate) struct Certificate<'a> {
     key_usage: Option<u8>,
     /// The contents of extKeyUsage: a series of object identifiers.
     purposes: Option<&'a [u8]>,
+    /// Whether extKeyUsage is critical.
+    purposes_critical: bool,
     /// The cA flag of basicConstraints.
     pub ca: bool,
+    /// The value of cRLDistributionPoints (RFC 5280 §4.2.1.13).
+    pub crl_points: Option<&'a [u8]>,
+    /// Whether an OCSP responder's own revocation need not be asked (RFC 6960 §4.2.2.2.1).
+    pub no_check: bool,
 }
 
 impl<'a> Certificate<'a> {
@@ -66,9 +85,10 @@ impl<'a> Certificate<'a> {
         let mut reader = Reader::new(raw);
         let mut outer = reader.enter(SEQUENCE, WHAT)?;
         reader.end(WHAT)?;
-        let mut tbs = outer.enter(SEQUENCE, WHAT)?;
+        let whole = outer.expect(SEQUENCE, WHAT)?;
+        let mut tbs = Reader::new(whole.value);
         let signature_algorithm = AlgorithmId::read(&mut outer, "a certificate's algorithm")?;
-        bit_string(&mut outer, "a certificate's signature")?;
+        let signature = bit_string(&mut outer, "a certificate's signature")?;
         outer.end(WHAT)?;
 
         tbs.optional(context(0))?;
@@ -81,6 +101,8 @@ impl<'a> Certificate<'a> {
         let key = PublicKey::read(&mut tbs)?;
         let mut certificate = Certificate {
             raw,
+            tbs: whole.raw,
+            signature,
             serial,
             issuer,
             subject,
@@ -91,7 +113,10 @@ impl<'a> Certificate<'a> {
             key_id: None,
             key_usage: None,
             purposes: None,
+            purposes_critical: false,
             ca: false,
+            crl_points: None,
+            no_check: false,
         };
         while !tbs.is_empty() {
             let field = tbs.any()?;
@@ -108,7 +133,7 @@ impl<'a> Certificate<'a> {
         while !extensions.is_empty() {
             let mut extension = extensions.enter(SEQUENCE, WHAT)?;
             let oid = extension.expect(OID, WHAT)?.value;
-            extension.optional(BOOLEAN)?;
+            let critical = extension.optional(BOOLEAN)?.is_some_and(|b| b.value != [0]);
             let mut value = Reader::new(extension.expect(OCTET_STRING, WHAT)?.value);
             // An extension read twice would let the issuer and the judge look at different ones.
             let twice = Err(Asn1Error::Value("an extension given twice"));
@@ -124,7 +149,13 @@ impl<'a> Certificate<'a> {
                     self.ca |= constraints.optional(BOOLEAN)?.is_some_and(|b| b.value != [0]);
                 }
                 Some([37]) if self.purposes.is_some() => return twice,
-                Some([37]) => self.purposes = Some(value.expect(SEQUENCE, "an extended key usage")?.value),
+                Some([37]) => {
+                    self.purposes = Some(value.expect(SEQUENCE, "an extended key usage")?.value);
+                    self.purposes_critical = critical;
+                }
+                Some([31]) if self.crl_points.is_some() => return twice,
+                Some([31]) => self.crl_points = Some(value.rest()),
+                None if oid == OCSP_NO_CHECK => self.no_check = true,
                 _ => {}
             }
         }
@@ -170,6 +201,47 @@ impl<'a> Certificate<'a> {
         }
     }
 
+    /// Whether the certificate is a timestamp authority's: extKeyUsage is critical and names timeStamping alone
+    /// (RFC 3161 §2.3), and its key signs.
+    pub fn for_timestamps(&self) -> Result<(), Fault> {
+        let wrong = |what: &str| Err(Fault::new(Reason::WrongKeyUsage, what));
+        if self.ca {
+            return wrong("the timestamp authority's certificate is a certification authority's");
+        }
+        if self.key_usage.is_some_and(|bits| bits & SIGNING_BITS == 0) {
+            return wrong("the timestamp authority's keyUsage has no signing");
+        }
+        if !self.purposes_critical || self.purposes() != Some(vec![TIME_STAMPING]) {
+            return wrong("the timestamp authority's extKeyUsage is not timeStamping alone and critical");
+        }
+        Ok(())
+    }
+
+    /// Whether its issuer lets it answer for the status of certificates (RFC 6960 §4.2.2.2).
+    pub fn for_ocsp(&self) -> bool {
+        self.key_usage.is_none_or(|bits| bits & SIGNING_BITS != 0)
+            && self.purposes().is_some_and(|all| all.contains(&OCSP_SIGNING))
+    }
+
+    /// Whether its key may sign CRLs (RFC 5280 §6.3.3 (f)).
+    pub fn signs_crls(&self) -> bool {
+        self.key_usage.is_none_or(|bits| bits & CRL_SIGN_BIT != 0)
+    }
+
+    /// Whether keyUsage is present.
+    pub fn has_key_usage(&self) -> bool {
+        self.key_usage.is_some()
+    }
+
+    /// The object identifiers of extKeyUsage; none when it is absent or cannot be read.
+    fn purposes(&self) -> Option<Vec<&'a [u8]>> {
+        let (mut reader, mut all) = (Reader::new(self.purposes?), Vec::new());
+        while !reader.is_empty() {
+            all.push(reader.expect(OID, "a purpose").ok()?.value);
+        }
+        Some(all)
+    }
+
     /// The last common name of the subject, or else the whole name in the order of RFC 4514.
     pub fn subject_text(&self) -> String {
         let text = common_name(self.subject).ok().flatten().unwrap_or_else(|| {
@@ -196,7 +268,7 @@ fn common_name(subject: &[u8]) -> Result<Option<String>, Asn1Error> {
 }
 
 /// A DirectoryString (RFC 5280 §4.1.2.4); TeletexString is read as Latin-1, as in use.
-fn string(tlv: Tlv<'_>) -> Option<String> {
+pub(crate) fn string(tlv: Tlv<'_>) -> Option<String> {
     match tlv.tag {
         0x0c | 0x13 | 0x16 => std::str::from_utf8(tlv.value).ok().map(str::to_owned),
         0x14 => Some(tlv.value.iter().map(|&b| char::from(b)).collect()),

@@ -1,14 +1,16 @@
 //! The structure of a CMS signature (RFC 5652 §3 and §5), as slices of the bytes received; nothing verified.
 //!
 //! Read: one ContentInfo of type signed-data and nothing after it, with exactly one SignerInfo and signed attributes
-//! in DER (order included), none twice. Certificates are taken as they are; attribute certificates, other formats
-//! and CRLs are passed over. Not here: whether any of it is true ([`super::judge`]).
+//! in DER (order included), none twice. The wrapping may have lengths in more octets than DER's. Certificates are
+//! taken as they are; attribute certificates and other formats are passed over; revocation data and unsigned
+//! attributes are handed on unread, for an odd one is no fault of the signature. Not here: whether any of it is true
+//! ([`super::judge`]).
 
 use crate::time::Timestamp;
 
 use super::algorithm::AlgorithmId;
 use super::asn1::{
-    Asn1Error, INTEGER, OCTET_STRING, OID, Reader, SEQUENCE, SET, context, dotted, set_of_order, time,
+    Asn1Error, INTEGER, OCTET_STRING, OID, Reader, SEQUENCE, SET, context, dotted, set_of_order, time, tlv,
 };
 use super::limits::{MAX_ATTRIBUTES, MAX_CERTIFICATES};
 
@@ -22,7 +24,15 @@ pub(crate) const ID_SIGNED_DATA: &[u8] = pkcs!(7, 2);
 pub(crate) const CONTENT_TYPE: &[u8] = pkcs!(9, 3);
 pub(crate) const MESSAGE_DIGEST: &[u8] = pkcs!(9, 4);
 pub(crate) const SIGNING_TIME: &[u8] = pkcs!(9, 5);
-const SIGNING_CERTIFICATE: &[u8] = pkcs!(9, 16, 2, 12);
+pub(crate) const SIGNING_CERTIFICATE: &[u8] = pkcs!(9, 16, 2, 12);
+/// RFC 3161 appendix A: a timestamp over the signature value.
+pub(crate) const SIGNATURE_TIMESTAMP: &[u8] = pkcs!(9, 16, 2, 14);
+/// id-ct-TSTInfo (RFC 3161 §2.4.2).
+pub(crate) const ID_TST_INFO: &[u8] = pkcs!(9, 16, 1, 4);
+/// id-aa-ets-revocationValues (RFC 5126 §6.3.4).
+pub(crate) const REVOCATION_VALUES: &[u8] = pkcs!(9, 16, 2, 24);
+/// 1.2.840.113583.1.1.8, Adobe's RevocationInfoArchival (ISO 32000-2 §12.8.3.3.2), a signed attribute.
+const ADOBE_REVOCATION: &[u8] = &[0x2a, 0x86, 0x48, 0x86, 0xf7, 0x2f, 0x01, 0x01, 0x08];
 pub(crate) const SIGNING_CERTIFICATE_V2: &[u8] = pkcs!(9, 16, 2, 47);
 
 /// Why a file is no CMS signature of the kind read here.
@@ -59,10 +69,12 @@ pub(crate) enum CmsError {
 pub(crate) struct SignedData<'a> {
     /// eContentType.
     pub content_type: &'a [u8],
-    /// Whether eContent is present.
-    pub attached: bool,
+    /// eContent, if it is present.
+    pub content: Option<&'a [u8]>,
     /// The certificates as received.
     pub certificates: Vec<&'a [u8]>,
+    /// The contents of the field `crls` (RFC 5652 §10.2.1): CRLs, and other revocation data behind a tag [1].
+    pub revocation: &'a [u8],
     /// The one signer.
     pub signer: SignerInfo<'a>,
 }
@@ -82,12 +94,14 @@ pub(crate) struct SignerInfo<'a> {
     pub attributes: Attributes<'a>,
     pub algorithm: AlgorithmId<'a>,
     pub signature: &'a [u8],
+    /// The unsigned attributes, one after the other.
+    unsigned: &'a [u8],
 }
 
 /// The signed attributes that are looked at.
 #[derive(Debug)]
 pub(crate) struct Attributes<'a> {
-    /// All of them as received, with the header of the implicit tag.
+    /// All of them as received, one after the other.
     raw: &'a [u8],
     /// RFC 5652 §11.1.
     pub content_type: &'a [u8],
@@ -97,8 +111,10 @@ pub(crate) struct Attributes<'a> {
     pub signing_time: Option<Timestamp>,
     /// RFC 5035 §3; none when absent.
     pub signing_certificate: Option<EssCertId<'a>>,
-    /// Whether the SHA-1 form of RFC 2634 §5.4 is there.
-    pub has_old_signing_certificate: bool,
+    /// The value of the SHA-1 form of RFC 2634 §5.4; none when absent or not single.
+    pub old_signing_certificate: Option<&'a [u8]>,
+    /// Adobe's revocation data (ISO 32000-2 §12.8.3.3.2), unread.
+    pub adobe_revocation: Option<&'a [u8]>,
 }
 
 /// The first ESSCertIDv2, which names the signer's certificate (RFC 5035 §3).
@@ -115,7 +131,7 @@ impl<'a> SignedData<'a> {
     /// Reads a whole file.
     pub fn parse(bytes: &'a [u8]) -> Result<Self, CmsError> {
         // RFC 5652 §3: ContentInfo, and nothing after it.
-        let mut file = Reader::new(bytes);
+        let mut file = Reader::ber(bytes);
         let mut info = file.enter(SEQUENCE, "a ContentInfo")?;
         file.end("the ContentInfo")?;
         let kind = info.expect(OID, "a content type")?.value;
@@ -136,13 +152,21 @@ impl<'a> SignedData<'a> {
         let mut digests = data.enter(SET, "digest algorithms")?;
         let mut encapsulated = data.enter(SEQUENCE, "an encapsulated content")?;
         let content_type = encapsulated.expect(OID, "an encapsulated content type")?.value;
-        let attached = encapsulated.optional(context(0))?.is_some();
+        let content = match encapsulated.optional(context(0))? {
+            Some(explicit) => {
+                let mut explicit = Reader::ber(explicit.value);
+                let content = explicit.expect(OCTET_STRING, "an encapsulated content")?.value;
+                explicit.end("the encapsulated content")?;
+                Some(content)
+            }
+            None => None,
+        };
         encapsulated.end("the encapsulated content")?;
         let certificates = match data.optional(context(0))? {
-            Some(set) => certificates(Reader::new(set.value))?,
+            Some(set) => certificates(Reader::ber(set.value))?,
             None => Vec::new(),
         };
-        data.optional(context(1))?;
+        let revocation = data.optional(context(1))?.map_or(&[][..], |set| set.value);
         let mut signers = data.enter(SET, "signer infos")?;
         data.end("the signer infos")?;
         let signer = signers.any().ok().map(|first| first.raw).ok_or(CmsError::Signers(0))?;
@@ -153,7 +177,7 @@ impl<'a> SignedData<'a> {
             }
             return Err(CmsError::Signers(count));
         }
-        let signer = SignerInfo::read(Reader::new(signer))?;
+        let signer = SignerInfo::read(Reader::ber(signer))?;
 
         // RFC 5652 §5.1 lets a verifier refuse a digest that the list does not announce.
         let mut listed = false;
@@ -164,7 +188,7 @@ impl<'a> SignedData<'a> {
         if !listed {
             return Err(CmsError::DigestNotListed);
         }
-        Ok(SignedData { content_type, attached, certificates, signer })
+        Ok(SignedData { content_type, content, certificates, revocation, signer })
     }
 }
 
@@ -190,7 +214,7 @@ impl<'a> SignerInfo<'a> {
         let choice = info.any()?;
         let (id, expected) = match choice.tag {
             SEQUENCE => {
-                let mut both = Reader::new(choice.value);
+                let mut both = Reader::ber(choice.value);
                 let issuer = both.expect(SEQUENCE, "a signer's issuer")?.raw;
                 let serial = both.expect(INTEGER, "a signer's serial number")?.value;
                 both.end("the signer identifier")?;
@@ -204,21 +228,40 @@ impl<'a> SignerInfo<'a> {
         }
         let digest = AlgorithmId::read(&mut info, "a digest algorithm")?;
         let attributes = info.optional(context(0))?.ok_or(CmsError::NoSignedAttributes)?;
-        let attributes = Attributes::read(attributes.raw, Reader::new(attributes.value))?;
+        let attributes = Attributes::read(attributes.value)?;
         let algorithm = AlgorithmId::read(&mut info, "a signature algorithm")?;
         let signature = info.expect(OCTET_STRING, "a signature value")?.value;
-        info.optional(context(1))?;
+        let unsigned = info.optional(context(1))?.map_or(&[][..], |set| set.value);
         info.end("the SignerInfo")?;
-        Ok(SignerInfo { id, digest, attributes, algorithm, signature })
+        Ok(SignerInfo { id, digest, attributes, algorithm, signature, unsigned })
+    }
+
+    /// The values of the unsigned attributes of one type. They prove nothing by themselves and may be in any order
+    /// and number (RFC 5652 §5.3); what cannot be read ends the list.
+    pub fn unsigned(&self, kind: &[u8]) -> Vec<&'a [u8]> {
+        let (mut found, mut all) = (Vec::new(), Reader::ber(self.unsigned));
+        for _ in 0..MAX_ATTRIBUTES {
+            let Ok(mut attribute) = all.enter(SEQUENCE, "an unsigned attribute") else { break };
+            let mine = attribute.expect(OID, "an attribute's type").is_ok_and(|t| t.value == kind);
+            let Ok(mut values) = attribute.enter(SET, "an attribute's values") else { continue };
+            while mine
+                && found.len() < MAX_ATTRIBUTES
+                && let Ok(value) = values.any()
+            {
+                found.push(value.raw);
+            }
+        }
+        found
     }
 }
 
 impl<'a> Attributes<'a> {
-    fn read(raw: &'a [u8], mut set: Reader<'a>) -> Result<Self, CmsError> {
+    fn read(raw: &'a [u8]) -> Result<Self, CmsError> {
+        let mut set = Reader::new(raw);
         let mut seen: Vec<&[u8]> = Vec::with_capacity(8);
         let mut last: &[u8] = &[];
         let (mut content_type, mut message_digest) = (None, None);
-        let (mut signing_time, mut signing_certificate, mut old) = (None, None, false);
+        let (mut signing_time, mut signing_certificate, mut old, mut adobe) = (None, None, None, None);
         while !set.is_empty() {
             // RFC 5652 §5.3: SignedAttributes MUST be DER encoded, so the SET OF is in order.
             let element = set.expect(SEQUENCE, "a signed attribute")?;
@@ -253,7 +296,8 @@ impl<'a> Attributes<'a> {
                 SIGNING_CERTIFICATE_V2 => {
                     signing_certificate = Some(EssCertId::read(single(values, "signing-certificate-v2")?)?);
                 }
-                SIGNING_CERTIFICATE => old = true,
+                SIGNING_CERTIFICATE => old = Some(values.rest()),
+                ADOBE_REVOCATION => adobe = Some(values.rest()),
                 _ => {}
             }
         }
@@ -263,15 +307,14 @@ impl<'a> Attributes<'a> {
             message_digest: message_digest.ok_or(CmsError::MissingAttribute("message-digest"))?,
             signing_time,
             signing_certificate,
-            has_old_signing_certificate: old,
+            old_signing_certificate: old,
+            adobe_revocation: adobe,
         })
     }
 
-    /// RFC 5652 §5.4: what is signed is the same bytes with the tag of a SET OF in place of the implicit one.
+    /// RFC 5652 §5.4: what is signed is the same bytes under the tag of a SET OF in place of the implicit one.
     pub fn signed_bytes(&self) -> Vec<u8> {
-        let mut bytes = self.raw.to_vec();
-        bytes[0] = SET;
-        bytes
+        tlv(SET, &[self.raw])
     }
 }
 
@@ -285,8 +328,9 @@ fn single<'a>(values: Reader<'a>, name: &'static str) -> Result<Reader<'a>, CmsE
 }
 
 impl<'a> EssCertId<'a> {
-    fn read(mut value: Reader<'a>) -> Result<Self, CmsError> {
-        const WHAT: &str = "a signing-certificate-v2";
+    /// The first of a SigningCertificate or SigningCertificateV2; in the former it has no algorithm, which is SHA-1.
+    pub fn read(mut value: Reader<'a>) -> Result<Self, CmsError> {
+        const WHAT: &str = "a signing-certificate";
         let mut signing = value.enter(SEQUENCE, WHAT)?;
         let mut ids = signing.enter(SEQUENCE, WHAT)?;
         let mut id = ids.enter(SEQUENCE, WHAT)?;

@@ -1,20 +1,30 @@
-//! Verdicts on detached CAdES signatures (RFC 5652 §5.4 and §5.6, EN 319 122-1 §5).
+//! Verdicts on signatures: detached CAdES (RFC 5652 §5.4 and §5.6, EN 319 122-1 §5), and what PDF shares with it.
 //!
 //! The checks run in the rank of their reasons, so that the first that fails gives the reason; those after it that
-//! cannot outrank it are left out, and so is their cost. Signed attributes are required, and among them the
+//! cannot outrank it are left out, and so is their cost. Signed attributes are required, and among them, in CAdES, the
 //! signer's certificate by its hash (signing-certificate-v2): a signature without them could be one over bytes that
 //! look like attributes, or change its certificate unseen.
+//!
+//! Validity and revocation are judged at the earliest time that a trusted timestamp proves the signature to have
+//! existed by, otherwise at the time of judging.
+
+use std::borrow::Cow;
 
 use crate::time::Timestamp;
 
-use super::algorithm::{AlgorithmId, Digest, Verifier};
+use super::algorithm::{Digest, Verifier};
 use super::asn1::{definite, dotted};
 use super::certificate::Certificate;
-use super::cms::{EssCertId, ID_DATA, SignedData, SignerId};
-use super::digest::{DigestNeeds, Digests, sha256};
+use super::cms::{ID_DATA, SIGNATURE_TIMESTAMP, SignedData};
+use super::digest::{DigestNeeds, Digests};
+use super::limits::MAX_TIMESTAMPS;
 use super::path;
+use super::revocation::embedded::Embedded;
+use super::revocation::{Rule, Sources};
+use super::signer::{self, digest_of, malformed, matches, names};
+use super::timestamp::{self, Proof};
 use super::trust::Trust;
-use super::verdict::{Fault, Judgement, Reason, Role, Verdict, Verdicts};
+use super::verdict::{Fault, Judgement, Reason, Role, Verdicts};
 
 /// Which digests of a content its detached signatures need, so that it can be hashed once while it streams. A file
 /// that is no signature needs none; it is judged malformed later.
@@ -41,197 +51,213 @@ pub fn judge_detached(
     trust: &Trust,
     at: Timestamp,
 ) -> Verdicts {
-    Verdicts::of(signatures.iter().map(|s| judge_one(s.as_ref(), content, sender, trust, at)).collect())
+    let case = Case { sender, trust, at, profile: Profile::Cades, shared: &Embedded::default() };
+    let none = Beside::default();
+    Verdicts::of(signatures.iter().map(|s| case.judge(s.as_ref(), content, &none)).collect())
 }
 
-fn judge_one(bytes: &[u8], content: &Digests, sender: &str, trust: &Trust, at: Timestamp) -> Judgement {
-    let mut judgement = Judgement {
-        role: Role::Person,
-        verdict: Verdict::Valid,
-        reason: None,
-        detail: String::new(),
-        signer: String::new(),
-        certificate_sha256: None,
-        claimed_at: None,
-        proven_at: None,
-        algorithm: String::new(),
-    };
-    if let Err(fault) = examine(bytes, content, sender, trust, at, &mut judgement) {
-        judgement.verdict = fault.reason.verdict();
-        judgement.reason = Some(fault.reason);
-        judgement.detail = fault.detail;
-    }
-    judgement
+/// What the signed attributes must have.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Profile {
+    /// CAdES and PAdES: the signer's certificate is bound by signing-certificate-v2 (EN 319 122-1 §5.2.2).
+    Cades,
+    /// adbe.pkcs7.detached (ISO 32000-1 §12.8.3.3): it need not be.
+    Pkcs7,
 }
 
-/// The checks in order; what is learnt on the way is kept in `judgement` even when a later check fails.
-fn examine(
-    bytes: &[u8],
-    content: &Digests,
-    sender: &str,
-    trust: &Trust,
-    at: Timestamp,
-    judgement: &mut Judgement,
-) -> Result<(), Fault> {
-    // 1. The structure (RFC 5652 §3, §5.1, §5.3).
-    let bytes = definite(bytes).map_err(|e| malformed(format!("bad BER: {e}")))?;
-    let data = SignedData::parse(&bytes).map_err(|e| malformed(e.to_string()))?;
-    let (signer, attributes) = (&data.signer, &data.signer.attributes);
-    judgement.claimed_at = attributes.signing_time;
-    judgement.algorithm = dotted(signer.algorithm.oid);
+/// What signatures are judged against.
+pub(crate) struct Case<'a> {
+    pub sender: &'a str,
+    pub trust: &'a Trust,
+    pub at: Timestamp,
+    pub profile: Profile,
+    /// Validation data of the whole document.
+    pub shared: &'a Embedded<'a>,
+}
 
-    // 2. Whose it is, so that even a bad signature has its role.
-    let (certificate, hash) = find_signer(&data)?;
-    judgement.signer = certificate.subject_text();
-    judgement.certificate_sha256 = Some(hash);
-    let seal_of = trust.seal_of(&hash);
-    if seal_of.is_some() {
-        judgement.role = Role::Agency;
-    }
+/// What a document says of one signature from outside it.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Beside {
+    /// What was changed after signing.
+    pub modified: Option<String>,
+    /// Times that timestamps over the whole document prove.
+    pub proofs: Vec<Proof>,
+    /// The claimed time when the signature itself claims none.
+    pub claimed_at: Option<Timestamp>,
+}
 
-    // 3. Detached, over data (RFC 5652 §5.2; the attribute must name the same type, §11.1).
-    if data.attached {
-        return Err(malformed("the content is inside the signature, which must be detached"));
-    }
-    if data.content_type != ID_DATA {
-        return Err(malformed(format!("content type {} where data should be", dotted(data.content_type))));
-    }
-    if attributes.content_type != data.content_type {
-        let found = dotted(attributes.content_type);
-        return Err(malformed(format!("attribute content-type {found} differs from the content's type")));
-    }
-
-    // 4. The attribute that binds the signer's certificate (RFC 5035 §3, EN 319 122-1 §5.2.2).
-    let Some(ess) = &attributes.signing_certificate else {
-        return Err(malformed(match attributes.has_old_signing_certificate {
-            true => "attribute signing-certificate has SHA-1; signing-certificate-v2 is demanded",
-            false => "signed attribute signing-certificate-v2 is missing",
-        }));
-    };
-    let bound = names(ess, &certificate, &hash);
-    if let Ok(false) = bound {
-        return Err(malformed(
-            "attribute signing-certificate-v2 names another certificate than the signer's",
-        ));
-    }
-
-    // 5. RFC 5652 §5.4: the digest of the content, against the attribute.
-    let digest = digest_of(&signer.digest);
-    let mut intact = digest.as_ref().map_or(Ok(()), |d| matches(*d, content, attributes.message_digest));
-
-    // 6. RFC 5652 §5.6: the signature over the DER of the signed attributes. That it does not verify means that the
-    // attributes are not those signed, or not with this key: the digest inside the signature differs.
-    let verifier = Verifier::new(&signer.algorithm, digest.as_ref().ok().copied(), &certificate.key);
-    if let Ok(verifier) = &verifier {
-        judgement.algorithm.clone_from(&verifier.name);
-        if intact.is_ok() && !verifier.verify(&attributes.signed_bytes(), signer.signature) {
-            let text = "the signature value does not verify over the signed attributes with the signer's key";
-            intact = Err(Fault::new(Reason::DigestMismatch, text));
+impl Case<'_> {
+    /// Judges one signature over a content.
+    pub fn judge(&self, bytes: &[u8], content: &Digests, beside: &Beside) -> Judgement {
+        let mut judgement = Judgement { claimed_at: beside.claimed_at, ..Judgement::default() };
+        if let Err(fault) = self.examine(bytes, content, beside, &mut judgement) {
+            judgement.verdict = fault.reason.verdict();
+            judgement.reason = Some(fault.reason);
+            judgement.detail = fault.detail;
         }
-    }
-    let faults = [bound.err(), digest.err(), verifier.err(), intact.err()];
-    if let Some(first) = faults.into_iter().flatten().min_by_key(|fault| fault.reason) {
-        return Err(first);
+        judgement.evidence.sort_unstable();
+        judgement.evidence.dedup();
+        judgement
     }
 
-    // 7. RFC 5280 §6: a path to a root. Trust and usage outrank times, so a path out of its time waits.
-    let extra: Vec<&[u8]> = data.certificates.iter().copied().filter(|c| *c != certificate.raw).collect();
-    let path = path::validate(&certificate, &hash, &extra, trust, at);
-    let late = match path {
-        Err(fault) if fault.reason < Reason::WrongKeyUsage => return Err(fault),
-        late => late,
-    };
+    /// The checks in order; what is learnt on the way is kept in `judgement` even when a later check fails.
+    fn examine(
+        &self,
+        bytes: &[u8],
+        content: &Digests,
+        beside: &Beside,
+        judgement: &mut Judgement,
+    ) -> Result<(), Fault> {
+        // 1. The structure (RFC 5652 §3, §5.1, §5.3).
+        let bytes = definite(bytes).map_err(|e| malformed(format!("bad BER: {e}")))?;
+        let data = SignedData::parse(&bytes).map_err(|e| malformed(e.to_string()))?;
+        let (signer, attributes) = (&data.signer, &data.signer.attributes);
+        judgement.claimed_at = attributes.signing_time.or(beside.claimed_at);
+        judgement.algorithm = dotted(signer.algorithm.oid);
 
-    // 8. The certificate is one for documents.
-    certificate.for_documents()?;
-    if trust.is_refused(&hash) {
-        return Err(Fault::new(
-            Reason::WrongKeyUsage,
-            "the certificate is listed for another use than documents",
-        ));
-    }
-    late?;
-
-    // 9. A seal is the sender's own.
-    match seal_of {
-        Some(agency) if agency != sender => {
-            Err(Fault::new(Reason::WrongAgency, format!("sealed by agency {agency}, sent by {sender}")))
+        // 2. Whose it is, so that even a bad signature has its role.
+        let ess = attributes.signing_certificate.as_ref();
+        let (certificate, hash) = signer::find(&data, ess, &self.shared.certificates)?;
+        judgement.signer = certificate.subject_text();
+        judgement.certificate_sha256 = Some(hash);
+        let seal_of = self.trust.seal_of(&hash);
+        if seal_of.is_some() {
+            judgement.role = Role::Agency;
         }
-        _ => Ok(()),
-    }
-}
 
-fn malformed(detail: impl Into<String>) -> Fault {
-    Fault::new(Reason::MalformedSignature, detail)
-}
-
-/// Whether the content has the digest that was signed.
-fn matches(digest: Digest, content: &Digests, signed: &[u8]) -> Result<(), Fault> {
-    let found: Option<&[u8]> = match digest {
-        Digest::Sha256 => Some(&content.sha256),
-        Digest::Sha384 => content.sha384.as_ref().map(|d| &d[..]),
-        Digest::Sha512 => content.sha512.as_ref().map(|d| &d[..]),
-    };
-    match found {
-        Some(found) if found == signed => Ok(()),
-        Some(found) => {
-            let (found, signed) = (hex::encode(found), hex::encode(signed));
-            let text = format!("{} of the content is {found}, signed was {signed}", digest.as_str());
-            Err(Fault::new(Reason::DigestMismatch, text))
+        // 3. Detached, over data (RFC 5652 §5.2; the attribute must name the same type, §11.1).
+        if data.content.is_some() {
+            return Err(malformed("the content is inside the signature, which must be detached"));
         }
-        None => {
-            let text = format!("the content was not hashed with {}", digest.as_str());
-            Err(Fault::new(Reason::UnsupportedAlgorithm, text))
+        if data.content_type != ID_DATA {
+            let found = dotted(data.content_type);
+            return Err(malformed(format!("content type {found} where data should be")));
         }
-    }
-}
+        if attributes.content_type != data.content_type {
+            let found = dotted(attributes.content_type);
+            return Err(malformed(format!("attribute content-type {found} differs from the content's type")));
+        }
 
-fn digest_of(id: &AlgorithmId<'_>) -> Result<Digest, Fault> {
-    let digest = Digest::of(id.oid)?;
-    if !id.plain() {
-        return Err(malformed(format!("digest {} with parameters", digest.as_str())));
-    }
-    Ok(digest)
-}
-
-/// The certificate that the signer identifier names, and its SHA-256. Should several match, it is the one that the
-/// signing-certificate attribute names.
-fn find_signer<'a>(data: &SignedData<'a>) -> Result<(Certificate<'a>, [u8; 32]), Fault> {
-    let mut first = None;
-    for raw in &data.certificates {
-        let Ok(certificate) = Certificate::read(raw) else { continue };
-        let named = match data.signer.id {
-            SignerId::IssuerAndSerial { issuer, serial } => {
-                certificate.issuer == issuer && certificate.serial == serial
+        // 4. The attribute that binds the signer's certificate (RFC 5035 §3).
+        let bound = match ess {
+            Some(ess) => names(ess, &certificate, &hash),
+            None if self.profile == Profile::Pkcs7 => Ok(true),
+            None => {
+                return Err(malformed(match attributes.old_signing_certificate {
+                    Some(_) => "attribute signing-certificate has SHA-1; signing-certificate-v2 is demanded",
+                    None => "signed attribute signing-certificate-v2 is missing",
+                }));
             }
-            SignerId::KeyId(id) => certificate.key_id == Some(id),
         };
-        if !named {
-            continue;
+        if let Ok(false) = bound {
+            let text = "attribute signing-certificate-v2 names another certificate than the signer's";
+            return Err(malformed(text));
         }
-        let hash = sha256(raw);
-        match &data.signer.attributes.signing_certificate {
-            Some(ess) if names(ess, &certificate, &hash) != Ok(true) => {
-                first.get_or_insert((certificate, hash));
+
+        // 5. RFC 5652 §5.4: the digest of the content, against the attribute.
+        let digest = digest_of(&signer.digest);
+        let mut intact = digest.as_ref().map_or(Ok(()), |d| matches(*d, content, attributes.message_digest));
+
+        // 6. RFC 5652 §5.6: the signature over the DER of the signed attributes. That it does not verify means that
+        // the attributes are not those signed, or not with this key: the digest inside the signature differs.
+        let verifier = Verifier::new(&signer.algorithm, digest.as_ref().ok().copied(), &certificate.key);
+        if let Ok(verifier) = &verifier {
+            judgement.algorithm.clone_from(&verifier.name);
+            if intact.is_ok() && !verifier.verify(&attributes.signed_bytes(), signer.signature) {
+                let text =
+                    "the signature value does not verify over the signed attributes with the signer's key";
+                intact = Err(Fault::new(Reason::DigestMismatch, text));
             }
-            _ => return Ok((certificate, hash)),
         }
+        let modified = beside.modified.as_ref().map(|m| Fault::new(Reason::ModifiedAfterSigning, m.as_str()));
+        first([bound.err(), digest.err(), verifier.err(), intact.err(), modified])?;
+
+        // 7. RFC 3161 appendix A: the timestamps over the signature value, and all revocation data that came along.
+        let tokens: Vec<Cow<'_, [u8]>> = signer
+            .unsigned(SIGNATURE_TIMESTAMP)
+            .into_iter()
+            .take(MAX_TIMESTAMPS)
+            .filter_map(|token| definite(token).ok())
+            .collect();
+        let tokens: Vec<(&[u8], SignedData<'_>)> =
+            tokens.iter().filter_map(|token| Some((&**token, SignedData::parse(token).ok()?))).collect();
+        let mut own = Embedded::default();
+        own.add_cms(&data);
+        tokens.iter().for_each(|(_, token)| own.add_cms(token));
+        let all = [&own, self.shared];
+        let sources = Sources::new(self.trust, &all);
+        let stamped = |digest: Digest| Some(digest.of_bytes(signer.signature).as_ref().to_vec());
+        let proofs: Vec<Result<Proof, Fault>> = tokens
+            .iter()
+            .map(|(raw, token)| timestamp::prove(raw, token, &stamped, self.trust, &sources, self.at))
+            .collect();
+        let proven = proofs.iter().flatten().chain(&beside.proofs).min_by_key(|proof| proof.at);
+        if let Some(proof) = proven {
+            judgement.proven_at = Some(proof.at);
+            judgement.evidence.extend(&proof.evidence);
+        }
+
+        // 8. What is left: path, use, revocation, times, agency.
+        let at = proven.map_or(self.at, |proof| proof.at);
+        let found = self.holder(&certificate, &hash, &sources, at, judgement);
+        let wrong_agency = seal_of.filter(|agency| *agency != self.sender).map(|agency| {
+            Fault::new(Reason::WrongAgency, format!("sealed by agency {agency}, sent by {}", self.sender))
+        });
+        first([found.err(), wrong_agency]).map_err(|mut fault| {
+            // Why a timestamp did not help is worth saying where the time decided.
+            let decided = matches!(
+                fault.reason,
+                Reason::CertificateRevoked | Reason::CertificateExpired | Reason::RevocationUnknown
+            );
+            if let (true, None, Some(Err(why))) = (decided, proven, proofs.first()) {
+                let text = format!(
+                    "{}; its timestamp proves nothing ({}: {})",
+                    fault.detail, why.reason, why.detail
+                );
+                fault = Fault::new(fault.reason, text);
+            }
+            fault
+        })
     }
-    first.ok_or_else(|| malformed("the signer's certificate is not in the signature"))
+
+    /// The signer's certificate: RFC 5280 §6, a path to a root that is valid and not revoked at the time; and that it is
+    /// one for documents.
+    fn holder(
+        &self,
+        certificate: &Certificate<'_>,
+        hash: &[u8; 32],
+        sources: &Sources<'_>,
+        at: Timestamp,
+        judgement: &mut Judgement,
+    ) -> Result<(), Fault> {
+        let others: Vec<&[u8]> =
+            sources.certificates().into_iter().filter(|der| *der != certificate.raw).collect();
+        let paths = path::find(certificate, hash, &others, self.trust)?;
+        certificate.for_documents()?;
+        if self.trust.is_refused(hash) {
+            let text = "the certificate is listed for another use than documents";
+            return Err(Fault::new(Reason::WrongKeyUsage, text));
+        }
+        let mut worst: Option<Fault> = None;
+        let mut rest = Vec::new();
+        for path in &*paths {
+            let mut used = Vec::new();
+            let time = path.check_time(certificate, at);
+            let stands = sources.check_path(certificate, path, at, Rule::AtTime, &mut used);
+            let Err(fault) = first([time.err(), stands.err()]) else {
+                judgement.evidence.append(&mut used);
+                return Ok(());
+            };
+            if worst.as_ref().is_none_or(|w| fault.reason < w.reason) {
+                (worst, rest) = (Some(fault), used);
+            }
+        }
+        judgement.evidence.append(&mut rest);
+        worst.map_or(Ok(()), Err)
+    }
 }
 
-/// Whether the attribute names this certificate: by its hash, and by issuer and serial number where it has them.
-fn names(ess: &EssCertId<'_>, certificate: &Certificate<'_>, hash: &[u8; 32]) -> Result<bool, Fault> {
-    let digest = match &ess.algorithm {
-        Some(id) => digest_of(id)?,
-        None => Digest::Sha256,
-    };
-    let same = match digest {
-        Digest::Sha256 => ess.hash == hash,
-        wide => ess.hash == wide.of_bytes(certificate.raw).as_ref(),
-    };
-    let other = ess.issuer_and_serial.is_some_and(|(issuer, serial)| {
-        serial != certificate.serial || issuer.is_some_and(|name| name != certificate.issuer)
-    });
-    Ok(same && !other)
+/// The fault first in rank; of the same rank, the first.
+fn first<const N: usize>(faults: [Option<Fault>; N]) -> Result<(), Fault> {
+    faults.into_iter().flatten().min_by_key(|fault| fault.reason).map_or(Ok(()), Err)
 }

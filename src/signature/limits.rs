@@ -4,6 +4,9 @@
 /// Certificates read from one CMS. A chain has two to four; some signers add a timestamp authority's.
 pub(crate) const MAX_CERTIFICATES: usize = 32;
 
+/// Bytes of a certificate in a path. Real ones have one to ten thousand; what they list is compared with each other.
+pub(crate) const MAX_CERTIFICATE_BYTES: usize = 64 * 1024;
+
 /// Signed attributes in one CMS. A CAdES-B signature has four to eight.
 pub(crate) const MAX_ATTRIBUTES: usize = 32;
 
@@ -29,6 +32,25 @@ pub(crate) const MAX_SUBJECT: usize = 200;
 /// Length of a detail, in bytes: two SHA-512 in hex and a sentence.
 pub(crate) const MAX_DETAIL: usize = 400;
 
+/// Timestamp tokens judged in one signature. One is usual; each costs a signature verification.
+pub(crate) const MAX_TIMESTAMPS: usize = 8;
+
+/// CRLs and OCSP responses taken from one document. A B-LT signature has one of each for every issuer of its path and
+/// of its timestamp's; a document of many signatures shares them.
+pub(crate) const MAX_EMBEDDED: usize = 64;
+
+/// Certificates tried as signer of one CRL: those with the CRL's issuer as subject.
+pub(crate) const MAX_CRL_SIGNERS: usize = 4;
+
+/// How deep the status of a CRL's or OCSP response's own signer is asked: the signer's, and that of who signs for it.
+pub(crate) const MAX_STATUS_DEPTH: usize = 2;
+
+/// Results of verifications of CRLs, OCSP responses and responders kept. An entry is 40 bytes.
+pub(crate) const MAX_CACHED_CHECKS: usize = 16384;
+
+/// How old an OCSP response without nextUpdate may be, in milliseconds. Such a responder claims to have newer answers
+/// at any time (RFC 6960 §2.4), so one hour is time to send the document that it came with, and little to hide in.
+pub(crate) const MAX_OCSP_AGE_MS: i64 = 3_600_000;
 // A PDF must be parsed whole, and is bounded here in every direction: any file up to 10 MiB is judged within one
 // second and 128 MiB, or refused by the name of the limit.
 

@@ -6,14 +6,14 @@
 //! here and not by certval: it is run with its time check off, so that its result does not depend on the time and
 //! can be kept.
 //!
-//! Known paths are kept by the SHA-256 of the signer's certificate and of every certificate that came with it, in
-//! order; the value is the time in which every certificate of the path, the root included, is valid. A kept path
-//! answers only for a time inside that; for any other the search runs again. So an answer never differs from what the
-//! search gives, and never depends on what was judged before: the same file gets the same verdict at every node.
-//! Failures are not kept. Revocation, when it comes, is judged after the path and not kept here.
+//! The search does not look at the time at all: it gives every valid path, each with its certificates, and
+//! [`Path::check_time`] says of each whether it holds at a time. So paths can be kept by the SHA-256 of the signer's
+//! certificate and of every certificate that came with it, in order, and an answer never depends on what was judged
+//! before: the same file gets the same verdict at every node. Failures are not kept. Revocation is judged after the
+//! path, certificate by certificate ([`super::revocation`]), and is not kept here.
 
-use std::collections::HashMap;
-use std::sync::{PoisonError, RwLock};
+use std::collections::{HashMap, HashSet};
+use std::sync::{Arc, PoisonError, RwLock};
 
 use certval::{
     CertificationPath, CertificationPathResults, CertificationPathSettings, Error, PDVCertificate,
@@ -31,53 +31,94 @@ use super::algorithm::{AlgorithmId, PublicKey, Verifier};
 use super::asn1::Reader;
 use super::certificate::Certificate;
 use super::digest::array;
-use super::limits::{MAX_CACHED_PATHS, MAX_INTERMEDIATES, MAX_PATHS, MAX_STEPS};
+use super::limits::{MAX_CACHED_PATHS, MAX_CERTIFICATE_BYTES, MAX_INTERMEDIATES, MAX_PATHS, MAX_STEPS};
 use super::trust::{Trust, TrustError};
 use super::verdict::{Fault, Reason};
 
-/// The time in which every certificate of a valid path is valid, both ends included.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct PathOk {
-    pub not_before: Timestamp,
-    pub not_after: Timestamp,
+/// A valid path, from the issuer of the signer's certificate up to a root.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Path {
+    /// Certificates in DER; the last is the root's.
+    pub issuers: Vec<Arc<[u8]>>,
+    /// SHA-256 over the signer's certificate, those that came with it, and the issuers: the same for the same question.
+    pub id: [u8; 32],
 }
 
-impl PathOk {
-    /// Certificates have whole seconds, and the last is inside (RFC 5280 §4.1.2.5).
-    fn covers(&self, at: Timestamp) -> bool {
-        (self.not_before.secs()..=self.not_after.secs()).contains(&at.secs())
+impl Path {
+    /// The certificates read; all of them were, when the path was found.
+    pub fn read(&self) -> Vec<Certificate<'_>> {
+        self.issuers.iter().filter_map(|der| Certificate::read(der).ok()).collect()
+    }
+
+    /// The root.
+    pub fn root(&self) -> &[u8] {
+        self.issuers.last().map_or(&[], |root| root)
+    }
+
+    /// RFC 5280 §6.1.3 (a)(2), for every certificate, the root's included, the signer's first. Certificates have whole
+    /// seconds, and the last is inside (§4.1.2.5).
+    pub fn check_time(&self, leaf: &Certificate<'_>, at: Timestamp) -> Result<(), Fault> {
+        let issuers = self.read();
+        for certificate in std::iter::once(leaf).chain(&issuers) {
+            let (reason, what, bound) = if at.secs() < certificate.not_before.secs() {
+                (Reason::CertificateNotYetValid, "is valid only from", certificate.not_before)
+            } else if at.secs() > certificate.not_after.secs() {
+                (Reason::CertificateExpired, "expired at", certificate.not_after)
+            } else {
+                continue;
+            };
+            let subject = certificate.subject_text();
+            return Err(Fault::new(
+                reason,
+                format!("the certificate of `{subject}` {what} {bound}, judged at {at}"),
+            ));
+        }
+        Ok(())
     }
 }
 
-/// A path from the signer's certificate to a root that is valid at this time.
+/// The valid paths from the signer's certificate to a root, at least one.
 ///
 /// `sha256` is the certificate's, `extra` are the other certificates of the signature. Fails with `untrusted_issuer`
-/// when no path is valid at any time, or with the more specific `weak_algorithm` or `unsupported_algorithm` of an
-/// issuer's signature; else with `certificate_not_yet_valid` or `certificate_expired`, of the signer's own certificate
-/// first.
-pub(crate) fn validate(
+/// when there is none, or with the more specific `weak_algorithm` or `unsupported_algorithm` of an issuer's signature.
+pub(crate) fn find(
     leaf: &Certificate<'_>,
     sha256: &[u8; 32],
     extra: &[&[u8]],
     trust: &Trust,
-    at: Timestamp,
-) -> Result<PathOk, Fault> {
+) -> Result<Arc<[Path]>, Fault> {
     let roots = &*trust.roots;
     let mut key = Context::new(&SHA256);
     key.update(sha256);
     extra.iter().for_each(|certificate| key.update(certificate));
     let key: [u8; 32] = array(key);
-    let known = roots.known.read().unwrap_or_else(PoisonError::into_inner).get(&key).copied();
-    if let Some(path) = known.filter(|path| path.covers(at)) {
-        return Ok(path);
+    if let Some(paths) = roots.known.read().unwrap_or_else(PoisonError::into_inner).paths.get(&key) {
+        return Ok(paths.clone());
     }
-    let found = Search::new(roots, leaf, extra, at)?.run()?;
+    let found = Search::new(roots, leaf, extra)?.run()?;
     let mut known = roots.known.write().unwrap_or_else(PoisonError::into_inner);
-    if known.len() >= MAX_CACHED_PATHS {
+    if known.paths.len() >= MAX_CACHED_PATHS {
         // Rare, and a known signer costs one search to learn anew: simpler than any order of eviction.
-        known.clear();
+        *known = Known::default();
     }
-    known.insert(key, found);
+    let mut share = |der: Arc<[u8]>| match known.certificates.get(&der) {
+        Some(same) => same.clone(),
+        None => {
+            known.certificates.insert(der.clone());
+            der
+        }
+    };
+    let found: Arc<[Path]> = found
+        .into_iter()
+        .map(|path| {
+            let issuers: Vec<Arc<[u8]>> = path.issuers.into_iter().map(&mut share).collect();
+            let mut id = Context::new(&SHA256);
+            id.update(&key);
+            issuers.iter().for_each(|der| id.update(der));
+            Path { issuers, id: array(id) }
+        })
+        .collect();
+    known.paths.insert(key, found.clone());
     Ok(found)
 }
 
@@ -85,12 +126,19 @@ pub(crate) fn validate(
 pub(crate) struct Roots {
     anchors: Vec<Anchor>,
     environment: PkiEnvironment,
-    known: RwLock<HashMap<[u8; 32], PathOk>>,
+    known: RwLock<Known>,
+}
+
+/// The paths known; signers share the certificates of their issuers.
+#[derive(Default)]
+struct Known {
+    paths: HashMap<[u8; 32], Arc<[Path]>>,
+    certificates: HashSet<Arc<[u8]>>,
 }
 
 /// One root.
 struct Anchor {
-    der: Vec<u8>,
+    der: Arc<[u8]>,
     choice: PDVTrustAnchorChoice,
     settings: CertificationPathSettings,
 }
@@ -111,7 +159,7 @@ impl Roots {
         settings.set_enforce_trust_anchor_constraints(true);
         let mut made = Roots::default();
         for der in roots {
-            let der = der.as_ref().to_vec();
+            let der: Arc<[u8]> = der.as_ref().into();
             let certificate = Certificate::read(&der)?;
             if !certificate.ca {
                 return Err(TrustError::NotAuthority { subject: certificate.subject_text() });
@@ -122,6 +170,10 @@ impl Roots {
             made.anchors.push(Anchor { der, choice, settings });
         }
         Ok(made)
+    }
+
+    fn is_root(&self, der: &[u8]) -> bool {
+        self.anchors.iter().any(|anchor| *anchor.der == *der)
     }
 
     pub fn len(&self) -> usize {
@@ -147,51 +199,56 @@ impl<'a> Candidate<'a> {
 /// A depth-first search from the leaf upwards.
 struct Search<'a> {
     roots: &'a Roots,
-    at: Timestamp,
     leaf: Candidate<'a>,
     pool: Vec<Candidate<'a>>,
     paths: usize,
     steps: usize,
-    /// The first valid path that is out of its time, as the fault that it is.
-    late: Option<Fault>,
+    found: Vec<Path>,
     /// The most specific failure of a path otherwise.
     fault: Option<Fault>,
 }
 
 impl<'a> Search<'a> {
-    fn new(
-        roots: &'a Roots,
-        leaf: &Certificate<'a>,
-        extra: &[&'a [u8]],
-        at: Timestamp,
-    ) -> Result<Self, Fault> {
+    fn new(roots: &'a Roots, leaf: &Certificate<'a>, extra: &[&'a [u8]]) -> Result<Self, Fault> {
+        if leaf.raw.len() > MAX_CERTIFICATE_BYTES {
+            let text = format!("the signer's certificate has more than {MAX_CERTIFICATE_BYTES} bytes");
+            return Err(Fault::new(Reason::UntrustedIssuer, text));
+        }
         let strict = PDVCertificate::try_from(leaf.raw).map_err(|e| {
             Fault::new(Reason::UntrustedIssuer, format!("the signer's certificate cannot be validated: {e}"))
         })?;
         let leaf = Candidate { strict, read: leaf.clone() };
-        // What cannot be read is no issuer.
-        let pool = extra.iter().filter_map(|raw| {
-            Some(Candidate {
-                strict: PDVCertificate::try_from(*raw).ok()?,
-                read: Certificate::read(raw).ok()?,
-            })
-        });
-        let pool = pool.collect();
-        Ok(Search { roots, at, leaf, pool, paths: MAX_PATHS, steps: MAX_STEPS, late: None, fault: None })
+        // What cannot be read is no issuer, and a root or a certificate given again only makes more of the same paths.
+        let mut pool: Vec<Candidate<'a>> = Vec::with_capacity(extra.len());
+        for raw in extra {
+            let again =
+                pool.iter().any(|c| c.read.raw == *raw) || roots.is_root(raw) || leaf.read.raw == *raw;
+            let again = again || raw.len() > MAX_CERTIFICATE_BYTES;
+            if let (false, Ok(strict), Ok(read)) =
+                (again, PDVCertificate::try_from(*raw), Certificate::read(raw))
+            {
+                pool.push(Candidate { strict, read });
+            }
+        }
+        let found = Vec::new();
+        Ok(Search { roots, leaf, pool, paths: MAX_PATHS, steps: MAX_STEPS, found, fault: None })
     }
 
-    fn run(mut self) -> Result<PathOk, Fault> {
-        if let Some(found) = self.extend(&mut Vec::new()) {
-            return Ok(found);
+    fn run(mut self) -> Result<Vec<Path>, Fault> {
+        // Out of steps: what was found until then is the answer, the same every time.
+        let _ = self.extend(&mut Vec::new());
+        if !self.found.is_empty() {
+            return Ok(self.found);
         }
-        Err(self.late.or(self.fault).unwrap_or_else(|| {
+        Err(self.fault.unwrap_or_else(|| {
             let issuer = self.leaf.strict.decoded().tbs_certificate().issuer();
             Fault::new(Reason::UntrustedIssuer, format!("no trusted root issued `{issuer}`"))
         }))
     }
 
     /// Tries every root, then every other certificate, as issuer of the last one in `chain`, which is above the leaf.
-    fn extend(&mut self, chain: &mut Vec<usize>) -> Option<PathOk> {
+    /// None: it used up what one search may cost.
+    fn extend(&mut self, chain: &mut Vec<usize>) -> Option<()> {
         let roots = self.roots;
         for anchor in &roots.anchors {
             let last = chain.last().map_or(&self.leaf, |&i| &self.pool[i]);
@@ -203,15 +260,7 @@ impl<'a> Search<'a> {
             }
             self.paths = self.paths.checked_sub(1)?;
             match self.try_path(anchor, chain) {
-                Ok(found) => return Some(found),
-                Err(fault)
-                    if matches!(
-                        fault.reason,
-                        Reason::CertificateExpired | Reason::CertificateNotYetValid
-                    ) =>
-                {
-                    self.late.get_or_insert(fault);
-                }
+                Ok(found) => self.found.push(found),
                 Err(fault) => match &self.fault {
                     Some(other) if other.reason <= fault.reason => {}
                     _ => self.fault = Some(fault),
@@ -219,7 +268,7 @@ impl<'a> Search<'a> {
             }
         }
         if chain.len() == MAX_INTERMEDIATES {
-            return None;
+            return Some(());
         }
         for i in 0..self.pool.len() {
             let last = chain.last().map_or(&self.leaf, |&i| &self.pool[i]);
@@ -228,17 +277,15 @@ impl<'a> Search<'a> {
             }
             self.steps = self.steps.checked_sub(1)?;
             chain.push(i);
-            let found = self.extend(chain);
+            let goes_on = self.extend(chain);
             chain.pop();
-            if found.is_some() {
-                return found;
-            }
+            goes_on?;
         }
-        None
+        Some(())
     }
 
     /// RFC 5280 §6.1 on one candidate.
-    fn try_path(&self, anchor: &Anchor, chain: &[usize]) -> Result<PathOk, Fault> {
+    fn try_path(&self, anchor: &Anchor, chain: &[usize]) -> Result<Path, Fault> {
         let untrusted = |what: String| Fault::new(Reason::UntrustedIssuer, what);
         let root =
             Certificate::read(&anchor.der).map_err(|e| untrusted(format!("the root cannot be read: {e}")))?;
@@ -250,10 +297,23 @@ impl<'a> Search<'a> {
             .collect();
 
         // certval says only that a signature does not verify; first, whether its algorithm is one that could.
+        let mut verifiers = Vec::with_capacity(upwards.len());
         for pair in upwards.windows(2) {
-            Verifier::new(&pair[0].signature_algorithm, None, &pair[1].key).map_err(|f| {
+            let verifier = Verifier::new(&pair[0].signature_algorithm, None, &pair[1].key).map_err(|f| {
                 Fault::new(f.reason, format!("the certificate of `{}`: {}", pair[0].subject_text(), f.detail))
             })?;
+            verifiers.push((verifier, pair[0]));
+        }
+        // Signatures from the root down, before anything that costs more: certval compares names and constraints with
+        // each other first, and a stranger can write 1,000 of each into a certificate that nobody issued.
+        for (verifier, certificate) in verifiers.iter().rev() {
+            if !verifier.verify(certificate.tbs, certificate.signature) {
+                return Err(untrusted(format!(
+                    "the path to root `{}` is not valid: it did not issue the certificate of `{}`, or not this one",
+                    root.subject_text(),
+                    certificate.subject_text()
+                )));
+            }
         }
         let intermediates = chain.iter().rev().map(|&i| self.pool[i].strict.clone()).collect();
         let path = CertificationPath::new(anchor.choice.clone(), intermediates, self.leaf.strict.clone());
@@ -262,25 +322,8 @@ impl<'a> Search<'a> {
             |e| untrusted(format!("the path to root `{}` is not valid: {e}", root.subject_text())),
         )?;
 
-        // §6.1.3 (a)(2), for every certificate, the leaf first.
-        let mut found = PathOk { not_before: root.not_before, not_after: root.not_after };
-        for certificate in &upwards {
-            found.not_before = found.not_before.max(certificate.not_before);
-            found.not_after = found.not_after.min(certificate.not_after);
-            let (reason, what, bound) = if self.at.secs() < certificate.not_before.secs() {
-                (Reason::CertificateNotYetValid, "is valid only from", certificate.not_before)
-            } else if self.at.secs() > certificate.not_after.secs() {
-                (Reason::CertificateExpired, "expired at", certificate.not_after)
-            } else {
-                continue;
-            };
-            let subject = certificate.subject_text();
-            return Err(Fault::new(
-                reason,
-                format!("the certificate of `{subject}` {what} {bound}, judged at {}", self.at),
-            ));
-        }
-        Ok(found)
+        let above = chain.iter().map(|&i| Arc::from(self.pool[i].read.raw));
+        Ok(Path { issuers: above.chain([anchor.der.clone()]).collect(), id: [0; 32] })
     }
 }
 

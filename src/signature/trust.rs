@@ -1,7 +1,9 @@
-//! What a judge trusts: the directory's document roots, its agencies' seals and the certificates it refuses.
+//! What a judge trusts: the directory's document roots, its agencies' seals and the certificates it refuses, and the
+//! revocation data at hand.
 //!
 //! A [`Trust`] is a value made from one version of the directory; a new version makes a new one. Clones share
-//! everything, the known paths included. These depend on the roots alone, so adding a seal keeps them.
+//! everything, the known paths and verifications included. These depend on the roots, or on what was verified, alone,
+//! so adding a seal or replacing the revocation data keeps them.
 
 use std::collections::{HashMap, HashSet};
 use std::fmt;
@@ -11,6 +13,8 @@ use super::asn1::Asn1Error;
 use super::certificate::Certificate;
 use super::digest::sha256;
 use super::path::Roots;
+use super::revocation::ocsp::Ocsp;
+use super::revocation::{Checks, CrlStore, OcspError};
 
 /// Roots, seals and refused certificates. Cheap to clone.
 #[derive(Clone)]
@@ -18,6 +22,10 @@ pub struct Trust {
     pub(super) roots: Arc<Roots>,
     seals: Arc<HashMap<[u8; 32], Arc<str>>>,
     refused: Arc<HashSet<[u8; 32]>>,
+    pub(super) crls: CrlStore,
+    /// OCSP responses in DER.
+    pub(super) responses: Arc<[Vec<u8>]>,
+    pub(super) checks: Arc<Checks>,
 }
 
 /// Why a certificate cannot be trusted as asked.
@@ -55,12 +63,37 @@ impl From<Asn1Error> for TrustError {
 impl Trust {
     /// Trusts these roots, each a certificate in DER; no seals yet.
     pub fn new<R: AsRef<[u8]>>(roots: impl IntoIterator<Item = R>) -> Result<Trust, TrustError> {
-        Ok(Trust { roots: Arc::new(Roots::new(roots)?), seals: Arc::default(), refused: Arc::default() })
+        Ok(Trust { roots: Arc::new(Roots::new(roots)?), ..Trust::empty() })
     }
 
     /// Trusts nothing: every signature is at best from an untrusted issuer.
     pub fn empty() -> Trust {
-        Trust { roots: Arc::default(), seals: Arc::default(), refused: Arc::default() }
+        Trust {
+            roots: Arc::default(),
+            seals: Arc::default(),
+            refused: Arc::default(),
+            crls: CrlStore::default(),
+            responses: Arc::default(),
+            checks: Arc::default(),
+        }
+    }
+
+    /// The same with these revocation lists in place of those before. Without the lists of its issuers nothing is
+    /// valid: no switch turns revocation off.
+    pub fn with_crls(self, crls: CrlStore) -> Trust {
+        Trust { crls, ..self }
+    }
+
+    /// The same with these OCSP responses, asked of responders, in place of those before. One that cannot be read
+    /// is refused: nobody would know why it does not count.
+    pub fn with_responses(self, responses: Vec<Vec<u8>>) -> Result<Trust, OcspError> {
+        responses.iter().try_for_each(|der| Ocsp::read(der).map(|_| ()))?;
+        Ok(Trust { responses: responses.into(), ..self })
+    }
+
+    /// The revocation lists.
+    pub fn crls(&self) -> &CrlStore {
+        &self.crls
     }
 
     /// Lists a certificate in DER as a seal of the agency with this permanent id. An agency may have several. A
@@ -103,6 +136,8 @@ impl fmt::Debug for Trust {
             .field("roots", &self.roots.len())
             .field("seals", &self.seals.len())
             .field("refused", &self.refused.len())
+            .field("crls", &self.crls.len())
+            .field("responses", &self.responses.len())
             .finish()
     }
 }

@@ -254,10 +254,31 @@ pub struct Judgement {
     pub certificate_sha256: Option<[u8; 32]>,
     /// The signing-time attribute (RFC 5652 §11.3): the signer's claim and no proof.
     pub claimed_at: Option<Timestamp>,
-    /// The time that a trusted timestamp proves; none is read yet.
+    /// The earliest time that a trusted timestamp proves the signature to have existed by (RFC 3161); validity and
+    /// revocation were judged at it, and if there is none at the time of judging.
     pub proven_at: Option<Timestamp>,
+    /// SHA-256 of the timestamps and revocation data that the verdict rests on, sorted.
+    pub evidence: Vec<[u8; 32]>,
     /// For example `ecdsa-p256-sha256` or `rsa-2048-sha256`; an object identifier for what is not supported.
     pub algorithm: String,
+}
+
+impl Default for Judgement {
+    /// Valid, with nothing known.
+    fn default() -> Judgement {
+        Judgement {
+            role: Role::Person,
+            verdict: Verdict::Valid,
+            reason: None,
+            detail: String::new(),
+            signer: String::new(),
+            certificate_sha256: None,
+            claimed_at: None,
+            proven_at: None,
+            evidence: Vec::new(),
+            algorithm: String::new(),
+        }
+    }
 }
 
 /// The verdicts on one part of a document, or, by [`Verdicts::worst`], on the document.
@@ -271,6 +292,9 @@ pub struct Verdicts {
     pub reason: Option<Reason>,
     /// One for each signature, in the order given.
     pub signatures: Vec<Judgement>,
+    /// The document itself is bad, for this reason in words, and no signature of it was judged: it is refused. Both
+    /// roles are invalid then, with `malformed_document`, and are shown as `-`.
+    pub refused: Option<String>,
 }
 
 impl Verdicts {
@@ -284,7 +308,37 @@ impl Verdicts {
         };
         let (person, agency) = (role(Role::Person), role(Role::Agency));
         let reason = signatures.iter().filter_map(|s| s.reason).min();
-        Verdicts { person, agency, reason, signatures }
+        Verdicts { person, agency, reason, signatures, refused: None }
+    }
+
+    /// Of a document that is refused by itself.
+    #[allow(dead_code, reason = "of judge_pdf, which is enabled where the pdf module is")]
+    pub(crate) fn refuse(fault: Fault) -> Verdicts {
+        Verdicts {
+            person: Verdict::Invalid,
+            agency: Verdict::Invalid,
+            reason: Some(fault.reason),
+            signatures: Vec::new(),
+            refused: Some(fault.detail),
+        }
+    }
+
+    /// The verdict of a role in words, `-` where the document is refused.
+    pub fn shown(&self, role: Role) -> &'static str {
+        match (&self.refused, role) {
+            (Some(_), _) => "-",
+            (None, Role::Person) => self.person.as_str(),
+            (None, Role::Agency) => self.agency.as_str(),
+        }
+    }
+
+    /// SHA-256 of all timestamps and revocation data that the verdicts rest on, sorted, each once: for the event.
+    pub fn evidence(&self) -> Vec<[u8; 32]> {
+        let mut all: Vec<[u8; 32]> =
+            self.signatures.iter().flat_map(|s| s.evidence.iter().copied()).collect();
+        all.sort_unstable();
+        all.dedup();
+        all
     }
 
     /// Merges the parts of one document: each role is as good as in its worst part (see [`Verdict::worse`]), the
@@ -299,6 +353,7 @@ impl Verdicts {
             agency: role(|p| p.agency),
             reason: parts.iter().filter_map(|p| p.reason).min(),
             signatures: parts.iter().flat_map(|p| p.signatures.iter().cloned()).collect(),
+            refused: parts.iter().find_map(|p| p.refused.clone()),
         }
     }
 }
@@ -308,7 +363,7 @@ mod tests {
     use super::*;
 
     fn part(person: Verdict, agency: Verdict, reason: Option<Reason>) -> Verdicts {
-        Verdicts { person, agency, reason, signatures: Vec::new() }
+        Verdicts { person, agency, reason, signatures: Vec::new(), refused: None }
     }
 
     #[test]

@@ -1,6 +1,7 @@
 //! What is wrong with a document itself: metadata, parts, content, signatures.
 
 use lienthong::cli::pki::{Authority, Validity};
+use lienthong::config::RevocationUnknown;
 use lienthong::domain::limits;
 use lienthong::merkle::sha256;
 use lienthong::wire::{pb, words};
@@ -291,6 +292,21 @@ async fn another_agencys_seal_is_refused_also_within_the_province() {
     // A second, right seal does not heal it.
     let both = doc.clone().signed(vec![net.seal("H01.1", &doc.data), net.seal("H01.2", &doc.data)]);
     net.refuses(&client, &both, &refused).await;
+    net.finish().await;
+}
+
+#[tokio::test]
+async fn without_revocation_lists_a_document_is_refused_where_the_node_is_configured_so() {
+    let mut net = TestNet::new();
+    std::fs::remove_file(net.path("a/crls/documents-ca.crl")).unwrap();
+    // What is no list is left out, and stops nothing.
+    std::fs::write(net.path("a/crls/odd.crl"), b"no list").unwrap();
+    net.configure("a", |config| config.revocation_unknown = RevocationUnknown::Refuse);
+    net.start("a").await;
+    let client = net.dms("a").await;
+    let words = &["person: indeterminate, agency: indeterminate", "no revocation list"];
+    let refused = refusal(Code::FailedPrecondition, "revocation_unknown", "parts.signatures", words);
+    net.refuses(&client, &net.document("H01.1", &["H01.2"], "12"), &refused).await;
     net.finish().await;
 }
 

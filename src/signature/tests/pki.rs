@@ -1,6 +1,6 @@
 //! Certificates and keys made in code, and a CMS that can be built wrong in every way.
 
-use std::sync::LazyLock;
+use std::sync::{Arc, LazyLock};
 
 use rcgen::{
     BasicConstraints, CertificateParams, DnType, IsCa, Issuer, KeyPair, KeyUsagePurpose, date_time_ymd,
@@ -8,13 +8,15 @@ use rcgen::{
 use rsa::pkcs8::EncodePrivateKey;
 
 use crate::signature::algorithm::{ECDSA_SHA256, SHA256};
-use crate::signature::asn1::{INTEGER, NULL, OCTET_STRING, OID, SEQUENCE, SET, context, encode_time, tlv};
+use crate::signature::asn1::{
+    BIT_STRING, INTEGER, NULL, OCTET_STRING, OID, SEQUENCE, SET, context, encode_time, tlv,
+};
 use crate::signature::certificate::Certificate;
 use crate::signature::cms::{
     CONTENT_TYPE, ID_DATA, ID_SIGNED_DATA, MESSAGE_DIGEST, SIGNING_CERTIFICATE_V2, SIGNING_TIME,
 };
 use crate::signature::digest::{DigestNeeds, Digests, sha256};
-use crate::signature::{Judgement, Signer, SigningKey, Trust, Verdicts, judge_detached};
+use crate::signature::{Crl, CrlStore, Judgement, Signer, SigningKey, Trust, Verdicts, judge_detached};
 use crate::time::Timestamp;
 
 pub const CONTENT: &[u8] = "Công văn số 1250/UBND-VX\n".as_bytes();
@@ -34,6 +36,10 @@ pub struct Party {
 impl Party {
     pub fn issuer(&self) -> Issuer<'_, &KeyPair> {
         Issuer::from_params(&self.params, &self.key)
+    }
+
+    pub fn sign(&self, message: &[u8]) -> Vec<u8> {
+        self.signing_key().sign(&ring::rand::SystemRandom::new(), message).unwrap()
     }
 
     pub fn signing_key(&self) -> SigningKey {
@@ -101,11 +107,23 @@ impl Pki {
         let person = issue(params("Nguyễn Văn A"), &sub);
         let seal = issue(params("UBND tỉnh"), &sub);
         let trust = Trust::new([&root.der]).unwrap().with_seal(SENDER, &seal.der).unwrap();
+        let trust = trust.with_crls(store(&[crl(&root), crl(&sub)]));
         Pki { root, sub, person, seal, trust }
     }
 
     pub fn signer(&self, party: &Party) -> Signer {
         Signer::new(party.signing_key(), party.der.clone(), vec![self.sub.der.clone()]).unwrap()
+    }
+
+    /// The same trust with these lists in place of those of its authorities.
+    pub fn with_crls(&self, crls: &[ForgeCrl<'_>]) -> Trust {
+        self.trust.clone().with_crls(store(crls))
+    }
+
+    /// Judges a signature by the person over the content, under another trust.
+    pub fn judge_under(&self, trust: &Trust, signature: &[u8], at: Timestamp) -> Judgement {
+        let content = Digests::of(DigestNeeds::SHA256, CONTENT);
+        judge_detached(&[signature], &content, SENDER, trust, at).signatures.remove(0)
     }
 
     /// A CMS by this party, right in every way yet.
@@ -127,8 +145,98 @@ impl Pki {
     }
 }
 
+/// A store of these lists.
+pub fn store(crls: &[ForgeCrl<'_>]) -> CrlStore {
+    CrlStore::new(crls.iter().map(|crl| Arc::new(Crl::read(&crl.build()).unwrap())))
+}
+
+/// A store of an empty list of each authority, valid in all of its time.
+pub fn store_of(authorities: &[&Party]) -> CrlStore {
+    store(&authorities.iter().map(|a| crl(a)).collect::<Vec<_>>())
+}
+
+/// A revocation list, right in every way yet: empty, and valid in all of its issuer's time.
+pub fn crl(issuer: &Party) -> ForgeCrl<'_> {
+    ForgeCrl {
+        issuer,
+        name: Certificate::read(&issuer.der).unwrap().subject.to_vec(),
+        from: "2025-01-01T00:00:00Z".parse().unwrap(),
+        until: Some("2040-01-01T00:00:00Z".parse().unwrap()),
+        entries: Vec::new(),
+        extensions: Vec::new(),
+    }
+}
+
+/// The parts of a revocation list; tests change what they please before [`ForgeCrl::build`].
+#[derive(Clone)]
+pub struct ForgeCrl<'a> {
+    pub issuer: &'a Party,
+    pub name: Vec<u8>,
+    pub from: Timestamp,
+    pub until: Option<Timestamp>,
+    pub entries: Vec<Vec<u8>>,
+    pub extensions: Vec<Vec<u8>>,
+}
+
+/// An extension with its value in DER.
+pub fn extension(arc: u8, critical: bool, value: &[u8]) -> Vec<u8> {
+    let critical: &[u8] = if critical { &[1, 1, 0xff] } else { &[] };
+    tlv(SEQUENCE, &[&tlv(OID, &[&[0x55, 0x1d, arc]]), critical, &tlv(OCTET_STRING, &[value])])
+}
+
+impl ForgeCrl<'_> {
+    pub fn times(mut self, from: &str, until: &str) -> Self {
+        (self.from, self.until) = (from.parse().unwrap(), Some(until.parse().unwrap()));
+        self
+    }
+
+    /// Lists a certificate since a day, with a reason code.
+    pub fn revoked(mut self, certificate: &Party, since: &str, reason: Option<u8>) -> Self {
+        let reason = reason.map(|code| extension(21, false, &[0x0a, 1, code]));
+        self.entries.push(entry(certificate, since, &reason.into_iter().collect::<Vec<_>>()));
+        self
+    }
+
+    pub fn with(mut self, extension: Vec<u8>) -> Self {
+        self.extensions.push(extension);
+        self
+    }
+
+    pub fn build(&self) -> Vec<u8> {
+        let algorithm = tlv(SEQUENCE, &[&tlv(OID, &[ECDSA_SHA256])]);
+        let until = self.until.map(|at| encode_time(at).unwrap()).unwrap_or_default();
+        let mut fields: Vec<Vec<u8>> = vec![
+            tlv(INTEGER, &[&[1]]),
+            algorithm.clone(),
+            self.name.clone(),
+            encode_time(self.from).unwrap(),
+            until,
+        ];
+        if !self.entries.is_empty() {
+            fields.push(tlv(SEQUENCE, &[&self.entries.concat()]));
+        }
+        if !self.extensions.is_empty() {
+            fields.push(tlv(context(0), &[&tlv(SEQUENCE, &[&self.extensions.concat()])]));
+        }
+        let tbs = tlv(SEQUENCE, &[&fields.concat()]);
+        let signature = self.issuer.sign(&tbs);
+        tlv(SEQUENCE, &[&tbs, &algorithm, &tlv(BIT_STRING, &[&[0], &signature])])
+    }
+}
+
+/// An entry of a revocation list.
+pub fn entry(certificate: &Party, since: &str, extensions: &[Vec<u8>]) -> Vec<u8> {
+    let serial = Certificate::read(&certificate.der).unwrap().serial.to_vec();
+    let extensions = if extensions.is_empty() { Vec::new() } else { tlv(SEQUENCE, &[&extensions.concat()]) };
+    let since = encode_time(since.parse().unwrap()).unwrap();
+    tlv(SEQUENCE, &[&tlv(INTEGER, &[&serial]), &since, &extensions])
+}
+
 /// Makes a signature value over a message.
 pub type SignFn = Box<dyn Fn(&[u8]) -> Vec<u8>>;
+
+/// Makes unsigned attributes from a signature value.
+pub type UnsignedFn = Box<dyn Fn(&[u8]) -> Vec<Vec<u8>>>;
 
 /// The parts of a CMS; tests change what they please before [`Forge::build`].
 pub struct Forge {
@@ -149,6 +257,10 @@ pub struct Forge {
     pub signers: usize,
     /// A last change of the signature value.
     pub signature: fn(Vec<u8>) -> Vec<u8>,
+    /// The contents of the field `crls`.
+    pub revocation: Vec<u8>,
+    /// Unsigned attributes, made from the signature value.
+    pub unsigned: UnsignedFn,
 }
 
 pub fn attribute(kind: &[u8], values: &[&[u8]]) -> Vec<u8> {
@@ -169,7 +281,7 @@ pub fn message_digest(digest: &[u8]) -> Vec<u8> {
 }
 
 impl Forge {
-    fn new(party: &Party, certificates: Vec<Vec<u8>>) -> Forge {
+    pub fn new(party: &Party, certificates: Vec<Vec<u8>>) -> Forge {
         let read = Certificate::read(&party.der).unwrap();
         let digest = tlv(SEQUENCE, &[&tlv(OID, &[SHA256]), &[NULL, 0]]);
         let mut attributes = vec![
@@ -198,6 +310,8 @@ impl Forge {
             message: Vec::new(),
             signers: 1,
             signature: |s| s,
+            revocation: Vec::new(),
+            unsigned: Box::new(|_| Vec::new()),
         }
     }
 
@@ -220,6 +334,12 @@ impl Forge {
         let pieces = |all: &[Vec<u8>]| all.concat();
         let signed = self.attributes.as_ref().map(|a| tlv(SET, &[&pieces(a)]));
         let value = (self.signature)((self.sign)(signed.as_deref().unwrap_or(&self.message)));
+        let unsigned = (self.unsigned)(&value).concat();
+        let unsigned = if unsigned.is_empty() { unsigned } else { tlv(context(1), &[&unsigned]) };
+        let revocation = match self.revocation.is_empty() {
+            true => Vec::new(),
+            false => tlv(context(1), &[&self.revocation]),
+        };
         let sent = signed.map(|mut s| {
             s[0] = context(0);
             s
@@ -233,6 +353,7 @@ impl Forge {
                 &sent.unwrap_or_default(),
                 &self.algorithm,
                 &tlv(OCTET_STRING, &[&value]),
+                &unsigned,
             ],
         );
         let content = self.content.as_ref().map(|c| tlv(context(0), &[&tlv(OCTET_STRING, &[c])]));
@@ -243,6 +364,7 @@ impl Forge {
                 &tlv(SET, &[&self.digests]),
                 &tlv(SEQUENCE, &[&tlv(OID, &[self.content_type]), &content.unwrap_or_default()]),
                 &tlv(context(0), &[&pieces(&self.certificates)]),
+                &revocation,
                 &tlv(SET, &[&info.repeat(self.signers)]),
             ],
         );

@@ -16,14 +16,14 @@ use crate::signature::limits::MAX_DETAIL;
 use crate::signature::{Verdict, digest_needs, judge_detached};
 
 #[track_caller]
-fn refused(pki: &Pki, cms: &Forge, reason: Reason, words: &str) {
+pub(super) fn refused(pki: &Pki, cms: &Forge, reason: Reason, words: &str) {
     let judged = pki.judge(&cms.build());
     assert_eq!((judged.verdict, judged.reason), (reason.verdict(), Some(reason)), "{}", judged.detail);
     assert!(judged.detail.contains(words), "{}", judged.detail);
 }
 
 #[track_caller]
-fn accepted(pki: &Pki, cms: &[u8]) {
+pub(super) fn accepted(pki: &Pki, cms: &[u8]) {
     let judged = pki.judge(cms);
     assert_eq!((judged.verdict, judged.reason), (Verdict::Valid, None), "{}", judged.detail);
 }

@@ -7,20 +7,23 @@ use rcgen::{
 use ring::signature as sig;
 
 use super::pki::{
-    CONTENT, Party, Pki, ca_params, issue, issue_for, message_digest, now, params, rsa_key, rsa_pkcs8,
-    self_signed,
+    CONTENT, Party, Pki, SENDER, ca_params, issue, issue_for, message_digest, now, params, rsa_key,
+    rsa_pkcs8, self_signed, store_of,
 };
 use crate::signature::Reason::{self, *};
 use crate::signature::asn1::{NULL, OID, SEQUENCE, tlv};
 use crate::signature::cms::MESSAGE_DIGEST;
 use crate::signature::digest::sha256;
-use crate::signature::{Judgement, Verdict};
+use crate::signature::{DigestNeeds, Digests, Judgement, Verdict, judge_detached};
 
 #[track_caller]
 fn judge_signed_by(pki: &Pki, party: &Party, chain: &[&Party]) -> Judgement {
     let mut cms = pki.cms(party);
     cms.certificates = [party].into_iter().chain(chain.iter().copied()).map(|p| p.der.clone()).collect();
-    pki.judge(&cms.build())
+    let issuers: Vec<&Party> = chain.iter().copied().chain([&pki.root, &pki.sub]).collect();
+    let trust = pki.trust.clone().with_crls(store_of(&issuers));
+    let content = Digests::of(DigestNeeds::SHA256, CONTENT);
+    judge_detached(&[cms.build()], &content, SENDER, &trust, now()).signatures.remove(0)
 }
 
 #[track_caller]

@@ -6,14 +6,15 @@ use super::corpus::documents;
 use crate::signature::digest::sha256;
 use crate::signature::pdf::{PdfSignError, PdfSignatureDetails, PdfSignatureKind, read, sign_pdf};
 use crate::signature::tests::pki;
-use crate::signature::{Digests, Signer, Trust, Verdict, judge_detached};
+use crate::signature::{CrlStore, Digests, Signer, Trust, Verdict, judge_detached, judge_pdf};
 
-/// A signer and the root of its certificate.
-pub fn party() -> &'static (Signer, Vec<u8>) {
-    static PARTY: LazyLock<(Signer, Vec<u8>)> = LazyLock::new(|| {
+/// A signer, the root of its certificate, and the root's revocation list.
+pub fn party() -> &'static (Signer, Vec<u8>, CrlStore) {
+    static PARTY: LazyLock<(Signer, Vec<u8>, CrlStore)> = LazyLock::new(|| {
         let root = pki::self_signed(pki::ca_params("Root"));
         let person = pki::issue(pki::params("Nguyễn Văn A"), &root);
-        (Signer::new(person.signing_key(), person.der.clone(), vec![]).unwrap(), root.der.clone())
+        let signer = Signer::new(person.signing_key(), person.der.clone(), vec![]).unwrap();
+        (signer, root.der.clone(), pki::store_of(&[&root]))
     });
     &PARTY
 }
@@ -33,8 +34,11 @@ fn twice(pdf: &[u8]) {
     let two = sign(&one, "Agency").unwrap();
     assert_eq!(sign(&two, "Agency"), Err(PdfSignError::FieldExists("Agency".into())));
     let found = read(&two).unwrap();
-    let trust = Trust::new([party().1.clone()]).unwrap();
+    let trust = Trust::new([party().1.clone()]).unwrap().with_crls(party().2.clone());
     assert_eq!(found.signatures.len(), 2);
+    let whole = judge_pdf(&two, "bd", &trust, pki::now());
+    assert_eq!((whole.person, whole.signatures.len()), (Verdict::Valid, 2), "{whole:?}");
+    assert_eq!(whole.signatures[0].claimed_at, Some(pki::now()));
     for (signature, field) in found.signatures.iter().zip(["Person", "Agency"]) {
         assert_eq!((&*signature.field, &signature.modified), (field, &None));
         assert_eq!(signature.kind, PdfSignatureKind::CadesDetached);
