@@ -85,6 +85,8 @@ pub const COMMANDS_WAITING: usize = 4_096;
 pub const PEER_IN_FLIGHT: usize = 512;
 /// Documents of one client's bulk stream in flight.
 pub const STREAM_IN_FLIGHT: usize = 512;
+/// Files judged for signatures inside them at once; each may take a second and 128 MiB.
+pub const JUDGED_AT_ONCE: usize = 2;
 /// Attempts of one document to one recipient: more is a loop.
 pub const ATTEMPTS: u32 = 1_000;
 /// Notices about one delivery from one side.

@@ -3,8 +3,8 @@
 //! [`intake`] (a system sends) → [`courier`] (the outbox goes out) → [`accept`] (the other node judges and records)
 //! → [`settle`] (the proof comes back) → [`handover`] (the recipient's system fetches and acknowledges) →
 //! [`status`] (and reports). [`paper`] enters what went on paper, [`track`] follows a delivery, [`directory`] keeps
-//! the list of agencies, [`trust`] the
-//! revocation lists. No step is skipped for any kind of message, and between two agencies of one node the way is
+//! the list of agencies, [`trust`] the revocation lists, `judge` judges
+//! signatures at either node. No step is skipped for any kind of message, and between two agencies of one node the way is
 //! the same without the network.
 //!
 //! [`Exchange`] is what all steps share. Ports: [`crate::ledger::Clock`] for time, [`courier::PeerLink`] for peers.
@@ -14,6 +14,7 @@ pub mod courier;
 pub mod directory;
 pub mod handover;
 pub mod intake;
+mod judge;
 mod message;
 pub mod paper;
 pub mod settle;
@@ -47,6 +48,7 @@ pub(crate) struct Inner {
     pub(crate) proofs: ProofVerifier,
     pub(crate) leases: Leases,
     pub(crate) crls: trust::Crls,
+    pub(crate) judging: judge::Judging,
 }
 
 impl Exchange {
@@ -59,6 +61,7 @@ impl Exchange {
             proofs: ProofVerifier::default(),
             leases: Leases::default(),
             crls: trust::Crls::default(),
+            judging: judge::Judging::default(),
         };
         Exchange { inner: Arc::new(inner) }
     }

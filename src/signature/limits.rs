@@ -56,7 +56,7 @@ pub(crate) const MAX_OCSP_AGE_MS: i64 = 3_600_000;
 
 /// Bytes of a PDF whose own signatures are read. A scanned letter of a hundred pages has 10 to 20 MiB; a larger file
 /// takes a detached signature.
-pub(crate) const MAX_PDF: usize = 32 << 20;
+pub const MAX_PDF: usize = 32 << 20;
 
 /// Work on one PDF, in objects read (or eight bytes of them, or 64 bytes compared). A letter takes a few thousand;
 /// this many take about half a second on a busy core.
