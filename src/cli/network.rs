@@ -46,6 +46,19 @@ pub struct Plan<'a> {
     pub write_document_keys: bool,
     /// Codes that get a person's key; empty: every agency.
     pub persons: &'a BTreeSet<String>,
+    /// Authorities and seals of others that are trusted as well.
+    pub extra: &'a ExtraTrust,
+}
+
+/// Authorities of document signatures, their revocation lists, and seals, from elsewhere.
+#[derive(Debug, Default)]
+pub struct ExtraTrust {
+    /// Roots, DER.
+    pub roots: Vec<Vec<u8>>,
+    /// Revocation lists by file name, DER or PEM.
+    pub crls: Vec<(String, Vec<u8>)>,
+    /// Seal certificates (DER) by the agency's code.
+    pub seals: Vec<(String, Vec<u8>)>,
 }
 
 /// A network that was made.
@@ -56,9 +69,15 @@ pub struct Network {
     pub nodes: BTreeMap<NodeName, Config>,
     /// Keys that sign documents.
     pub signers: Signers,
+    homes: HashMap<String, String>,
 }
 
 impl Network {
+    /// Name of the node that hosts an agency; empty where none does.
+    pub fn node_of(&self, code: &str) -> &str {
+        self.homes.get(code).map_or("", String::as_str)
+    }
+
     /// Connects to a node as one of the clients that were made for it: `dms` or `admin`.
     pub async fn connect(&self, node: &NodeName, client: &str) -> Result<NodeClient, ConnectError> {
         let clients = self.dir.join("clients");
@@ -180,6 +199,9 @@ pub fn make(plan: &Plan<'_>) -> Result<Network, CliError> {
         facts.push(node_files(plan, node, *peers, &dir, &network_ca)?);
         make_dir(&dir.join("crls"))?;
         pki::write_public(&dir.join("crls/documents-ca.crl"), crl.as_bytes())?;
+        for (name, list) in &plan.extra.crls {
+            pki::write_public(&dir.join("crls").join(name), list)?;
+        }
         for file in ["network-ca.pem", "client-ca.pem"] {
             copy(&authority_dir.join(file), &dir.join(file))?;
         }
@@ -193,14 +215,19 @@ pub fn make(plan: &Plan<'_>) -> Result<Network, CliError> {
     }
     let valid_until =
         Timestamp::from_secs(rcgen::date_time_ymd(plan.validity.to_year, 1, 1).unix_timestamp());
+    let mut roots = vec![documents_ca.der()];
+    roots.extend(plan.extra.roots.iter().cloned());
     let content = build::first_version(
         plan.network,
         plan.issued_at,
         valid_until,
-        &[documents_ca.der()],
+        &roots,
         &facts,
         plan.agencies,
-        |code| seals.get(code).cloned().into_iter().collect(),
+        |code| {
+            let extra = plan.extra.seals.iter().filter(|(of, _)| of == code).map(|(_, der)| der.clone());
+            seals.get(code).cloned().into_iter().chain(extra).collect()
+        },
     )
     .map_err(CliError::failed)?;
     let note = build::sign(&content, &authority).map_err(CliError::failed)?;
@@ -216,7 +243,8 @@ pub fn make(plan: &Plan<'_>) -> Result<Network, CliError> {
         pki::write_public(&file, text.as_bytes())?;
         nodes.insert(node.clone(), Config::read(&file).map_err(CliError::failed)?);
     }
-    Ok(Network { dir: plan.dir.to_owned(), nodes, signers })
+    let homes = plan.agencies.iter().map(|a| (a.code.clone(), a.node.clone())).collect();
+    Ok(Network { dir: plan.dir.to_owned(), nodes, signers, homes })
 }
 
 fn copy(from: &Path, to: &Path) -> Result<(), CliError> {

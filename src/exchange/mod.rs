@@ -2,7 +2,7 @@
 //!
 //! [`intake`] (a system sends) → [`courier`] (the outbox goes out) → [`accept`] (the other node judges and records)
 //! → [`settle`] (the proof comes back) → [`handover`] (the recipient's system fetches and acknowledges) →
-//! [`status`] (and reports). [`paper`] enters what went on paper, [`track`] follows a delivery, [`directory`] keeps
+//! [`status`] (and reports). [`held`] is what waits for a decision, [`paper`] enters what went on paper, [`track`] follows a delivery, [`directory`] keeps
 //! the list of agencies, [`trust`] the revocation lists, `judge` judges
 //! signatures at either node. No step is skipped for any kind of message, and between two agencies of one node the way is
 //! the same without the network.
@@ -13,6 +13,7 @@ pub mod accept;
 pub mod courier;
 pub mod directory;
 pub mod handover;
+pub mod held;
 pub mod intake;
 mod judge;
 mod message;

@@ -212,7 +212,8 @@ impl Node {
                 Ok(())
             }
         });
-        tasks.spawn(follow_directory(exchange.clone(), stopped));
+        tasks.spawn(follow_directory(exchange.clone(), stopped.clone()));
+        tasks.spawn(judge_held(exchange.clone(), stopped));
         Ok(Node { exchange, opened, stop, tasks })
     }
 
@@ -334,6 +335,23 @@ async fn note_directory(exchange: &Exchange) -> Result<(), NodeError> {
             "the directory has expired: have its authority sign a new version; the node works on");
     }
     Ok(())
+}
+
+/// Judges what is held again: at the start, and whenever what signatures are judged under changes.
+async fn judge_held(exchange: Exchange, mut stop: watch::Receiver<bool>) -> Result<(), NodeError> {
+    let mut directory = exchange.directories().subscribe();
+    loop {
+        directory.borrow_and_update();
+        match exchange.judge_held().await {
+            Ok(0) => {}
+            Ok(decided) => tracing::info!(decided, "held deliveries were judged again"),
+            Err(error) => tracing::warn!(%error, "held deliveries could not be judged again"),
+        }
+        tokio::select! {
+            changed = directory.changed() => if changed.is_err() { return Ok(()) },
+            () = async { drop(stop.wait_for(|s| *s).await) } => return Ok(()),
+        }
+    }
 }
 
 /// Records each version that comes into force while the node runs.
