@@ -78,7 +78,7 @@ pub const COMMIT_EVENTS: usize = 2_048;
 /// Commands of one commit from which the next waits for more: a sync and a signature cost the same for all.
 pub const GATHER_FROM: usize = 4;
 /// How long it waits.
-pub const GATHER: std::time::Duration = std::time::Duration::from_millis(2);
+pub const GATHER: std::time::Duration = std::time::Duration::from_millis(5);
 /// Commands waiting for the writer; a client beyond it waits in its own stream.
 pub const COMMANDS_WAITING: usize = 4_096;
 /// Messages in flight to one peer.
