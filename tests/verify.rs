@@ -62,7 +62,7 @@ fn every_document_of_the_corpus_gets_its_verdicts_as_json() {
     let rows = rows();
     assert_eq!(rows.len(), 34);
     for row in rows {
-        let call = in_corpus(&["--format", "json", "--sender", &row.sender], &[row.file.clone()]);
+        let call = in_corpus(&["--format", "json", "--sender", &row.sender], std::slice::from_ref(&row.file));
         let name = row.file.file_name().unwrap().to_str().unwrap();
         let list: Vec<Value> = serde_json::from_str(&call.out).unwrap();
         let [one] = &list[..] else { panic!("{name}: {}", call.out) };
