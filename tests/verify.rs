@@ -284,3 +284,23 @@ fn what_is_typed_wrongly_says_how_to_type_it() {
     }
     assert!(call.out.contains("revocation_unknown"), "{}", call.out);
 }
+
+#[test]
+fn what_may_not_be_what_was_meant_is_said_beside_the_answer() {
+    let (dir, keys) = network();
+    let pdf = dir.path().join("letter.pdf");
+    std::fs::copy(corpus().join("documents/04-person-only.pdf"), &pdf).unwrap();
+    assert_eq!(sign(&keys, "seal-H09", &[Path::new("--detached"), &pdf]).code, Some(0));
+    // The person inside, trusted nowhere here, is not asked.
+    assert_eq!(verify(&keys, &pdf), verdicts("absent", "valid", 1));
+    let ask =
+        |file: &Path| lienthong([OsString::from("verify"), "--trust".into(), (&keys).into(), file.into()]);
+    let said = ask(&pdf).err;
+    assert!(said.contains("not by those inside the PDF"), "{said}");
+    let said = ask(&pdf.with_added_extension("p7s")).err;
+    assert!(said.contains("name the document"), "{said}");
+    std::fs::write(pdf.with_added_extension("17.p7s"), "").unwrap();
+    let call = ask(&pdf);
+    assert_eq!(call.code, Some(2));
+    assert!(call.err.contains("at most 16 signatures"), "{}", call.err);
+}
