@@ -2,7 +2,7 @@
 
 use clap::{CommandFactory as _, Parser, Subcommand};
 
-use super::{CliError, Outcome, audit, demo, dms, init, load, operate, serve, verify};
+use super::{CliError, Outcome, audit, demo, dms, init, load, operate, serve, sign, verify};
 
 /// Exchanges signed electronic documents between government agencies.
 ///
@@ -49,8 +49,12 @@ enum Command {
     Report(operate::ReportArgs),
     /// Lists, shows, proves, verifies and checks the log.
     Audit(audit::AuditArgs),
-    /// Judges the detached signatures of files.
+    /// Judges the signatures of files: inside a PDF, or beside any file.
     Verify(verify::VerifyArgs),
+    /// Signs a file: inside a PDF, or beside any file; for agencies whose system cannot.
+    Sign(sign::SignArgs),
+    /// Adds a timestamp to a detached signature.
+    Timestamp(sign::TimestampArgs),
     /// Shows or signs a directory.
     Directory(operate::DirectoryArgs),
     /// Measures a load with its limit beside it.
@@ -83,6 +87,8 @@ pub async fn run(args: Args) -> Result<Outcome, CliError> {
         Command::Report(args) => operate::report(args).await,
         Command::Audit(args) => audit::run(args).await,
         Command::Verify(args) => verify::run(&args),
+        Command::Sign(args) => sign::sign(&args),
+        Command::Timestamp(args) => sign::timestamp(&args),
         Command::Directory(args) => operate::directory(&args),
         Command::Load(args) => load::run(args).await,
         Command::Completions { shell } => {

@@ -90,20 +90,41 @@ fn signer(certificate: &Path) -> Result<Signer, CliError> {
     Signer::new(key, leaf, chain.collect()).map_err(|e| CliError::file("certificate", certificate, &e))
 }
 
-/// Detached signatures beside a file: FILE.p7s, FILE.2.p7s, …
+/// Detached signatures beside a file: FILE.p7s, FILE.2.p7s, …; a number that is missing hides none after it.
 pub(super) fn signatures_beside(file: &Path) -> Result<Vec<Vec<u8>>, CliError> {
+    use std::io::Read as _;
+
+    use crate::domain::limits::{SIGNATURE_FILE_BYTES, SIGNATURES_PER_PART};
     let mut out = Vec::new();
-    for n in 1..=crate::domain::limits::SIGNATURES_PER_PART {
+    for n in 1..=SIGNATURES_PER_PART + 1 {
         let path = if n == 1 {
             file.with_added_extension("p7s")
         } else {
             file.with_added_extension(format!("{n}.p7s"))
         };
-        match std::fs::read(&path) {
-            Ok(bytes) => out.push(bytes),
-            Err(e) if e.kind() == std::io::ErrorKind::NotFound => break,
+        let opened = match std::fs::File::open(&path) {
+            Ok(opened) => opened,
+            Err(e) if e.kind() == std::io::ErrorKind::NotFound => continue,
             Err(e) => return Err(CliError::file("reading", &path, &e)),
+        };
+        if n > SIGNATURES_PER_PART {
+            return Err(CliError::failed(format!(
+                "{}: a file has at most {SIGNATURES_PER_PART} signatures",
+                path.display()
+            )));
         }
+        let mut bytes = Vec::new();
+        opened
+            .take(SIGNATURE_FILE_BYTES + 1)
+            .read_to_end(&mut bytes)
+            .map_err(|e| CliError::file("reading", &path, &e))?;
+        if bytes.len() as u64 > SIGNATURE_FILE_BYTES {
+            return Err(CliError::failed(format!(
+                "{}: a signature of more than {SIGNATURE_FILE_BYTES} bytes is not read",
+                path.display()
+            )));
+        }
+        out.push(bytes);
     }
     Ok(out)
 }
@@ -350,7 +371,8 @@ pub async fn fetch(args: FetchArgs) -> Result<Outcome, CliError> {
     Ok(Outcome::Done)
 }
 
-fn write_new(path: &Path, data: &[u8]) -> Result<(), CliError> {
+/// Writes a file that is not there yet.
+pub(super) fn write_new(path: &Path, data: &[u8]) -> Result<(), CliError> {
     use std::io::Write as _;
     let file = std::fs::OpenOptions::new().write(true).create_new(true).open(path);
     file.and_then(|mut f| f.write_all(data)).map_err(|e| CliError::file("writing", path, &e))

@@ -5,6 +5,7 @@
 //! - [`demo`]: real nodes on loopback replay a scenario.
 //! - [`network`], [`pki`]: making a whole local network; [`init`]: making one node.
 //! - [`serve`], [`dms`], [`operate`], [`audit`]: running a node; what a system does by hand; reports; the log.
+//! - [`verify`], [`sign`]: signatures of files, judged and made.
 //! - [`load`]: a measured load with its limit beside it.
 
 pub mod args;
@@ -20,6 +21,7 @@ pub mod remote;
 pub mod scenario;
 pub mod serve;
 mod show;
+pub mod sign;
 pub mod verify;
 
 use std::fmt::Display;

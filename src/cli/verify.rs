@@ -1,5 +1,10 @@
 //! `lienthong verify`: verdicts on the signatures of files, offline.
+//!
+//! A file with signatures beside it is judged by these, and only hashed; a PDF without by those inside it, for which it
+//! is read whole. Files are judged one after the other, and one that cannot be read does not keep the others from it.
 
+use std::fs::File;
+use std::io::{BufReader, Read};
 use std::path::{Path, PathBuf};
 
 use serde_json::{Value, json};
@@ -7,27 +12,32 @@ use serde_json::{Value, json};
 use super::dms::signatures_beside;
 use super::show::columns;
 use super::{CliError, Format, Outcome, note, out};
+use crate::domain::limits::SIGNATURE_BYTES;
 use crate::exchange::trust::read_crls;
 use crate::ledger::{Clock as _, SystemClock};
 use crate::rpc::tls::read_certificates;
-use crate::signature::{Digests, Role, Trust, Verdict, Verdicts, digest_needs, judge_detached, judge_pdf};
+use crate::signature::{
+    Hasher, Judgement, MAX_PDF, Role, Trust, Verdict, Verdicts, digest_needs, judge_detached, judge_pdf,
+};
 use crate::time::Timestamp;
 
 /// Options of the command.
 #[derive(Debug, clap::Args)]
 #[command(
-    after_help = "Example:\n  lienthong verify --trust ./trust --seal H09=seal.pem --sender H09 letter.xml\n  \
-    (letter.xml.p7s, letter.xml.2.p7s beside the file are its signatures)"
+    after_help = "Examples:\n  lienthong verify --trust ./trust --seal H09=seal.pem --sender H09 letter.pdf\n  \
+    lienthong verify --trust ./trust --seal H09=seal.pem --sender H09 --at 2016-08-06T07:00:00+07:00 letter.xml\n\n\
+    letter.xml.p7s, letter.xml.2.p7s, … beside a file are its signatures; a PDF without them has its own inside.\n\
+    docs/SIGNATURES.md says what each verdict and reason means, and what to do."
 )]
 pub struct VerifyArgs {
     /// Folder with root-*.pem, the only anchors, and *.crl, the revocation lists.
     #[arg(long, value_name = "DIR")]
     trust: PathBuf,
-    /// An agency's seal certificate; may be repeated.
+    /// An agency's seal certificate (PEM); may be repeated.
     #[arg(long, value_name = "CODE=FILE")]
     seal: Vec<String>,
-    /// Registered agency whose seal counts as the agency's.
-    #[arg(long, value_name = "CODE", default_value = "")]
+    /// Agency that sent the files (a subunit: its registered agency): its seal counts as the agency's signature.
+    #[arg(long, value_name = "CODE", default_value = "", hide_default_value = true)]
     sender: String,
     /// Judge as at this time (RFC 3339; default: now).
     #[arg(long, value_name = "TIME")]
@@ -36,50 +46,85 @@ pub struct VerifyArgs {
     #[arg(long, value_enum, default_value = "table")]
     format: Format,
     /// The files.
-    #[arg(required = true)]
+    #[arg(required = true, value_name = "FILE")]
     files: Vec<PathBuf>,
 }
 
 /// Judges files.
 pub fn run(args: &VerifyArgs) -> Result<Outcome, CliError> {
-    let trust = read_trust(&args.trust, &args.seal)?;
+    let trust = read_trust(&args.trust, &args.seal, &args.sender)?;
     let at = args.at.unwrap_or_else(|| SystemClock.now());
-    let mut judged = Vec::new();
+    let (mut judged, mut failed) = (Vec::new(), Vec::new());
     for file in &args.files {
-        let data = std::fs::read(file).map_err(|e| CliError::file("reading", file, &e))?;
-        let signatures = signatures_beside(file)?;
-        judged.push((file, judge(file, &data, &signatures, &args.sender, &trust, at)));
+        match judge(file, &args.sender, &trust, at) {
+            Ok(verdicts) => judged.push((file, verdicts)),
+            Err(error) => failed.push(error),
+        }
     }
     match args.format {
         Format::Json => {
             let list: Vec<Value> = judged.iter().map(|(file, v)| to_json(file, v)).collect();
             out(serde_json::to_string_pretty(&list).unwrap_or_default());
         }
+        Format::Table if judged.is_empty() => {}
         Format::Table => print(&judged),
+    }
+    if let Some(last) = failed.pop() {
+        failed.iter().for_each(|error| note(format!("error: {error}")));
+        return Err(last);
     }
     let valid = |v: &Verdicts| v.person == Verdict::Valid && v.agency == Verdict::Valid;
     Ok(if judged.iter().all(|(_, v)| valid(v)) { Outcome::Done } else { Outcome::No })
 }
 
-/// A file with signatures beside it is judged by these; a PDF without by those inside it.
-fn judge(
-    file: &Path,
-    data: &[u8],
-    signatures: &[Vec<u8>],
-    sender: &str,
-    trust: &Trust,
-    at: Timestamp,
-) -> Verdicts {
-    let pdf = data.starts_with(b"%PDF-")
-        || file.extension().is_some_and(|extension| extension.eq_ignore_ascii_case("pdf"));
-    if signatures.is_empty() && pdf {
-        return judge_pdf(data, sender, trust, at);
+fn judge(file: &Path, sender: &str, trust: &Trust, at: Timestamp) -> Result<Verdicts, CliError> {
+    let failed = |e: std::io::Error| CliError::file("reading", file, &e);
+    if file.is_dir() {
+        return Err(CliError::failed(format!("{} is a folder: name the files in it", shown(file))));
     }
-    let digests = Digests::of(digest_needs(signatures), data);
-    judge_detached(signatures, &digests, sender, trust, at)
+    let mut content = BufReader::new(File::open(file).map_err(failed)?);
+    let mut start = Vec::new();
+    content.by_ref().take(5).read_to_end(&mut start).map_err(failed)?;
+    let pdf =
+        start == b"%PDF-" || file.extension().is_some_and(|extension| extension.eq_ignore_ascii_case("pdf"));
+    let mut content = start.chain(content);
+
+    let signatures = signatures_beside(file)?;
+    if signatures.is_empty() && pdf {
+        // One byte over the limit is enough to be refused by its name.
+        let mut bytes = Vec::new();
+        content.take(MAX_PDF as u64 + 1).read_to_end(&mut bytes).map_err(failed)?;
+        return Ok(judge_pdf(&bytes, sender, trust, at));
+    }
+    hints(file, pdf, &signatures);
+    let mut hasher = Hasher::new(digest_needs(&signatures));
+    if !signatures.is_empty() {
+        let mut buffer = vec![0; 64 * 1024];
+        loop {
+            match content.read(&mut buffer).map_err(failed)? {
+                0 => break,
+                n => hasher.update(&buffer[..n]),
+            }
+        }
+    }
+    Ok(judge_detached(&signatures, &hasher.finish(), sender, trust, at))
 }
 
-fn read_trust(dir: &Path, seals: &[String]) -> Result<Trust, CliError> {
+/// What may not be what was meant.
+fn hints(file: &Path, pdf: bool, signatures: &[Vec<u8>]) {
+    let name = shown(file);
+    if pdf {
+        note(format!("{name}: judged by the signatures beside it (*.p7s), not by those inside the PDF"));
+    }
+    for large in signatures.iter().map(Vec::len).filter(|&len| len > SIGNATURE_BYTES) {
+        note(format!("{name}: a signature of {large} bytes; nodes take at most {SIGNATURE_BYTES}"));
+    }
+    if signatures.is_empty() && file.extension().is_some_and(|extension| extension == "p7s") {
+        note(format!("{name}: judged as a document; name the document, its signatures are found beside it"));
+    }
+}
+
+fn read_trust(dir: &Path, seals: &[String], sender: &str) -> Result<Trust, CliError> {
     let mut roots = Vec::new();
     for entry in std::fs::read_dir(dir).map_err(|e| CliError::file("reading", dir, &e))? {
         let path = entry.map_err(|e| CliError::file("reading", dir, &e))?.path();
@@ -94,23 +139,35 @@ fn read_trust(dir: &Path, seals: &[String]) -> Result<Trust, CliError> {
             dir.display()
         )));
     }
+    let mut trust = Trust::new(roots).map_err(CliError::failed)?;
+    let mut agencies = Vec::new();
+    for seal in seals {
+        let (code, file) =
+            seal.split_once('=').filter(|(code, file)| !code.is_empty() && !file.is_empty()).ok_or_else(
+                || CliError::failed(format!("--seal `{seal}`: write it as CODE=FILE, as in H09=seal.pem")),
+            )?;
+        for certificate in read_certificates(Path::new(file)).map_err(CliError::failed)? {
+            trust = trust.with_seal(code, &certificate).map_err(CliError::failed)?;
+        }
+        agencies.push(code);
+    }
+    if sender.is_empty() && !agencies.is_empty() {
+        note("no --sender: every seal counts as another agency's (`wrong_agency`)");
+    } else if !sender.is_empty() && !agencies.contains(&sender) {
+        note(format!("no --seal {sender}=FILE: no signature can be the agency's"));
+    }
+
     let (crls, bad) = read_crls(dir).map_err(CliError::failed)?;
     for error in bad {
         note(format!("a revocation list is left out: {error}"));
     }
     if crls.is_empty() {
-        note(format!("{}: there is no *.crl: signatures will be `revocation_unknown`", dir.display()));
+        note(format!(
+            "{}: there is no *.crl that can be used: what brings no revocation data along is `revocation_unknown`",
+            dir.display()
+        ));
     }
-    let mut trust = Trust::new(roots).map_err(CliError::failed)?.with_crls(crls);
-    for seal in seals {
-        let (code, file) = seal
-            .split_once('=')
-            .ok_or_else(|| CliError::failed(format!("--seal `{seal}`: write it as CODE=FILE")))?;
-        for certificate in read_certificates(Path::new(file)).map_err(CliError::failed)? {
-            trust = trust.with_seal(code, &certificate).map_err(CliError::failed)?;
-        }
-    }
-    Ok(trust)
+    Ok(trust.with_crls(crls))
 }
 
 fn to_json(file: &Path, v: &Verdicts) -> Value {
@@ -124,36 +181,61 @@ fn to_json(file: &Path, v: &Verdicts) -> Value {
         })
         .collect();
     json!({"file": file.display().to_string(), "person": v.shown(Role::Person), "agency": v.shown(Role::Agency),
-        "reason": v.reason.map_or("", |r| r.as_str()), "signatures": signatures})
+        "reason": v.reason.map_or("", |r| r.as_str()), "detail": v.refused.as_deref().unwrap_or_default(), "signatures": signatures})
 }
 
-/// A row for each file, then a line for whatever is not valid, and for each time that is proven.
+/// A row for each file, then what is known of each signature, and what is wrong with it.
 fn print(judged: &[(&PathBuf, Verdicts)]) {
     let mut rows = Vec::new();
     for (file, v) in judged {
         rows.push(vec![
-            file.display().to_string(),
+            shown(file),
             v.shown(Role::Person).to_owned(),
             v.shown(Role::Agency).to_owned(),
             v.reason.map_or("", |r| r.as_str()).to_owned(),
         ]);
     }
     out(columns(&["file", "person", "agency", "reason"], &rows));
-    for (file, v) in judged {
-        let file = file.display();
+    for (file, v) in judged.iter().filter(|(_, v)| v.refused.is_some() || !v.signatures.is_empty()) {
+        out(format!("\n{}", shown(file)));
         if let Some(why) = &v.refused {
-            out(format!("{file}: refused: {why}"));
+            let reason = v.reason.map_or("", |r| r.as_str());
+            out(format!("  refused: {reason}: {why}"));
         }
-        for s in &v.signatures {
-            let who =
-                format!("{} {}", s.role.as_str(), if s.signer.is_empty() { "(unknown)" } else { &s.signer });
-            let proven = s.proven_at.map_or_else(String::new, |at| format!(", time proven: {at}"));
-            if s.verdict != Verdict::Valid {
-                let reason = s.reason.map_or("", |r| r.as_str());
-                out(format!("{file}: {who}: {} ({reason}): {}{proven}", s.verdict.as_str(), s.detail));
-            } else if s.proven_at.is_some() {
-                out(format!("{file}: {who}: valid{proven}"));
-            }
-        }
+        v.signatures.iter().for_each(print_signature);
+    }
+    if judged.iter().any(|(_, v)| v.reason.is_some()) {
+        out("\ndocs/SIGNATURES.md says what each reason means, and what to do.");
+    }
+}
+
+fn print_signature(s: &Judgement) {
+    let mut facts = vec![if s.signer.is_empty() { "signer unknown".to_owned() } else { s.signer.clone() }];
+    if !s.algorithm.is_empty() {
+        facts.push(s.algorithm.clone());
+    }
+    match (s.proven_at, s.claimed_at) {
+        (Some(at), _) => facts.push(format!("proven at {at}")),
+        (None, Some(at)) => facts.push(format!("claims {at}")),
+        (None, None) => {}
+    }
+    out(format!("  {}: {}: {}", s.role, s.verdict, facts.join(", ")));
+    if let Some(reason) = s.reason {
+        out(format!("    {reason}: {}", s.detail));
+    }
+}
+
+/// A path for a terminal.
+fn shown(path: &Path) -> String {
+    path.display().to_string().chars().map(|c| if c.is_control() { '\u{fffd}' } else { c }).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_path_cannot_write_to_the_terminal() {
+        assert_eq!(shown(Path::new("thư\n\u{1b}[31m.pdf")), "thư\u{fffd}\u{fffd}[31m.pdf");
     }
 }

@@ -45,6 +45,9 @@ pub const SIGNATURES_PER_PART: usize = 16;
 pub const SIGNATURES: usize = 64;
 /// Bytes of one detached signature: a long chain with revocation data fits.
 pub const SIGNATURE_BYTES: usize = 64 * 1024;
+/// Bytes of a file that commands read as a detached signature: one with the lists of a national authority inside can be
+/// judged by hand, though no node takes it.
+pub const SIGNATURE_FILE_BYTES: u64 = 10 * 1024 * 1024;
 /// Bytes of all parts of one document, by default.
 pub const CONTENT_BYTES: u64 = 10 * 1024 * 1024 * 1024;
 /// Bytes of content that travel inside a `Deliver` message; more is pulled on a stream of its own.

@@ -8,8 +8,8 @@
 //! | Ed25519 (RFC 8419, RFC 8410) | SHA-512 in a CMS | – |
 //!
 //! MD2, MD4, MD5, SHA-1 and RSA under 2048 bits are weak. All else, ECDSA with SHA-512 and RSASSA-PSS with another
-//! salt among it, is unsupported, for ring does not verify it, and the detail says which it is. The signature itself is ring's to verify. Both values
-//! s of an ECDSA signature are as good as each other: RFC 5652 demands no low s.
+//! salt among it, is unsupported, for ring does not verify it, and the detail says which it is. The signature itself is
+//! ring's to verify. Both values s of an ECDSA signature are as good as each other: RFC 5652 demands no low s.
 
 use ring::signature::{self as sig, UnparsedPublicKey, VerificationAlgorithm};
 
@@ -51,9 +51,7 @@ impl Digest {
             SHA512 => Ok(Digest::Sha512),
             SHA1 => Err(Fault::new(Reason::WeakAlgorithm, "digest SHA-1")),
             _ => match oid.strip_prefix(PKCS_DIGESTS) {
-                Some([2 | 4 | 5]) => {
-                    Err(Fault::new(Reason::WeakAlgorithm, format!("digest MD ({})", dotted(oid))))
-                }
+                Some([n @ (2 | 4 | 5)]) => Err(Fault::new(Reason::WeakAlgorithm, format!("digest MD{n}"))),
                 _ => Err(Fault::new(Reason::UnsupportedAlgorithm, format!("digest {}", dotted(oid)))),
             },
         }

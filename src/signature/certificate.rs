@@ -177,7 +177,8 @@ impl<'a> Certificate<'a> {
             && bits & SIGNING_BITS == 0
         {
             return wrong(format!(
-                "keyUsage (first bits {bits:08b}) has neither digitalSignature nor nonRepudiation"
+                "keyUsage has neither digitalSignature nor nonRepudiation, only {}",
+                key_usages(bits)
             ));
         }
         let Some(purposes) = self.purposes else { return Ok(()) };
@@ -250,6 +251,27 @@ impl<'a> Certificate<'a> {
         });
         text.chars().filter(|c| !c.is_control()).take(MAX_SUBJECT).collect()
     }
+}
+
+/// The uses that the first octet of keyUsage names (RFC 5280 §4.2.1.3).
+fn key_usages(bits: u8) -> String {
+    const NAMES: [&str; 8] = [
+        "digitalSignature",
+        "nonRepudiation",
+        "keyEncipherment",
+        "dataEncipherment",
+        "keyAgreement",
+        "keyCertSign",
+        "cRLSign",
+        "encipherOnly",
+    ];
+    let named: Vec<&str> = NAMES
+        .into_iter()
+        .enumerate()
+        .filter(|(i, _)| bits & (0x80 >> i) != 0)
+        .map(|(_, name)| name)
+        .collect();
+    if named.is_empty() { "uses of no name".to_owned() } else { named.join(", ") }
 }
 
 fn common_name(subject: &[u8]) -> Result<Option<String>, Asn1Error> {

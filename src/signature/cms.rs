@@ -111,7 +111,7 @@ pub(crate) struct Attributes<'a> {
     pub signing_time: Option<Timestamp>,
     /// RFC 5035 §3; none when absent.
     pub signing_certificate: Option<EssCertId<'a>>,
-    /// The value of the SHA-1 form of RFC 2634 §5.4; none when absent or not single.
+    /// The value of the SHA-1 form of RFC 2634 §5.4; none when absent.
     pub old_signing_certificate: Option<&'a [u8]>,
     /// Adobe's revocation data (ISO 32000-2 §12.8.3.3.2), unread.
     pub adobe_revocation: Option<&'a [u8]>,
@@ -296,7 +296,7 @@ impl<'a> Attributes<'a> {
                 SIGNING_CERTIFICATE_V2 => {
                     signing_certificate = Some(EssCertId::read(single(values, "signing-certificate-v2")?)?);
                 }
-                SIGNING_CERTIFICATE => old = Some(values.rest()),
+                SIGNING_CERTIFICATE => old = Some(single(values, "signing-certificate")?.rest()),
                 ADOBE_REVOCATION => adobe = Some(values.rest()),
                 _ => {}
             }

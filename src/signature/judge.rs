@@ -13,15 +13,15 @@ use std::borrow::Cow;
 use crate::time::Timestamp;
 
 use super::algorithm::{Digest, Verifier};
-use super::asn1::{definite, dotted};
+use super::asn1::{Reader, definite, dotted};
 use super::certificate::Certificate;
-use super::cms::{ID_DATA, SIGNATURE_TIMESTAMP, SignedData};
+use super::cms::{EssCertId, ID_DATA, SIGNATURE_TIMESTAMP, SignedData};
 use super::digest::{DigestNeeds, Digests};
 use super::limits::MAX_TIMESTAMPS;
 use super::path;
 use super::revocation::embedded::Embedded;
 use super::revocation::{Rule, Sources};
-use super::signer::{self, digest_of, malformed, matches, names};
+use super::signer::{self, digest_of, malformed, matches, names, names_by_sha1};
 use super::timestamp::{self, Proof};
 use super::trust::Trust;
 use super::verdict::{Fault, Judgement, Reason, Role, Verdicts};
@@ -109,6 +109,9 @@ impl Case<'_> {
         judgement: &mut Judgement,
     ) -> Result<(), Fault> {
         // 1. The structure (RFC 5652 §3, §5.1, §5.3).
+        if let Some(form) = other_form(bytes) {
+            return Err(malformed(form));
+        }
         let bytes = definite(bytes).map_err(|e| malformed(format!("bad BER: {e}")))?;
         let data = SignedData::parse(&bytes).map_err(|e| malformed(e.to_string()))?;
         let (signer, attributes) = (&data.signer, &data.signer.attributes);
@@ -138,20 +141,30 @@ impl Case<'_> {
             return Err(malformed(format!("attribute content-type {found} differs from the content's type")));
         }
 
-        // 4. The attribute that binds the signer's certificate (RFC 5035 §3).
-        let bound = match ess {
-            Some(ess) => names(ess, &certificate, &hash),
-            None if self.profile == Profile::Pkcs7 => Ok(true),
-            None => {
-                return Err(malformed(match attributes.old_signing_certificate {
-                    Some(_) => "attribute signing-certificate has SHA-1; signing-certificate-v2 is demanded",
-                    None => "signed attribute signing-certificate-v2 is missing",
-                }));
+        // 4. The attribute that binds the signer's certificate (RFC 5035 §3). Its form of RFC 2634 §5.4 is by SHA-1.
+        let old = match attributes.old_signing_certificate {
+            Some(value) => Some(EssCertId::read(Reader::new(value)).map_err(|e| malformed(e.to_string()))?),
+            None => None,
+        };
+        let bound = match (ess, &old) {
+            (_, Some(old)) if !names_by_sha1(old, &certificate) => Ok(false),
+            (Some(ess), _) => names(ess, &certificate, &hash),
+            (None, _) if self.profile == Profile::Pkcs7 => Ok(true),
+            (None, Some(_)) => {
+                let text = "attribute signing-certificate binds the signer's certificate by SHA-1; \
+                    signing-certificate-v2 is demanded";
+                Err(Fault::new(Reason::WeakAlgorithm, text))
+            }
+            (None, None) => {
+                return Err(malformed(
+                    "signed attribute signing-certificate-v2 is missing: CMS, and not yet CAdES",
+                ));
             }
         };
         if let Ok(false) = bound {
-            let text = "attribute signing-certificate-v2 names another certificate than the signer's";
-            return Err(malformed(text));
+            return Err(malformed(
+                "the signed attribute signing-certificate names another certificate than the signer's",
+            ));
         }
 
         // 5. RFC 5652 §5.4: the digest of the content, against the attribute.
@@ -201,7 +214,8 @@ impl Case<'_> {
         let at = proven.map_or(self.at, |proof| proof.at);
         let found = self.holder(&certificate, &hash, &sources, at, judgement);
         let wrong_agency = seal_of.filter(|agency| *agency != self.sender).map(|agency| {
-            Fault::new(Reason::WrongAgency, format!("sealed by agency {agency}, sent by {}", self.sender))
+            let sender = if self.sender.is_empty() { "an agency that is not named" } else { self.sender };
+            Fault::new(Reason::WrongAgency, format!("sealed by agency {agency}, sent by {sender}"))
         });
         first([found.err(), wrong_agency]).map_err(|mut fault| {
             // Why a timestamp did not help is worth saying where the time decided.
@@ -254,6 +268,18 @@ impl Case<'_> {
         }
         judgement.evidence.append(&mut rest);
         worst.map_or(Ok(()), Err)
+    }
+}
+
+/// Other forms that tools write, which are one step away from DER.
+fn other_form(bytes: &[u8]) -> Option<&'static str> {
+    match bytes {
+        [] => Some("the signature is empty"),
+        [b'-', b'-', b'-', b'-', b'-', ..] => Some("the signature is in PEM, it must be in DER"),
+        // The start of a long SEQUENCE in base64.
+        [b'M', b'I', b'A' | b'I', ..] => Some("the signature is in base64, it must be in DER"),
+        [b'M', b'I', b'M', b'E', ..] => Some("the signature is in S/MIME, it must be in DER"),
+        _ => None,
     }
 }
 

@@ -40,7 +40,7 @@ mod timestamp;
 mod trust;
 mod verdict;
 
-pub use attach::{AttachError, add_timestamp, timestamp_imprint};
+pub use attach::{AttachError, add_timestamp, timestamp_imprint, timestamp_request, timestamp_token};
 pub use digest::{DigestNeeds, Digests, Hasher};
 pub use judge::{digest_needs, judge_detached};
 pub use judge_pdf::judge_pdf;

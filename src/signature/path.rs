@@ -319,11 +319,33 @@ impl<'a> Search<'a> {
         let path = CertificationPath::new(anchor.choice.clone(), intermediates, self.leaf.strict.clone());
         let mut results = CertificationPathResults::new();
         validate_path_rfc5280(&self.roots.environment, &anchor.settings, &path, &mut results).map_err(
-            |e| untrusted(format!("the path to root `{}` is not valid: {e}", root.subject_text())),
+            |e| untrusted(format!("the path to root `{}` is not valid: {}", root.subject_text(), words(&e))),
         )?;
 
         let above = chain.iter().map(|&i| Arc::from(self.pool[i].read.raw));
         Ok(Path { issuers: above.chain([anchor.der.clone()]).collect(), id: [0; 32] })
+    }
+}
+
+/// What certval found, for a person to read.
+fn words(error: &Error) -> String {
+    use PathValidationStatus as Found;
+    let Error::PathValidation(found) = error else { return error.to_string() };
+    match found {
+        Found::MissingBasicConstraints | Found::InvalidBasicConstraints => {
+            "an issuer on it is not a certification authority (basicConstraints)".into()
+        }
+        Found::InvalidPathLength => "it has more certificates than an authority on it allows \
+             (pathLenConstraint), or an issuer on it is not a certification authority"
+            .into(),
+        Found::InvalidKeyUsage => "an issuer on it may not issue certificates (keyUsage)".into(),
+        Found::NullPolicySet => "its certificate policies do not go together".into(),
+        Found::NameConstraintsViolation => "a name on it is outside what its authority may issue for".into(),
+        Found::UnprocessedCriticalExtension => {
+            "a certificate on it has a critical extension that is not known here".into()
+        }
+        Found::NameChainingFailure => "its names do not follow each other".into(),
+        other => other.to_string(),
     }
 }
 

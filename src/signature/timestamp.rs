@@ -75,6 +75,12 @@ impl<'a> TstInfo<'a> {
     }
 }
 
+/// What a token, read already, is of: a digest, by whichever algorithm.
+pub(crate) fn imprint<'a>(data: &SignedData<'a>) -> Result<&'a [u8], Asn1Error> {
+    let content = data.content.ok_or(Asn1Error::Value("a timestamp without its content"))?;
+    Ok(TstInfo::read(content)?.imprint)
+}
+
 /// Judges a token, read already: what it proves of that whose digest `stamped` gives. `judged_at` is the time of
 /// judging: a token from later than that proves nothing yet.
 pub(crate) fn prove(

@@ -11,7 +11,7 @@ pub(crate) enum PdfError {
     Object { number: u32, what: &'static str },
     #[error("{0}")]
     File(&'static str),
-    #[error("too much to read: {what}, at most {limit}")]
+    #[error("it has too many {what}: {limit} are the most that is read")]
     Limit { what: &'static str, limit: usize },
     #[error("the file is encrypted, and encrypted files are not taken")]
     Encrypted,

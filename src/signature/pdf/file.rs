@@ -45,7 +45,10 @@ impl<'a> File<'a> {
     /// Reads the frame of a file: its first line, its end, its cross-reference sections.
     pub fn open(bytes: &'a [u8]) -> Result<File<'a>> {
         if bytes.len() > MAX_PDF {
-            return Err(PdfError::Limit { what: "bytes of a PDF", limit: MAX_PDF });
+            return Err(PdfError::Limit {
+                what: "bytes (a larger PDF takes a detached signature)",
+                limit: MAX_PDF,
+            });
         }
         let version =
             bytes.strip_prefix(b"%PDF-").ok_or(PdfError::File("it does not start as a PDF does"))?;

@@ -107,7 +107,7 @@ fn revision(
     })?;
     let page = page.ok_or(PdfError::File("it has no page"))?;
     let size = state.size().max(state.trailer().size(b"Size").unwrap_or(0) as u32);
-    let (value, field, form, stream) = (size, size + 1, size + 2, size + 3);
+    let (value, field, mut next) = (size, size + 1, size + 2);
     let field_reference = Object::Reference(field, 0);
     let mut out = Revision::after(state.file.bytes);
 
@@ -155,9 +155,10 @@ fn revision(
     match catalog.get(b"AcroForm").and_then(Object::reference) {
         Some(number) => append(state, &mut out, number, &dict, b"Fields", &field_reference)?,
         None => {
-            append(state, &mut out, form, &dict, b"Fields", &field_reference)?;
-            let catalog = catalog.with(b"AcroForm", Object::Reference(form, 0));
+            append(state, &mut out, next, &dict, b"Fields", &field_reference)?;
+            let catalog = catalog.with(b"AcroForm", Object::Reference(next, 0));
             out.put_object(root, state.generation(root), &Object::Dict(catalog));
+            next += 1;
         }
     }
 
@@ -174,8 +175,9 @@ fn revision(
         let second = Object::Text(Text { bytes: digest[..16].into(), start: 0, end: 0 });
         trailer = trailer.with(b"ID", Object::Array(vec![first.clone(), second]));
     }
-    let stream = section.streams.contains(&section.offset).then_some(stream);
-    out.finish(&trailer, size + 4, stream);
+    // A stream is an object itself; /Size is one more than the highest number, no more.
+    let stream = section.streams.contains(&section.offset).then_some(next);
+    out.finish(&trailer, next + u32::from(stream.is_some()), stream);
     Ok((out.bytes, contents))
 }
 

@@ -24,6 +24,9 @@ use super::{CrlReason, name};
 /// 2.5.29: the standard extensions.
 const EXTENSION: &[u8] = &[0x55, 0x1d];
 
+/// Bytes of text before a PEM, as `openssl crl -text` writes them, that are looked through.
+const MAX_PREAMBLE: usize = 1 << 20;
+
 /// Why a file is no CRL that can be used.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum CrlError {
@@ -94,6 +97,9 @@ impl Crl {
     pub fn read(bytes: &[u8]) -> Result<Crl, CrlError> {
         if bytes.first() == Some(&SEQUENCE) {
             return Crl::from_der(bytes.to_vec());
+        }
+        if !bytes.windows(10).take(MAX_PREAMBLE).any(|w| w == b"-----BEGIN") {
+            return Err(CrlError::Malformed("it is neither DER nor PEM (BEGIN X509 CRL)".to_owned()));
         }
         let (_, der) = pem::decode_vec(bytes).map_err(|e| CrlError::Pem(e.to_string()))?;
         Crl::from_der(der)

@@ -1,12 +1,13 @@
 //! Odd and legal, or nearly: what real signers write.
 
 use super::pki::{
-    CONTENT, Forge, Pki, attribute, issue_for, message_digest, now, params, rsa_key, signing_certificate,
+    CONTENT, Forge, Pki, issue_for, message_digest, now, old_signing_certificate, params, rsa_key,
+    signing_certificate,
 };
 use super::traps::{accepted, refused};
 use crate::signature::Reason::*;
-use crate::signature::asn1::{INTEGER, NULL, OCTET_STRING, OID, Reader, SEQUENCE, context, tlv};
-use crate::signature::cms::{MESSAGE_DIGEST, SIGNING_CERTIFICATE, SIGNING_CERTIFICATE_V2, SIGNING_TIME};
+use crate::signature::asn1::{INTEGER, NULL, OID, Reader, SEQUENCE, context, tlv};
+use crate::signature::cms::{MESSAGE_DIGEST, SIGNING_CERTIFICATE_V2, SIGNING_TIME};
 use crate::signature::digest::{DigestNeeds, Digests, sha256};
 use crate::signature::judge::{Beside, Case, Profile};
 use crate::signature::revocation::embedded::Embedded;
@@ -55,17 +56,6 @@ fn long_lengths(der: &[u8], levels: usize) -> Vec<u8> {
 }
 
 #[test]
-fn the_old_signing_certificate_by_sha1_does_not_bind_a_signer() {
-    let pki = Pki::new();
-    let hash = ring::digest::digest(&ring::digest::SHA1_FOR_LEGACY_USE_ONLY, &pki.person.der);
-    let id = tlv(SEQUENCE, &[&tlv(OCTET_STRING, &[hash.as_ref()])]);
-    let old = attribute(SIGNING_CERTIFICATE, &[&tlv(SEQUENCE, &[&tlv(SEQUENCE, &[&id])])]);
-    accepted(&pki, &pki.cms(&pki.person).with(old.clone()).build());
-    let cms = pki.cms(&pki.person).without(SIGNING_CERTIFICATE_V2).with(old);
-    refused(&pki, &cms, MalformedSignature, "has SHA-1");
-}
-
-#[test]
 fn pkcs7_in_pdf_needs_no_signing_certificate_and_all_else() {
     let pki = Pki::new();
     let shared = Embedded::default();
@@ -80,6 +70,9 @@ fn pkcs7_in_pdf_needs_no_signing_certificate_and_all_else() {
     assert_eq!(judge(&bare(), &none).reason, None);
     // When it is there, it must be true; and signed attributes are required.
     let other = signing_certificate(&pki.seal.der);
+    assert_eq!(judge(&bare().with(other), &none).reason, Some(MalformedSignature));
+    assert_eq!(judge(&bare().with(old_signing_certificate(&[&pki.person.der])), &none).reason, None);
+    let other = old_signing_certificate(&[&pki.seal.der]);
     assert_eq!(judge(&bare().with(other), &none).reason, Some(MalformedSignature));
     let mut naked = pki.cms(&pki.person);
     (naked.attributes, naked.message) = (None, CONTENT.to_vec());

@@ -13,7 +13,8 @@ use crate::signature::asn1::{
 };
 use crate::signature::certificate::Certificate;
 use crate::signature::cms::{
-    CONTENT_TYPE, ID_DATA, ID_SIGNED_DATA, MESSAGE_DIGEST, SIGNING_CERTIFICATE_V2, SIGNING_TIME,
+    CONTENT_TYPE, ID_DATA, ID_SIGNED_DATA, MESSAGE_DIGEST, SIGNING_CERTIFICATE, SIGNING_CERTIFICATE_V2,
+    SIGNING_TIME,
 };
 use crate::signature::digest::{DigestNeeds, Digests, sha256};
 use crate::signature::{Crl, CrlStore, Judgement, Signer, SigningKey, Trust, Verdicts, judge_detached};
@@ -265,6 +266,17 @@ pub struct Forge {
 
 pub fn attribute(kind: &[u8], values: &[&[u8]]) -> Vec<u8> {
     tlv(SEQUENCE, &[&tlv(OID, &[kind]), &tlv(SET, values)])
+}
+
+/// The attribute of RFC 2634 §5.4, by SHA-1, with a value for each certificate.
+pub fn old_signing_certificate(certificates: &[&[u8]]) -> Vec<u8> {
+    let value = |certificate: &&[u8]| {
+        let hash = ring::digest::digest(&ring::digest::SHA1_FOR_LEGACY_USE_ONLY, certificate);
+        let id = tlv(SEQUENCE, &[&tlv(OCTET_STRING, &[hash.as_ref()])]);
+        tlv(SEQUENCE, &[&tlv(SEQUENCE, &[&id])])
+    };
+    let values: Vec<Vec<u8>> = certificates.iter().map(value).collect();
+    attribute(SIGNING_CERTIFICATE, &values.iter().map(Vec::as_slice).collect::<Vec<_>>())
 }
 
 pub fn signing_certificate(certificate: &[u8]) -> Vec<u8> {

@@ -194,6 +194,8 @@ fn a_list_that_cannot_be_relied_on_is_as_if_absent() {
     let twice = crl(&pki.sub).with(extension(20, false, &[2, 1, 1])).with(extension(20, false, &[2, 1, 2]));
     assert!(matches!(bad(twice), CrlError::Malformed(_)));
     assert!(matches!(Crl::read(b"-----BEGIN"), Err(CrlError::Pem(_))));
+    let text = Crl::read(b"not a list").unwrap_err().to_string();
+    assert!(text.contains("neither DER nor PEM"), "{text}");
     let mut long = crl(&pki.sub).build();
     long.push(0);
     assert!(matches!(Crl::read(&long), Err(CrlError::Malformed(_))));

@@ -16,7 +16,7 @@ use crate::signature::cms::{
     SIGNING_CERTIFICATE_V2, SIGNING_TIME,
 };
 use crate::signature::digest::sha256;
-use crate::signature::{AttachError, Judgement, Trust, add_timestamp, timestamp_imprint};
+use crate::signature::{AttachError, Judgement, Trust, add_timestamp, timestamp_imprint, timestamp_token};
 use crate::time::Timestamp;
 
 const GENERALIZED: u8 = 0x18;
@@ -275,6 +275,22 @@ fn a_timestamp_is_added_to_the_signature_as_it_is() {
     }
     assert!(matches!(add_timestamp(&bare, b"junk"), Err(AttachError::Token(_))));
     assert!(matches!(add_timestamp(b"junk", &made), Err(AttachError::Signature(_))));
+
+    // The reply of an authority (RFC 3161 §2.4.2): granted, refused, of something else; and the bare token.
+    let reply =
+        |status: u8, token: &[u8]| tlv(SEQUENCE, &[&tlv(SEQUENCE, &[&tlv(INTEGER, &[&[status]])]), token]);
+    assert_eq!(timestamp_token(&reply(0, &made), &bare).as_ref(), Ok(&made));
+    assert_eq!(timestamp_token(&made, &bare).as_ref(), Ok(&made));
+    let other = token(&tsa, &[&pki.sub], b"other", MAY).build();
+    for (reply, words) in [
+        (reply(2, &[]), "refused (status 02)"),
+        (reply(0, &[]), "too early"),
+        (other, "something else"),
+        (b"junk".to_vec(), "timestamp reply"),
+    ] {
+        let error = timestamp_token(&reply, &bare).unwrap_err().to_string();
+        assert!(error.contains(words), "{error}");
+    }
 
     // openssl takes the token, and the signature with it.
     if Command::new("openssl").arg("version").output().is_err() {

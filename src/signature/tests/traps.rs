@@ -1,7 +1,8 @@
 //! What a forger, or a careless signer, can do to a CMS.
 
 use super::pki::{
-    CONTENT, Forge, Pki, attribute, content_type, issue, message_digest, now, params, signing_certificate,
+    CONTENT, Forge, Pki, attribute, content_type, issue, message_digest, now, old_signing_certificate,
+    params, signing_certificate,
 };
 use crate::signature::Reason::{self, *};
 use crate::signature::asn1::{
@@ -126,6 +127,37 @@ fn the_signing_certificate_attribute_names_the_signers_certificate() {
     let cms =
         pki.cms(&pki.person).without(SIGNING_CERTIFICATE_V2).with(attribute(SIGNING_CERTIFICATE_V2, &[&id]));
     refused(&pki, &cms, MalformedSignature, "names another certificate");
+}
+
+#[test]
+fn the_signers_certificate_bound_by_sha1_alone_is_weak() {
+    let pki = Pki::new();
+    let mine = old_signing_certificate(&[&pki.person.der]);
+    let bare = || pki.cms(&pki.person).without(SIGNING_CERTIFICATE_V2);
+    // As `openssl cms -cades -md sha1` writes it.
+    refused(&pki, &bare().with(mine.clone()), WeakAlgorithm, "by SHA-1");
+    accepted(&pki, &pki.cms(&pki.person).with(mine).build());
+    // Beside the newer attribute or not, it names no other certificate, and one.
+    let other = old_signing_certificate(&[&pki.seal.der]);
+    refused(&pki, &bare().with(other.clone()), MalformedSignature, "names another certificate");
+    refused(&pki, &pki.cms(&pki.person).with(other), MalformedSignature, "names another certificate");
+    let two = old_signing_certificate(&[&pki.person.der, &pki.seal.der]);
+    refused(&pki, &pki.cms(&pki.person).with(two), MalformedSignature, "signing-certificate");
+}
+
+#[test]
+fn a_signature_in_another_form_than_der_says_which() {
+    let pki = Pki::new();
+    for (bytes, words) in [
+        (&b""[..], "is empty"),
+        (b"-----BEGIN CMS-----\nMIIB", "in PEM"),
+        (b"MIIJmAYJKoZIhvcNAQcCoIIJiTCC", "in base64"),
+        (b"MIME-Version: 1.0\n", "in S/MIME"),
+    ] {
+        let judged = pki.judge(bytes);
+        assert_eq!(judged.reason, Some(MalformedSignature));
+        assert!(judged.detail.contains(words), "{}", judged.detail);
+    }
 }
 
 #[test]

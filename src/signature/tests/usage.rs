@@ -112,20 +112,20 @@ fn path_length_key_usage_and_unknown_critical_extensions_are_enforced() {
     let short = issue(short, &pki.root);
     let below = issue(ca_params("CA quá sâu"), &short);
     let deep = issue(params("Người ký"), &below);
-    refused(judge_signed_by(&pki, &deep, &[&below, &short]), UntrustedIssuer, "PathLength");
+    refused(judge_signed_by(&pki, &deep, &[&below, &short]), UntrustedIssuer, "pathLenConstraint");
     assert_eq!(judge_signed_by(&pki, &issue(params("A"), &short), &[&short]).verdict, Verdict::Valid);
 
     let mut no_sign = ca_params("Sub CA không ký");
     no_sign.key_usages = vec![KeyUsagePurpose::CrlSign];
     let no_sign = issue(no_sign, &pki.root);
     let leaf = issue(params("A"), &no_sign);
-    refused(judge_signed_by(&pki, &leaf, &[&no_sign]), UntrustedIssuer, "KeyUsage");
+    refused(judge_signed_by(&pki, &leaf, &[&no_sign]), UntrustedIssuer, "keyUsage");
 
     let mut odd = params("A");
     let mut extension = CustomExtension::from_oid_content(&[1, 3, 6, 1, 4, 1, 99999, 1], vec![5, 0]);
     extension.set_criticality(true);
     odd.custom_extensions = vec![extension];
-    refused(judge_signed_by(&pki, &issue(odd, &pki.sub), &[&pki.sub]), UntrustedIssuer, "Critical");
+    refused(judge_signed_by(&pki, &issue(odd, &pki.sub), &[&pki.sub]), UntrustedIssuer, "critical extension");
 }
 
 #[test]

@@ -58,6 +58,25 @@ fn a_letter_is_signed_by_a_person_and_then_by_the_agency() {
 }
 
 #[test]
+fn size_is_one_more_than_the_highest_object() {
+    // 7.5.5; qpdf warns of anything else. The first revision makes a form, the second finds it there.
+    use super::super::file::File;
+    use super::build::{LETTER, file};
+    let letter = std::fs::read(documents().join("06-unsigned.pdf")).unwrap();
+    for pdf in [letter, file(&LETTER, false), file(&LETTER, true)] {
+        let one = sign(&pdf, "Person").unwrap();
+        let two = sign(&one, "Agency").unwrap();
+        for made in [&one, &two] {
+            let file = File::open(made).unwrap();
+            let highest =
+                file.sections.iter().flat_map(|section| &section.entries).map(|entry| entry.0).max();
+            let size = file.last().trailer().size(b"Size").unwrap();
+            assert_eq!(size, highest.unwrap() as usize + 1);
+        }
+    }
+}
+
+#[test]
 fn what_is_signed_already_gets_a_further_signature() {
     let signed = std::fs::read(documents().join("01-rsa-person-and-agency.pdf")).unwrap();
     let more = sign(&signed, "Văn thư").unwrap();
