@@ -4,7 +4,7 @@
 //! → [`settle`] (the proof comes back) → [`handover`] (the recipient's system fetches and acknowledges) →
 //! [`status`] (and reports). [`paper`] enters what went on paper, [`track`] follows a delivery, [`directory`] keeps
 //! the list of agencies, [`trust`] the
-//! revocation lists. No step is skipped for any kind of message, and between two agencies of one node the way is
+//! revocation data in force, and [`revocation`] gets it. No step is skipped for any kind of message, and between two agencies of one node the way is
 //! the same without the network.
 //!
 //! [`Exchange`] is what all steps share. Ports: [`crate::ledger::Clock`] for time, [`courier::PeerLink`] for peers.
@@ -16,6 +16,7 @@ pub mod handover;
 pub mod intake;
 mod message;
 pub mod paper;
+pub mod revocation;
 pub mod settle;
 pub mod status;
 pub mod track;
@@ -46,7 +47,7 @@ pub(crate) struct Inner {
     pub(crate) directory: Arc<DirectoryHolder>,
     pub(crate) proofs: ProofVerifier,
     pub(crate) leases: Leases,
-    pub(crate) crls: trust::Crls,
+    pub(crate) revocation: trust::InForce,
 }
 
 impl Exchange {
@@ -58,7 +59,7 @@ impl Exchange {
             directory,
             proofs: ProofVerifier::default(),
             leases: Leases::default(),
-            crls: trust::Crls::default(),
+            revocation: trust::InForce::default(),
         };
         Exchange { inner: Arc::new(inner) }
     }
