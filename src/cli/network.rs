@@ -362,8 +362,17 @@ authority = "{authority}"
 
 [signatures]
 # Folder of the revocation lists (*.crl, PEM or DER) of the authorities that issue seals and personal certificates.
-# Read at start. A signature whose certificates no list covers is `revocation_unknown`.
+# Read at start, and again when a file comes, changes or goes. A signature whose certificates no list covers is
+# `revocation_unknown`.
 crl_dir = "crls"
+# How often the folder is looked at, in seconds (default 60).
+# reload_seconds = 60
+# Ask the CRL distribution points and OCSP responders that certificates under a trusted root name for what the folder
+# does not say: over plain HTTP, in the background, with the answers kept in `data`. false: a node without a way out.
+# fetch = true
+# Ask them also where their addresses are private, local or otherwise not of the public Internet: for a closed network
+# with authorities of its own.
+# allow_private_responders = false
 # A document with such a signature is kept until it can be judged (hold), refused, or handed out with its verdicts
 # (accept).
 # revocation_unknown = "hold"

@@ -2,7 +2,7 @@
 //!
 //! Detached signatures beside a part decide about it; a PDF without any is judged by those inside it, for which it is
 //! read whole. Files are judged on threads of their own, a few at a time: a large or hostile one delays no message.
-//! What was used and did not come with the document (revocation lists) is kept with the content.
+//! What was used and did not come with the document (revocation lists, OCSP responses) is kept with the content.
 
 use std::collections::HashSet;
 use std::sync::{Mutex, PoisonError};
@@ -102,6 +102,7 @@ impl Exchange {
             });
         }
         let found = Verdicts::worst(&all);
+        self.missed(&found);
         let judged = judged(&found);
         self.keep_evidence(&trust, &judged)?;
         Ok(Outcome { verdicts: message::role_verdicts(&found), judged, found })
@@ -151,8 +152,11 @@ impl Exchange {
             if known(&self.inner.judging.kept.lock().unwrap_or_else(PoisonError::into_inner)) {
                 continue;
             }
-            if let Some(list) = trust.crls().find(digest.as_bytes()) {
-                self.ledger().content().put_whole(*digest, list.der()).map_err(|e| storage(&e))?;
+            let list = trust.crls().find(digest.as_bytes()).map(|list| list.der());
+            let data =
+                list.or_else(|| trust.responses().find(digest.as_bytes()).map(|response| &response[..]));
+            if let Some(data) = data {
+                self.ledger().content().put_whole(*digest, data).map_err(|e| storage(&e))?;
             }
             let mut kept = self.inner.judging.kept.lock().unwrap_or_else(PoisonError::into_inner);
             if kept.len() >= KEPT {

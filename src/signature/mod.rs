@@ -47,7 +47,7 @@ pub use judge_pdf::judge_pdf;
 pub use limits::MAX_PDF;
 pub use make::{SignError, Signer, SigningKey};
 pub use pdf::{PdfSignError, PdfSignatureDetails, sign_pdf};
-pub use revocation::{Crl, CrlError, CrlStore, OcspError};
+pub use revocation::{AnswerError, CertIdHash, Crl, CrlError, CrlStore, Missed, OcspError, OcspStore, Span};
 pub use trust::{Trust, TrustError};
 pub use verdict::{CodeError, Judgement, Reason, Role, Verdict, Verdicts};
 
