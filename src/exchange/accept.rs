@@ -300,7 +300,7 @@ impl Exchange {
             }
             match (large, &inline) {
                 (Some(upload), _) => store.finish(upload, part.sha256),
-                (None, Some(inline)) => store.put_hashed(part.sha256, kept(&inline[i], &offer)),
+                (None, Some(inline)) => store.put_hashed(part.sha256, kept(&inline[i], offer)),
                 (None, None) => Ok(()),
             }
             .map_err(|e| storage(&e))?;

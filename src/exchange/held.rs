@@ -138,7 +138,7 @@ impl Exchange {
                 let mut offset = 0;
                 while offset < size {
                     let piece = exchange.content_piece(&digest, size, offset)?;
-                    offset += piece.len().max(1).min(limits::CHUNK_BYTES) as u64;
+                    offset += piece.len().clamp(1, limits::CHUNK_BYTES) as u64;
                     hasher.update(&piece);
                 }
                 Ok(hasher.finish())

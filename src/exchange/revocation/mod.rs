@@ -68,6 +68,9 @@ pub struct Revocation {
     plan: Plan,
 }
 
+/// A request that ended, and what it brought.
+type Ended = Result<(Key, Arc<Source>, Brought), tokio::task::JoinError>;
+
 impl Revocation {
     /// Reads what the folder holds and what was fetched in earlier runs, and puts it in force. Fails when the folder
     /// cannot be read.
@@ -153,7 +156,7 @@ impl Revocation {
     }
 
     /// Takes what requests brought, and puts it in force.
-    async fn take(&mut self, ended: Vec<Result<(Key, Arc<Source>, Brought), tokio::task::JoinError>>) {
+    async fn take(&mut self, ended: Vec<Ended>) {
         let now = self.exchange.ledger().now();
         let (mut lists, mut responses) = (false, false);
         for ended in ended {

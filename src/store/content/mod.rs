@@ -638,12 +638,10 @@ mod tests {
         assert!(matches!(open(dir.path()).get(largest), Err(StoreError::Damaged { .. })));
     }
 
+    type Contents = Vec<(Hash, String)>;
+
     /// Puts three records a step, with a sync after each step, over several segments; what was synced.
-    fn fill(
-        disk: &Arc<dyn Disk>,
-        dir: &Path,
-        steps: u32,
-    ) -> Result<Vec<(Hash, String)>, Vec<(Hash, String)>> {
+    fn fill(disk: &Arc<dyn Disk>, dir: &Path, steps: u32) -> Result<Contents, Contents> {
         let mut durable = Vec::new();
         let Ok(store) = ContentStore::open_with(disk.clone(), dir, 2_000) else { return Err(durable) };
         for step in 0..steps {
