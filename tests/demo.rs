@@ -128,3 +128,40 @@ fn kept_files_can_be_audited_and_reported_on_without_changing_them() {
     assert!(csv.contains("outside,2,dual,1,2,50.00"), "{csv}");
     assert!(csv.contains("internal,0,dual,0,0,n/a"), "{csv}");
 }
+
+#[test]
+fn signed_files_go_through_the_nodes_and_get_the_verdicts_of_an_independent_signer() {
+    let dir = tempfile::tempdir().unwrap();
+    let scenario = dir.path().join("one.csv");
+    let rows = std::fs::read_to_string(shared("scenario-2016.csv")).unwrap();
+    let mut lines = rows.lines();
+    let (head, last) = (lines.next().unwrap(), lines.rfind(|l| l.contains(",electronic,")).unwrap());
+    std::fs::write(&scenario, format!("{head}\n{last}\n")).unwrap();
+    let corpus = shared("corpus");
+    let result = demo(&["--scenario", scenario.to_str().unwrap(), "--documents", corpus.to_str().unwrap()]);
+    let documents = result["documents"].as_array().unwrap();
+    let mut expected = csv::Reader::from_path(corpus.join("expected.csv")).unwrap();
+    let mut seen = 0;
+    for row in expected.records().map(Result::unwrap) {
+        let found = documents.iter().find(|d| d["file"] == row[0]).unwrap();
+        let text = |key: &str| found[key].as_str().unwrap();
+        assert_eq!(
+            [text("sender"), text("person"), text("agency"), text("reason")],
+            [&row[2], &row[3], &row[4], &row[5]],
+            "{found}"
+        );
+        let both = &row[3] == "valid" && &row[4] == "valid";
+        let outcome = match (&row[3], &row[4]) {
+            _ if both => "delivered",
+            ("indeterminate", _) | (_, "indeterminate") => "held",
+            ("invalid" | "-", _) | (_, "invalid" | "-") => "refused",
+            _ => "delivered for information",
+        };
+        assert_eq!((text("outcome"), found["legally_effective"].as_bool()), (outcome, Some(both)), "{found}");
+        seen += 1;
+    }
+    assert_eq!((seen, documents.len()), (34, 34));
+    for node in result["nodes"].as_array().unwrap() {
+        assert_eq!(node["verified"], true, "{node}");
+    }
+}

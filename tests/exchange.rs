@@ -309,3 +309,65 @@ async fn a_document_is_tracked_by_its_key_with_all_its_deliveries() {
     }
     net.finish().await;
 }
+
+#[tokio::test]
+async fn what_is_held_is_decided_by_its_agency_or_by_revocation_data_and_the_sender_learns_it() {
+    let mut net = TestNet::new();
+    let list = net.path("b/crls/documents-ca.crl");
+    let kept = std::fs::read(&list).unwrap();
+    std::fs::remove_file(&list).unwrap();
+    net.start("a").await;
+    net.start("b").await;
+    let (a, b) = (net.dms("a").await, net.dms("b").await);
+    let mut ids = Vec::new();
+    for number in ["1", "2", "3"] {
+        let id = a.deliver(&net.document("H01.1", &["H01.22"], number)).await.remove(0);
+        let view = a.wait_for(&id, pb::DeliveryState::Held).await;
+        assert_eq!(view.recipient_verdicts.unwrap().person(), pb::Verdict::Indeterminate);
+        ids.push(id);
+    }
+    // Both sides are told; nothing is handed out.
+    let held = [pb::WatchKind::Held; 3];
+    assert_eq!(a.told(&["H01.1"], "").await.unwrap().iter().map(|i| i.kind()).collect::<Vec<_>>(), held);
+    assert_eq!(b.told(&["H01.22"], "").await.unwrap().iter().map(|i| i.kind()).collect::<Vec<_>>(), held);
+    assert!(b.inbox("H01.22").await.unwrap().iter().all(|i| i.held));
+    for id in &ids {
+        assert!(b.fetch("H01.22", id).await.unwrap_err().message().starts_with("held"));
+        assert!(b.acknowledge("H01.22", id).await.is_err());
+    }
+    assert!(a.release("H01.22", &ids[0], false).await.is_err(), "not this node's agency");
+
+    let released = b.release("H01.22", &ids[0], false).await.unwrap();
+    assert_eq!(b.release("H01.22", &ids[0], false).await.unwrap(), released);
+    let refused = b.release("H01.22", &ids[1], true).await.unwrap();
+    assert_eq!(b.release("H01.22", &ids[1], true).await.unwrap(), refused);
+    for (id, refuse) in [(&ids[0], true), (&ids[1], false)] {
+        let status = b.release("H01.22", id, refuse).await.unwrap_err();
+        assert!(status.message().starts_with("not_held"), "{}", status.message());
+    }
+    let (header, _) = b.fetch("H01.22", &ids[0]).await.unwrap();
+    assert!(!header.legally_effective);
+    b.acknowledge("H01.22", &ids[0]).await.unwrap();
+    assert_eq!(a.wait_for(&ids[0], pb::DeliveryState::Delivered).await.reason, "");
+    assert_eq!(a.wait_for(&ids[1], pb::DeliveryState::Refused).await.reason, "revocation_unknown");
+    // The number is free again: what the agency refused is sent anew.
+    let again = a.deliver(&net.document("H01.1", &["H01.22"], "2")).await.remove(0);
+    assert_ne!(again, ids[1]);
+    a.wait_for(&again, pb::DeliveryState::Held).await;
+
+    // The list comes: what is still held is judged by it, as at its arrival.
+    net.stop("b").await;
+    std::fs::write(&list, kept).unwrap();
+    net.start("b").await;
+    let b = net.dms("b").await;
+    for id in [&ids[2], &again] {
+        let view = a.wait_for(id, pb::DeliveryState::Delivered).await;
+        assert_eq!(view.recipient_verdicts.unwrap().agency(), pb::Verdict::Valid);
+        assert!(b.fetch("H01.22", id).await.unwrap().0.legally_effective);
+    }
+    let events = net.events("b", "released").await;
+    assert_eq!(events.len(), 4);
+    // Asking again made no events of its own.
+    assert_eq!(net.events("a", "settled").await.len(), 8);
+    net.finish().await;
+}

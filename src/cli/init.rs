@@ -86,6 +86,7 @@ fn local_network(args: &InitArgs) -> Result<Outcome, CliError> {
         rsa: false,
         write_document_keys: true,
         persons: &BTreeSet::new(),
+        extra: &Default::default(),
     })?;
     let dir = args.dir.display();
     out(format!(

@@ -226,6 +226,7 @@ fn make(dir: &Path, workload: Workload) -> Result<Network, CliError> {
         rsa: workload == Workload::CadesRsa,
         write_document_keys: false,
         persons: &BTreeSet::from([SENDER.to_owned()]),
+        extra: &Default::default(),
     })
 }
 

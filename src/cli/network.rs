@@ -46,6 +46,19 @@ pub struct Plan<'a> {
     pub write_document_keys: bool,
     /// Codes that get a person's key; empty: every agency.
     pub persons: &'a BTreeSet<String>,
+    /// Authorities and seals of others that are trusted as well.
+    pub extra: &'a ExtraTrust,
+}
+
+/// Authorities of document signatures, their revocation lists, and seals, from elsewhere.
+#[derive(Debug, Default)]
+pub struct ExtraTrust {
+    /// Roots, DER.
+    pub roots: Vec<Vec<u8>>,
+    /// Revocation lists by file name, DER or PEM.
+    pub crls: Vec<(String, Vec<u8>)>,
+    /// Seal certificates (DER) by the agency's code.
+    pub seals: Vec<(String, Vec<u8>)>,
 }
 
 /// A network that was made.
@@ -56,9 +69,15 @@ pub struct Network {
     pub nodes: BTreeMap<NodeName, Config>,
     /// Keys that sign documents.
     pub signers: Signers,
+    homes: HashMap<String, String>,
 }
 
 impl Network {
+    /// Name of the node that hosts an agency; empty where none does.
+    pub fn node_of(&self, code: &str) -> &str {
+        self.homes.get(code).map_or("", String::as_str)
+    }
+
     /// Connects to a node as one of the clients that were made for it: `dms` or `admin`.
     pub async fn connect(&self, node: &NodeName, client: &str) -> Result<NodeClient, ConnectError> {
         let clients = self.dir.join("clients");
@@ -180,6 +199,9 @@ pub fn make(plan: &Plan<'_>) -> Result<Network, CliError> {
         facts.push(node_files(plan, node, *peers, &dir, &network_ca)?);
         make_dir(&dir.join("crls"))?;
         pki::write_public(&dir.join("crls/documents-ca.crl"), crl.as_bytes())?;
+        for (name, list) in &plan.extra.crls {
+            pki::write_public(&dir.join("crls").join(name), list)?;
+        }
         for file in ["network-ca.pem", "client-ca.pem"] {
             copy(&authority_dir.join(file), &dir.join(file))?;
         }
@@ -193,14 +215,19 @@ pub fn make(plan: &Plan<'_>) -> Result<Network, CliError> {
     }
     let valid_until =
         Timestamp::from_secs(rcgen::date_time_ymd(plan.validity.to_year, 1, 1).unix_timestamp());
+    let mut roots = vec![documents_ca.der()];
+    roots.extend(plan.extra.roots.iter().cloned());
     let content = build::first_version(
         plan.network,
         plan.issued_at,
         valid_until,
-        &[documents_ca.der()],
+        &roots,
         &facts,
         plan.agencies,
-        |code| seals.get(code).cloned().into_iter().collect(),
+        |code| {
+            let extra = plan.extra.seals.iter().filter(|(of, _)| of == code).map(|(_, der)| der.clone());
+            seals.get(code).cloned().into_iter().chain(extra).collect()
+        },
     )
     .map_err(CliError::failed)?;
     let note = build::sign(&content, &authority).map_err(CliError::failed)?;
@@ -216,7 +243,8 @@ pub fn make(plan: &Plan<'_>) -> Result<Network, CliError> {
         pki::write_public(&file, text.as_bytes())?;
         nodes.insert(node.clone(), Config::read(&file).map_err(CliError::failed)?);
     }
-    Ok(Network { dir: plan.dir.to_owned(), nodes, signers })
+    let homes = plan.agencies.iter().map(|a| (a.code.clone(), a.node.clone())).collect();
+    Ok(Network { dir: plan.dir.to_owned(), nodes, signers, homes })
 }
 
 fn copy(from: &Path, to: &Path) -> Result<(), CliError> {
@@ -334,8 +362,17 @@ authority = "{authority}"
 
 [signatures]
 # Folder of the revocation lists (*.crl, PEM or DER) of the authorities that issue seals and personal certificates.
-# Read at start. A signature whose certificates no list covers is `revocation_unknown`.
+# Read at start, and again when a file comes, changes or goes. A signature whose certificates no list covers is
+# `revocation_unknown`.
 crl_dir = "crls"
+# How often the folder is looked at, in seconds (default 60).
+# reload_seconds = 60
+# Ask the CRL distribution points and OCSP responders that certificates under a trusted root name for what the folder
+# does not say: over plain HTTP, in the background, with the answers kept in `data`. false: a node without a way out.
+# fetch = true
+# Ask them also where their addresses are private, local or otherwise not of the public Internet: for a closed network
+# with authorities of its own.
+# allow_private_responders = false
 # A document with such a signature is kept until it can be judged (hold), refused, or handed out with its verdicts
 # (accept).
 # revocation_unknown = "hold"

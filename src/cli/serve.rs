@@ -81,6 +81,20 @@ async fn signal() -> Result<&'static str, CliError> {
     }
 }
 
+/// Where revocation data comes from, in words.
+fn revocation(config: &Config) -> String {
+    let folder = config.crl_dir.as_ref().map_or_else(
+        || "no folder of lists (`signatures.crl_dir`)".to_owned(),
+        |dir| format!("lists in {}, looked at every {} s", dir.display(), config.crl_reload.as_secs()),
+    );
+    let fetched = match (config.fetch_revocation, config.allow_private_responders) {
+        (false, _) => "nobody is asked (`signatures.fetch`)",
+        (true, false) => "distribution points and responders at public addresses are asked",
+        (true, true) => "distribution points and responders at any address are asked",
+    };
+    format!("{folder}; {fetched}")
+}
+
 /// Explains a configuration, or what is wrong with it.
 pub fn check(args: &CheckArgs) -> Result<Outcome, CliError> {
     let config = Config::read(&args.file).map_err(CliError::failed)?;
@@ -90,6 +104,7 @@ pub fn check(args: &CheckArgs) -> Result<Outcome, CliError> {
     out(format!("peers       {}", config.listen_peers));
     out(format!("content     at most {} bytes a document", config.max_content_bytes));
     out(format!("delivery    tried for {} hours", config.delivery_ms / 3_600_000));
+    out(format!("revocation  {}", revocation(&config)));
     let tls = NodeTls::load(&config).map_err(CliError::failed)?;
     let until = tls.not_after.map_or_else(|| "?".into(), super::show::time);
     out(format!("certificate valid until {until}"));

@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use crate::domain::event::{Event, EventKind, Item, LogRef, Parties, RoleVerdicts, Subject};
+use crate::domain::event::{Event, EventKind, Item, Judged, LogRef, Parties, RoleVerdicts, Subject};
 use crate::merkle::leaf_hash;
 use crate::time::Timestamp;
 
@@ -119,24 +119,36 @@ fn detail(kind: &EventKind) -> Value {
             request_id,
             content_digests,
             verdicts,
+            judged,
             not_after,
             peer,
             content_size,
         } => {
             json!({
                 "item": item_json(item), "request_id": request_id.to_string(), "verdicts": verdicts_json(*verdicts),
-                "content_digests": texts(content_digests), "not_after": not_after.to_string(),
+                "judged": judged_json(judged), "content_digests": texts(content_digests), "not_after": not_after.to_string(),
                 "peer": peer.to_string(), "content_size": content_size,
             })
         }
-        EventKind::Received { item, content_digests, verdicts, held, origin, origin_proof, peer } => json!({
-            "item": item_json(item), "content_digests": texts(content_digests), "held": held,
-            "verdicts": verdicts_json(*verdicts), "origin": log_ref(origin),
-            "origin_proof": origin_proof.to_string(), "peer": peer.to_string(),
-        }),
-        EventKind::Refused { item, content_digests, verdicts, reason, origin, origin_proof, peer } => json!({
+        EventKind::Received { item, content_digests, verdicts, judged, held, origin, origin_proof, peer } => {
+            json!({
+                "item": item_json(item), "content_digests": texts(content_digests), "held": held,
+                "verdicts": verdicts_json(*verdicts), "judged": judged_json(judged), "origin": log_ref(origin),
+                "origin_proof": origin_proof.to_string(), "peer": peer.to_string(),
+            })
+        }
+        EventKind::Refused {
+            item,
+            content_digests,
+            verdicts,
+            judged,
+            reason,
+            origin,
+            origin_proof,
+            peer,
+        } => json!({
             "item": item_json(item), "content_digests": texts(content_digests), "reason": reason.code(),
-            "verdicts": verdicts_json(*verdicts), "origin": log_ref(origin),
+            "verdicts": verdicts_json(*verdicts), "judged": judged_json(judged), "origin": log_ref(origin),
             "origin_proof": origin_proof.to_string(), "peer": peer.to_string(),
         }),
         EventKind::Settled {
@@ -168,9 +180,10 @@ fn detail(kind: &EventKind) -> Value {
             "dispatched_on": p.dispatched_on.map(|d| d.to_string()), "withdrawn": p.withdrawn,
             "request_id": p.request_id.to_string(),
         }),
-        EventKind::Released { delivery_id, refused, verdicts, envelope_digest, .. } => json!({
+        EventKind::Released { delivery_id, refused, verdicts, judged, envelope_digest, .. } => json!({
             "delivery_id": delivery_id.to_string(), "refused": refused.map(|r| r.code()),
-            "verdicts": verdicts_json(*verdicts), "envelope_digest": envelope_digest.to_string(),
+            "verdicts": verdicts_json(*verdicts), "judged": judged_json(judged),
+            "envelope_digest": envelope_digest.to_string(),
         }),
         EventKind::Started { version, unwitnessed } => {
             json!({"version": version, "unwitnessed": unwitnessed})
@@ -188,6 +201,19 @@ fn detail(kind: &EventKind) -> Value {
 
 fn texts<T: ToString>(values: &[T]) -> Vec<String> {
     values.iter().map(ToString::to_string).collect()
+}
+
+fn judged_json(judged: &Judged) -> Value {
+    let signatures: Vec<Value> = judged
+        .signatures
+        .iter()
+        .map(|s| {
+            json!({"role": s.role.as_str(), "verdict": s.verdict.as_str(), "reason": s.reason.map(|r| r.as_str()),
+                "certificate": s.certificate.map(|c| c.to_string()),
+                "proven_at": s.proven_at.map(|t| t.to_string())})
+        })
+        .collect();
+    json!({"signatures": signatures, "evidence": texts(&judged.evidence)})
 }
 
 fn verdicts_json(v: RoleVerdicts) -> Value {

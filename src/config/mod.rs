@@ -8,6 +8,7 @@ mod raw;
 use std::collections::BTreeSet;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use crate::domain::ids::NodeName;
 use crate::domain::limits;
@@ -127,6 +128,12 @@ pub struct Config {
     pub directory: PathBuf,
     /// Folder of revocation lists for document signatures.
     pub crl_dir: Option<PathBuf>,
+    /// How often that folder is looked at.
+    pub crl_reload: Duration,
+    /// Whether distribution points and OCSP responders are asked for what the folder does not say.
+    pub fetch_revocation: bool,
+    /// Whether they may have addresses that are not of the public Internet.
+    pub allow_private_responders: bool,
     /// What becomes of a document whose signatures cannot be judged.
     pub revocation_unknown: RevocationUnknown,
     /// Folder of the client certificates that commands use: `<node>-<client>.pem` and `.key`, `network-ca.pem`.
@@ -206,6 +213,14 @@ impl Config {
             authority,
             directory: base.join(raw.directory.file),
             crl_dir: raw.signatures.crl_dir.map(|f| base.join(f)),
+            crl_reload: Duration::from_secs(between(
+                "signatures.reload_seconds",
+                raw.signatures.reload_seconds.unwrap_or(60),
+                1,
+                86_400,
+            )?),
+            fetch_revocation: raw.signatures.fetch.unwrap_or(true),
+            allow_private_responders: raw.signatures.allow_private_responders.unwrap_or(false),
             revocation_unknown: match raw.signatures.revocation_unknown.as_deref() {
                 None | Some("hold") => RevocationUnknown::Hold,
                 Some("refuse") => RevocationUnknown::Refuse,
@@ -320,6 +335,8 @@ mod tests {
         assert_eq!(config.data, Path::new("/etc/lienthong/data"));
         assert_eq!(config.max_content_bytes, limits::CONTENT_BYTES);
         assert_eq!(config.delivery_ms, limits::DELIVERY_MS);
+        assert_eq!(config.crl_reload, Duration::from_secs(60));
+        assert!(config.fetch_revocation && !config.allow_private_responders);
     }
 
     #[test]
@@ -334,6 +351,13 @@ mod tests {
                 "[signatures]\nrevocation_unknown = \"ask\"\n[directory]",
                 "hold, refuse or accept",
             ),
+            (
+                "[directory]",
+                "[signatures]\nreload_seconds = 0\n[directory]",
+                "`signatures.reload_seconds`: `0` is not allowed: a number from 1 to 86400",
+            ),
+            ("[directory]", "[signatures]\nfetch = \"no\"\n[directory]", "expected a boolean"),
+            ("[directory]", "[signatures]\nfetch_crls = true\n[directory]", "unknown field `fetch_crls`"),
             ("+c74f20a3+", "+00000000+", "directory.authority"),
         ] {
             let error = parse(&GOOD.replace(from, to)).unwrap_err();

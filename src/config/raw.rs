@@ -80,6 +80,9 @@ pub struct DirectoryFile {
 #[allow(missing_docs, reason = "the keys are described in the file that `lienthong init` writes")]
 pub struct Signatures {
     pub crl_dir: Option<PathBuf>,
+    pub reload_seconds: Option<u64>,
+    pub fetch: Option<bool>,
+    pub allow_private_responders: Option<bool>,
     pub revocation_unknown: Option<String>,
 }
 

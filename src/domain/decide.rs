@@ -5,7 +5,7 @@
 //! it needs.
 
 use super::document::Kind;
-use super::event::{Actor, EventKind, Item, LogRef, PaperEntry, RoleVerdicts, Subject};
+use super::event::{Actor, EventKind, Item, Judged, LogRef, PaperEntry, RoleVerdicts, Subject};
 use super::fold::records::{AttemptRecord, DocumentRecord, Incoming, IncomingState, Outgoing, RequestRecord};
 use super::fold::{self, Records, ViewError, keys, load};
 use super::ids::{AgencyId, DeliveryId, Digest, NodeName, RequestId};
@@ -45,7 +45,7 @@ pub enum Command {
         delivery_id: DeliveryId,
         refused: Option<Reason>,
         /// As judged again; those of the arrival where nothing was.
-        verdicts: Option<RoleVerdicts>,
+        verdicts: Option<(RoleVerdicts, Judged)>,
     },
     /// Paper register.
     Paper { actor: Actor, entry: Box<PaperEntry> },
@@ -76,6 +76,8 @@ pub struct Prepared {
     pub content_size: u64,
     /// Verdicts here.
     pub verdicts: RoleVerdicts,
+    /// How they came about.
+    pub judged: Judged,
     /// The latest time of arrival.
     pub not_after: Timestamp,
     /// The recipient's node.
@@ -91,6 +93,8 @@ pub struct Arrival {
     pub content_digests: Vec<Digest>,
     /// Verdicts here.
     pub verdicts: RoleVerdicts,
+    /// How they came about.
+    pub judged: Judged,
     /// Keep it in custody.
     pub held: bool,
     /// Why it is refused, when it is.
@@ -201,12 +205,14 @@ pub fn decide(command: Command, view: &(impl Records + ?Sized)) -> Result<Decisi
                 .ok_or_else(|| unknown(&delivery_id))?;
             match (record.state, refused) {
                 (IncomingState::Held, _) => {
+                    let (verdicts, judged) = verdicts.unwrap_or((record.verdicts, Judged::default()));
                     let released = EventKind::Released {
                         delivery_id,
                         envelope_digest: record.facts.envelope_digest,
                         content_digests: record.content_digests,
                         refused,
-                        verdicts: verdicts.unwrap_or(record.verdicts),
+                        verdicts,
+                        judged,
                         origin: record.origin,
                     };
                     Ok(one(actor, released))
@@ -362,6 +368,7 @@ fn submit(
             request_id: request_id.clone(),
             content_digests: prepared.content_digests,
             verdicts: prepared.verdicts,
+            judged: prepared.judged,
             not_after: prepared.not_after,
             peer: prepared.peer,
             content_size: prepared.content_size,
@@ -427,12 +434,15 @@ fn accept(view: &(impl Records + ?Sized), actor: Actor, mut arrival: Arrival) ->
             },
         }
     }
-    let Arrival { item, content_digests, verdicts, held, refused, origin, origin_proof, peer } = arrival;
+    let Arrival { item, content_digests, verdicts, judged, held, refused, origin, origin_proof, peer } =
+        arrival;
     let event = match refused {
         Some(reason) => {
-            EventKind::Refused { item, content_digests, verdicts, reason, origin, origin_proof, peer }
+            EventKind::Refused { item, content_digests, verdicts, judged, reason, origin, origin_proof, peer }
         }
-        None => EventKind::Received { item, content_digests, verdicts, held, origin, origin_proof, peer },
+        None => {
+            EventKind::Received { item, content_digests, verdicts, judged, held, origin, origin_proof, peer }
+        }
     };
     Ok(one(actor, event))
 }

@@ -6,7 +6,7 @@ use super::document::{Kind, Origin, Urgency};
 use super::ids::{AgencyId, DeliveryId, Digest, DocumentKey, NodeName, RequestId};
 use super::reason::Reason;
 use super::status::{DeliveryState, Status};
-use crate::signature::Verdict;
+use crate::signature::{Role, Verdict};
 use crate::time::{Date, Timestamp};
 
 /// One entry of the log.
@@ -52,6 +52,7 @@ pub enum EventKind {
         request_id: RequestId,
         content_digests: Vec<Digest>,
         verdicts: RoleVerdicts,
+        judged: Judged,
         not_after: Timestamp,
         peer: NodeName,
         content_size: u64,
@@ -61,6 +62,7 @@ pub enum EventKind {
         item: Item,
         content_digests: Vec<Digest>,
         verdicts: RoleVerdicts,
+        judged: Judged,
         held: bool,
         origin: LogRef,
         origin_proof: Digest,
@@ -71,6 +73,7 @@ pub enum EventKind {
         item: Item,
         content_digests: Vec<Digest>,
         verdicts: RoleVerdicts,
+        judged: Judged,
         reason: Reason,
         origin: LogRef,
         origin_proof: Digest,
@@ -101,6 +104,7 @@ pub enum EventKind {
         content_digests: Vec<Digest>,
         refused: Option<Reason>,
         verdicts: RoleVerdicts,
+        judged: Judged,
         origin: LogRef,
     },
     /// The node began to run.
@@ -355,6 +359,30 @@ impl RoleVerdicts {
     pub fn both_valid(self) -> bool {
         self.person == Verdict::Valid && self.agency == Verdict::Valid
     }
+}
+
+/// How the verdicts came about.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Judged {
+    /// In the order of parts and signatures.
+    pub signatures: Vec<SignatureFacts>,
+    /// Digests of the revocation data and timestamps that were used.
+    pub evidence: Vec<Digest>,
+}
+
+/// What was found of one signature.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct SignatureFacts {
+    /// Whose it is.
+    pub role: Role,
+    /// The verdict.
+    pub verdict: Verdict,
+    /// Why it is not valid.
+    pub reason: Option<crate::signature::Reason>,
+    /// SHA-256 of the signer's certificate.
+    pub certificate: Option<Digest>,
+    /// The time that a trusted timestamp proves.
+    pub proven_at: Option<Timestamp>,
 }
 
 /// An entry of a log.

@@ -81,13 +81,15 @@ pub const COMMIT_EVENTS: usize = 2_048;
 /// Commands of one commit from which the next waits for more: a sync and a signature cost the same for all.
 pub const GATHER_FROM: usize = 4;
 /// How long it waits.
-pub const GATHER: std::time::Duration = std::time::Duration::from_millis(2);
+pub const GATHER: std::time::Duration = std::time::Duration::from_millis(5);
 /// Commands waiting for the writer; a client beyond it waits in its own stream.
 pub const COMMANDS_WAITING: usize = 4_096;
 /// Messages in flight to one peer.
 pub const PEER_IN_FLIGHT: usize = 512;
 /// Documents of one client's bulk stream in flight.
 pub const STREAM_IN_FLIGHT: usize = 512;
+/// Files judged for signatures inside them at once; each may take a second and 128 MiB.
+pub const JUDGED_AT_ONCE: usize = 2;
 /// Attempts of one document to one recipient: more is a loop.
 pub const ATTEMPTS: u32 = 1_000;
 /// Notices about one delivery from one side.

@@ -16,11 +16,12 @@ use std::pin::Pin;
 
 use bytes::Bytes;
 
+use super::judge::{PartAtHand, check_files};
 use super::{Exchange, message};
 use crate::directory::{Agency, Directory};
 use crate::domain::decide::{Arrival, Command};
 use crate::domain::envelope::{Body, Envelope};
-use crate::domain::event::{Actor, EventKind, Item, NoticeFacts, RoleVerdicts, Subject};
+use crate::domain::event::{Actor, EventKind, Item, Judged, NoticeFacts, RoleVerdicts, Subject};
 use crate::domain::fold::records::Incoming;
 use crate::domain::fold::{keys, load};
 use crate::domain::ids::{self, Digest, NodeName};
@@ -28,7 +29,7 @@ use crate::domain::reason::{Reason, Rejection};
 use crate::domain::{Kind, limits};
 use crate::ledger::{LedgerError, damaged, storage};
 use crate::merkle::{Hash, NoteVerifier, sha256};
-use crate::signature::{Digests, Hasher, Trust, Verdicts, digest_needs, judge_detached};
+use crate::signature::{Digests, Hasher, digest_needs};
 use crate::wire::{self, proof::Proof};
 
 /// A message on its way from one node to another.
@@ -122,6 +123,7 @@ impl Exchange {
             },
             content_digests: Vec::new(),
             verdicts: RoleVerdicts::ABSENT,
+            judged: Judged::default(),
             held: false,
             refused: None,
             origin: origin.log_ref(),
@@ -129,7 +131,9 @@ impl Exchange {
             peer: peer.clone(),
         };
         let today = now.date();
-        arrival.refused = if let Err(rejection) = envelope.check(self.config().max_content_bytes) {
+        let checked =
+            envelope.check(self.config().max_content_bytes).and_then(|()| check_files(envelope.parts()));
+        arrival.refused = if let Err(rejection) = checked {
             Some(rejection.reason)
         } else if recipient.is_closed(today) {
             Some(Reason::RetiredAgency)
@@ -150,9 +154,12 @@ impl Exchange {
             arrival.content_digests = envelope.content_digests();
             if envelope.kind.is_document() {
                 let registered = directory.registered(&sender).id.clone();
-                let verdicts = received.judge(registered.as_str(), &self.trust(&directory), now);
+                let outcome =
+                    self.judge(registered.as_str(), &directory, &received.parts(&envelope), now).await?;
+                let verdicts = outcome.verdicts;
                 let policy = self.config().revocation_unknown;
                 arrival.verdicts = verdicts;
+                arrival.judged = outcome.judged;
                 arrival.refused = message::refusal(verdicts, policy);
                 if arrival.refused.is_some() && envelope.directory_version > directory.version() {
                     // A root or a seal that is listed since then: never a refusal on old knowledge.
@@ -338,14 +345,11 @@ struct ReceivedContent {
 }
 
 impl ReceivedContent {
-    fn judge(&self, sender: &str, trust: &Trust, now: crate::time::Timestamp) -> RoleVerdicts {
-        let parts: Vec<Verdicts> = self
-            .signatures
-            .iter()
-            .zip(&self.digests)
-            .map(|(signatures, digests)| judge_detached(signatures, digests, sender, trust, now))
-            .collect();
-        message::role_verdicts(&Verdicts::worst(&parts))
+    fn parts<'a>(&'a self, envelope: &'a Envelope) -> Vec<PartAtHand<'a>> {
+        let at_hand = envelope.parts().iter().zip(&self.signatures).zip(&self.digests);
+        at_hand
+            .map(|((part, signatures), digests)| PartAtHand { part, signatures, digests, content: None })
+            .collect()
     }
 }
 

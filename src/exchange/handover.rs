@@ -183,7 +183,7 @@ impl Exchange {
     }
 
     /// The event at an index of this node's log.
-    fn event(&self, index: u64) -> Result<Event, Rejection> {
+    pub(super) fn event(&self, index: u64) -> Result<Event, Rejection> {
         let bytes = self.ledger().leaf(index)?.ok_or_else(|| missing_leaf(index, &"it is not there"))?;
         leaf::decode(&bytes).map_err(|error| missing_leaf(index, &error))
     }
@@ -234,7 +234,7 @@ impl Exchange {
         })
     }
 
-    fn own_incoming(&self, agency: &AgencyId, id: &DeliveryId) -> Result<Incoming, Rejection> {
+    pub(super) fn own_incoming(&self, agency: &AgencyId, id: &DeliveryId) -> Result<Incoming, Rejection> {
         load::<Incoming>(self.ledger(), &keys::incoming(id))
             .map_err(|e| damaged(&e))?
             .filter(|r| r.facts.recipient == *agency)
@@ -245,33 +245,6 @@ impl Exchange {
                     format!("no delivery {id} for {agency} is known here"),
                 )
             })
-    }
-
-    /// The agency decides about a delivery that is held: it is its own from now on, or refused.
-    pub async fn release(
-        &self,
-        caller: &Caller,
-        agency: &str,
-        id: DeliveryId,
-        refuse: bool,
-        user: &str,
-    ) -> Result<u64, Rejection> {
-        let directory = self.directory();
-        let agency =
-            self.own_agency(&directory, caller, Role::Dms, agency, "agency", Reason::UnknownAgency)?;
-        let actor = caller.actor(user)?;
-        let record = self.own_incoming(&agency.id, &id)?;
-        // What could not be judged is the reason, where the agency refuses for want of it.
-        let reason = record.verdicts.reason.unwrap_or(crate::signature::Reason::RevocationUnknown);
-        let command = Command::Release {
-            actor,
-            agency: agency.id.clone(),
-            delivery_id: id,
-            refused: refuse.then_some(Reason::Signature(reason)),
-            verdicts: None,
-        };
-        let committed = self.ledger().commit(command).await.map_err(LedgerError::into_rejection)?;
-        Ok(committed.recorded())
     }
 
     /// The recipient's system confirms that it has the delivery: out of the inbox, and status 01 to the sender.

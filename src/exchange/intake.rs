@@ -10,19 +10,20 @@ use std::collections::HashSet;
 
 use bytes::{Bytes, BytesMut};
 
+use super::judge::{Outcome, PartAtHand, check_files, is_signed_inside};
 use super::{Caller, Exchange, message};
 use crate::config::Role;
 use crate::directory::{Agency, Directory};
 use crate::domain::decide::{Answer, Command, Place, Prepared, decide, next_attempt};
 use crate::domain::document::{check_parts, document_digest};
 use crate::domain::envelope::{Body, Envelope};
-use crate::domain::event::{Actor, RoleVerdicts, Subject};
+use crate::domain::event::{Actor, Judged, RoleVerdicts, Subject};
 use crate::domain::ids::{self, DeliveryId, Digest, RequestId};
 use crate::domain::reason::{Reason, Rejection};
 use crate::domain::{Kind, Metadata, Part, PartRole, limits};
 use crate::ledger::{LedgerError, damaged, storage};
 use crate::merkle::{Hash, sha256};
-use crate::signature::{self, Digests, Hasher, Verdicts, digest_needs, judge_detached};
+use crate::signature::{self, Digests, Hasher, Verdicts, digest_needs};
 use crate::store::content;
 use crate::time::Timestamp;
 
@@ -90,6 +91,8 @@ pub struct Upload {
     at: usize,
     receiving: Option<Receiving>,
     digests: Vec<Digests>,
+    /// Content of what is judged by signatures inside it and is not in the store, by part.
+    contents: Vec<Option<Bytes>>,
 }
 
 struct Receiving {
@@ -118,6 +121,7 @@ impl Exchange {
         let parts: Vec<Part> = header.parts.iter().map(PartHeader::part).collect();
         check_signatures(&header.parts)?;
         check_parts(&parts, self.config().max_content_bytes)?;
+        check_files(&parts)?;
         if let Some(not_after) = header.not_after {
             let latest = now.plus_millis(limits::DELIVERY_MAX_MS);
             if not_after <= now || not_after > latest {
@@ -141,6 +145,7 @@ impl Exchange {
             at: 0,
             receiving: None,
             digests: Vec::new(),
+            contents: Vec::new(),
         };
         upload.next_part()?;
         Ok(upload)
@@ -260,7 +265,9 @@ impl Upload {
     fn next_part(&mut self) -> Result<(), Rejection> {
         while let Some(part) = self.parts.get(self.at) {
             let needs = digest_needs(&self.header.parts[self.at].signatures);
-            let large = if part.size > content::RECORD_BYTES && !self.header.validate_only {
+            // What is only checked is not stored; a file that is judged whole is needed all the same.
+            let needed = !self.header.validate_only || is_signed_inside(part);
+            let large = if part.size > content::RECORD_BYTES && needed {
                 Some(self.exchange.ledger().content().begin().map_err(|e| storage(&e))?)
             } else {
                 None
@@ -320,7 +327,15 @@ impl Upload {
                 ),
             ));
         }
-        if !self.header.validate_only {
+        let mut content = None;
+        if self.header.validate_only {
+            if is_signed_inside(part) {
+                content = Some(match receiving.large {
+                    Some(large) => large.read().map_err(|e| storage(&e))?,
+                    None => receiving.small.freeze(),
+                });
+            }
+        } else {
             let store = self.exchange.ledger().content();
             match receiving.large {
                 Some(large) => store.finish(large, found),
@@ -328,6 +343,7 @@ impl Upload {
             }
             .map_err(|e| storage(&e))?;
         }
+        self.contents.push(content);
         self.digests.push(digests);
         self.at += 1;
         Ok(())
@@ -347,17 +363,16 @@ impl Upload {
                 ),
             ));
         }
-        let judged = self.judge();
-        let verdicts = message::role_verdicts(&judged);
+        let Outcome { found, verdicts, judged } = self.judge().await?;
         if let Some(reason) = message::refusal(verdicts, self.exchange.config().revocation_unknown) {
             return Err(Rejection::new(
                 reason,
                 "parts.signatures",
                 format!(
                     "person: {}, agency: {}: {}; the document was not taken",
-                    judged.shown(signature::Role::Person),
-                    judged.shown(signature::Role::Agency),
-                    detail(&judged)
+                    found.shown(signature::Role::Person),
+                    found.shown(signature::Role::Agency),
+                    detail(&found)
                 ),
             ));
         }
@@ -369,7 +384,7 @@ impl Upload {
         }
         let document = document_digest(self.header.kind, &self.header.metadata, &self.parts);
         for _ in 0..TRIES {
-            match self.submit(document, verdicts).await {
+            match self.submit(document, verdicts, &judged).await {
                 Err(LedgerError::Stale) => {}
                 Err(e) => return Err(e.into_rejection()),
                 Ok(receipt) => return Ok(receipt),
@@ -378,26 +393,34 @@ impl Upload {
         Err(LedgerError::Stale.into_rejection())
     }
 
-    fn judge(&self) -> Verdicts {
+    async fn judge(&self) -> Result<Outcome, Rejection> {
         let sender = self.directory.registered(&self.sender);
-        let trust = self.exchange.trust(&self.directory);
-        let parts: Vec<Verdicts> = self
-            .header
+        let parts: Vec<PartAtHand<'_>> = self
             .parts
             .iter()
+            .zip(&self.header.parts)
             .zip(&self.digests)
-            .map(|(part, digests)| {
-                judge_detached(&part.signatures, digests, sender.id.as_str(), &trust, self.now)
+            .zip(&self.contents)
+            .map(|(((part, header), digests), content)| PartAtHand {
+                part,
+                signatures: &header.signatures,
+                digests,
+                content: content.clone(),
             })
             .collect();
-        Verdicts::worst(&parts)
+        self.exchange.judge(sender.id.as_str(), &self.directory, &parts, self.now).await
     }
 
-    async fn submit(&self, document: Digest, verdicts: RoleVerdicts) -> Result<Receipt, LedgerError> {
+    async fn submit(
+        &self,
+        document: Digest,
+        verdicts: RoleVerdicts,
+        judged: &Judged,
+    ) -> Result<Receipt, LedgerError> {
         let mut deliveries: Vec<Prepared> = Vec::new();
         for (code, agency) in self.header.recipients.iter().zip(&self.recipients) {
             if let Ok(agency) = agency {
-                deliveries.push(self.prepare(agency, code, document, verdicts)?);
+                deliveries.push(self.prepare(agency, code, document, (verdicts, judged.clone()))?);
             }
         }
         let mut sent = Vec::new();
@@ -443,7 +466,7 @@ impl Upload {
         agency: &Agency,
         code: &str,
         document: Digest,
-        verdicts: RoleVerdicts,
+        judged: (RoleVerdicts, Judged),
     ) -> Result<Prepared, LedgerError> {
         let metadata = &self.header.metadata;
         let kind = self.header.kind;
@@ -476,6 +499,6 @@ impl Upload {
         let subject = Subject::Document(message::document_facts(kind, metadata, document));
         let peer = message::host(agency, self.now, "recipients")?;
         let keep = !self.header.validate_only;
-        Ok(message::prepare(&self.exchange, &envelope, parties, subject, verdicts, peer, keep)?)
+        Ok(message::prepare(&self.exchange, &envelope, parties, subject, judged, peer, keep)?)
     }
 }

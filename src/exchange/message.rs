@@ -5,7 +5,7 @@ use crate::config::RevocationUnknown;
 use crate::directory::{Agency, Directory};
 use crate::domain::decide::Prepared;
 use crate::domain::envelope::{Body, Envelope, Notice};
-use crate::domain::event::{DocumentFacts, Item, NoticeFacts, Parties, RoleVerdicts, Subject};
+use crate::domain::event::{DocumentFacts, Item, Judged, NoticeFacts, Parties, RoleVerdicts, Subject};
 use crate::domain::ids::{DeliveryId, Digest, NodeName};
 use crate::domain::reason::{Reason, Rejection};
 use crate::domain::{Kind, Metadata, Part};
@@ -58,7 +58,7 @@ pub(super) fn prepare(
     envelope: &Envelope,
     parties: Parties,
     subject: Subject,
-    verdicts: RoleVerdicts,
+    (verdicts, judged): (RoleVerdicts, Judged),
     peer: NodeName,
     keep: bool,
 ) -> Result<Prepared, Rejection> {
@@ -87,6 +87,7 @@ pub(super) fn prepare(
         content_digests: envelope.content_digests(),
         content_size: envelope.content_size(),
         verdicts,
+        judged,
         not_after: envelope.not_after,
         peer,
     })
@@ -139,7 +140,15 @@ pub(super) fn notice(
         body: Body::Notice(notice),
     };
     let parties = directory.parties(from.0, from.1, to.0, to.1);
-    prepare(exchange, &envelope, parties, Subject::Notice(facts), RoleVerdicts::ABSENT, peer, true)
+    prepare(
+        exchange,
+        &envelope,
+        parties,
+        Subject::Notice(facts),
+        (RoleVerdicts::ABSENT, Judged::default()),
+        peer,
+        true,
+    )
 }
 
 /// Sizes of parts as announced; used to cut inline content.

@@ -2,9 +2,10 @@
 //!
 //! [`intake`] (a system sends) → [`courier`] (the outbox goes out) → [`accept`] (the other node judges and records)
 //! → [`settle`] (the proof comes back) → [`handover`] (the recipient's system fetches and acknowledges) →
-//! [`status`] (and reports). [`paper`] enters what went on paper, [`track`] follows a delivery, [`directory`] keeps
-//! the list of agencies, [`trust`] the
-//! revocation lists. No step is skipped for any kind of message, and between two agencies of one node the way is
+//! [`status`] (and reports). [`held`] is what waits for a decision, [`paper`] enters what went on paper, [`track`]
+//! follows a delivery, [`directory`] keeps the list of agencies, `judge` judges signatures at either node, [`trust`] has
+//! the revocation data in force, and [`revocation`] gets it. No step is skipped for any kind of message, and between
+//! two agencies of one node the way is
 //! the same without the network.
 //!
 //! [`Exchange`] is what all steps share. Ports: [`crate::ledger::Clock`] for time, [`courier::PeerLink`] for peers.
@@ -13,9 +14,12 @@ pub mod accept;
 pub mod courier;
 pub mod directory;
 pub mod handover;
+pub mod held;
 pub mod intake;
+mod judge;
 mod message;
 pub mod paper;
+pub mod revocation;
 pub mod settle;
 pub mod status;
 pub mod track;
@@ -46,7 +50,8 @@ pub(crate) struct Inner {
     pub(crate) directory: Arc<DirectoryHolder>,
     pub(crate) proofs: ProofVerifier,
     pub(crate) leases: Leases,
-    pub(crate) crls: trust::Crls,
+    pub(crate) revocation: trust::InForce,
+    pub(crate) judging: judge::Judging,
 }
 
 impl Exchange {
@@ -58,7 +63,8 @@ impl Exchange {
             directory,
             proofs: ProofVerifier::default(),
             leases: Leases::default(),
-            crls: trust::Crls::default(),
+            revocation: trust::InForce::default(),
+            judging: judge::Judging::default(),
         };
         Exchange { inner: Arc::new(inner) }
     }

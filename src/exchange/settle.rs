@@ -45,6 +45,7 @@ impl<'a> Answer<'a> {
                 refused,
                 verdicts,
                 origin,
+                ..
             } => {
                 let refused_or_not = refused.map_or(DeliveryState::Delivered, |_| DeliveryState::Refused);
                 return Some(Answer {

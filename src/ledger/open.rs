@@ -197,6 +197,7 @@ impl Ledger {
             stamp: stamp.clone(),
             last_time: state.last_time,
             random: SystemRandom::new(),
+            salts: Vec::new(),
         };
         std::thread::Builder::new()
             .name("ledger".into())

@@ -1,7 +1,7 @@
 //! The state that the writer builds: changes of the group on top of what is durable.
 
 use std::cell::RefCell;
-use std::collections::{BTreeMap, HashMap};
+use std::collections::HashMap;
 
 use sled::IVec;
 
@@ -12,7 +12,7 @@ use crate::store::index::{Change, Index};
 pub struct Overlay<'a> {
     index: &'a Index,
     first: u64,
-    changes: BTreeMap<Vec<u8>, Change>,
+    changes: HashMap<Vec<u8>, Change>,
     read: RefCell<HashMap<Vec<u8>, Option<IVec>>>,
     error: Option<ViewError>,
 }
@@ -20,7 +20,7 @@ pub struct Overlay<'a> {
 impl<'a> Overlay<'a> {
     /// No changes yet; events from `first` on are going to be applied.
     pub fn new(index: &'a Index, first: u64) -> Self {
-        Overlay { index, first, changes: BTreeMap::new(), read: RefCell::default(), error: None }
+        Overlay { index, first, changes: HashMap::new(), read: RefCell::default(), error: None }
     }
 
     /// Writes a record under a key that is known not to be there.

@@ -50,7 +50,12 @@ pub(super) struct Writer {
     pub(super) stamp: Arc<DirectoryStamp>,
     pub(super) last_time: Timestamp,
     pub(super) random: SystemRandom,
+    /// Drawn and not used yet.
+    pub(super) salts: Vec<[u8; 16]>,
 }
+
+/// Salts drawn at once.
+const SALTS: usize = 64;
 
 /// A command of the group and what it will be answered.
 struct Waiting {
@@ -152,12 +157,7 @@ impl Writer {
         let (directory_version, directory_expired) = self.stamp.get(at);
         let mut events = Vec::with_capacity(decision.events.len());
         for kind in decision.events {
-            let mut salt = [0; 16];
-            self.random.fill(&mut salt).map_err(|_| StoreError::Io {
-                action: "drawing a salt from",
-                path: "the system's random source".into(),
-                error: std::io::Error::other("no random bytes"),
-            })?;
+            let salt = self.salt()?;
             let actor = decision.actor.clone();
             let event = Event { at, salt, actor, directory_version, directory_expired, kind };
             match leaf::encode(&event) {
@@ -181,6 +181,19 @@ impl Writer {
             self.last_time = at;
         }
         Ok(Ok(()))
+    }
+
+    /// 16 random bytes of their own for an event; drawn for many at once.
+    fn salt(&mut self) -> Result<[u8; 16], StoreError> {
+        if self.salts.is_empty() {
+            self.salts.resize(SALTS, [0; 16]);
+            self.random.fill(self.salts.as_flattened_mut()).map_err(|_| StoreError::Io {
+                action: "drawing a salt from",
+                path: "the system's random source".into(),
+                error: std::io::Error::other("no random bytes"),
+            })?;
+        }
+        Ok(self.salts.pop().unwrap_or_default())
     }
 
     fn write(&mut self, overlay: Overlay<'_>, leaves: &[Bytes]) -> Result<(), StoreError> {

@@ -19,7 +19,8 @@ use crate::domain::limits;
 use crate::exchange::Exchange;
 use crate::exchange::courier::{self, LocalLink, PeerLink, Queues};
 use crate::exchange::directory::{AdoptError, DirectoryHolder};
-use crate::exchange::trust::{CrlFileError, read_crls};
+use crate::exchange::revocation::Revocation;
+use crate::exchange::trust::CrlFileError;
 use crate::ledger::{Clock, Ledger, LedgerConfig, LedgerError, Opened};
 use crate::merkle::{KeyError, NoteSigner};
 use crate::rpc::audit::AuditApi;
@@ -158,7 +159,11 @@ impl Node {
             .await
             .map_err(|e| NodeError::Grpc(e.to_string()))??;
         let exchange = Exchange::new(Arc::new(config), ledger, directory);
-        load_crls(&exchange)?;
+        let revocation = tokio::task::spawn_blocking({
+            let exchange = exchange.clone();
+            || Revocation::open(exchange)
+        });
+        let revocation = revocation.await.map_err(|e| NodeError::Grpc(e.to_string()))??;
         note_start(&exchange).await?;
 
         let (stop, stopped) = watch::channel(false);
@@ -212,7 +217,12 @@ impl Node {
                 Ok(())
             }
         });
-        tasks.spawn(follow_directory(exchange.clone(), stopped));
+        tasks.spawn(follow_directory(exchange.clone(), stopped.clone()));
+        tasks.spawn(judge_held(exchange.clone(), stopped.clone()));
+        tasks.spawn(async move {
+            revocation.run(stopped).await;
+            Ok(())
+        });
         Ok(Node { exchange, opened, stop, tasks })
     }
 
@@ -258,23 +268,6 @@ impl Node {
         noted?;
         Ok(())
     }
-}
-
-/// Reads the revocation lists of the configured folder and puts them in force.
-fn load_crls(exchange: &Exchange) -> Result<(), NodeError> {
-    let Some(dir) = &exchange.config().crl_dir else {
-        tracing::warn!(
-            "`signatures.crl_dir` is not configured: every signature will be `revocation_unknown`"
-        );
-        return Ok(());
-    };
-    let (crls, bad) = read_crls(dir)?;
-    for error in &bad {
-        tracing::warn!(%error, "a revocation list cannot be used");
-    }
-    tracing::info!(lists = crls.len(), "revocation lists are in force");
-    exchange.set_crls(crls);
-    Ok(())
 }
 
 /// The signer of a configuration's log.
@@ -334,6 +327,26 @@ async fn note_directory(exchange: &Exchange) -> Result<(), NodeError> {
             "the directory has expired: have its authority sign a new version; the node works on");
     }
     Ok(())
+}
+
+/// Judges what is held again: at the start, and whenever what signatures are judged under changes.
+async fn judge_held(exchange: Exchange, mut stop: watch::Receiver<bool>) -> Result<(), NodeError> {
+    let mut directory = exchange.directories().subscribe();
+    let mut revocation = exchange.revocation_changed();
+    loop {
+        directory.borrow_and_update();
+        revocation.borrow_and_update();
+        match exchange.judge_held().await {
+            Ok(0) => {}
+            Ok(decided) => tracing::info!(decided, "held deliveries were judged again"),
+            Err(error) => tracing::warn!(%error, "held deliveries could not be judged again"),
+        }
+        tokio::select! {
+            changed = directory.changed() => if changed.is_err() { return Ok(()) },
+            changed = revocation.changed() => if changed.is_err() { return Ok(()) },
+            () = async { drop(stop.wait_for(|s| *s).await) } => return Ok(()),
+        }
+    }
 }
 
 /// Records each version that comes into force while the node runs.

@@ -182,7 +182,8 @@ fn rewrite(bytes: &[u8], depth: usize) -> Result<(Option<Vec<u8>>, usize), Asn1E
     if tag & CONSTRUCTED == 0 {
         return Ok((None, limit));
     }
-    let (mut at, mut contents, mut changed) = (head, Vec::new(), false);
+    // Written only from the first change on: nearly everything that comes is in definite lengths.
+    let (mut at, mut contents) = (head, length.is_none().then(Vec::new));
     loop {
         if length.is_some() && at == limit {
             break;
@@ -193,20 +194,24 @@ fn rewrite(bytes: &[u8], depth: usize) -> Result<(Option<Vec<u8>>, usize), Asn1E
         }
         match rewrite(&bytes[at..limit], depth) {
             Ok((child, used)) => {
-                changed |= child.is_some();
-                contents.extend_from_slice(child.as_deref().unwrap_or(&bytes[at..at + used]));
+                if child.is_some() && contents.is_none() {
+                    contents = Some(bytes[head..at].to_vec());
+                }
+                if let Some(contents) = &mut contents {
+                    contents.extend_from_slice(child.as_deref().unwrap_or(&bytes[at..at + used]));
+                }
                 at += used;
             }
             Err(_) if length.is_some() => {
-                contents.extend_from_slice(&bytes[at..limit]);
+                if let Some(contents) = &mut contents {
+                    contents.extend_from_slice(&bytes[at..limit]);
+                }
                 at = limit;
             }
             Err(e) => return Err(e),
         }
     }
-    if length.is_some() && !changed {
-        return Ok((None, limit));
-    }
+    let Some(contents) = contents else { return Ok((None, limit)) };
     if tag == OCTET_STRING | CONSTRUCTED {
         // X.690 §8.7.3: the pieces, one after the other, are the string.
         let (mut pieces, mut whole) = (Reader::ber(&contents), Vec::with_capacity(contents.len()));

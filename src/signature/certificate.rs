@@ -23,6 +23,8 @@ const SIGNING_BITS: u8 = 0b1100_0000;
 /// cRLSign.
 const CRL_SIGN_BIT: u8 = 0b0000_0010;
 
+/// 1.3.6.1.5.5.7.1.1, id-pe-authorityInfoAccess (RFC 5280 §4.2.2.1).
+const AUTHORITY_ACCESS: &[u8] = &[0x2b, 0x06, 0x01, 0x05, 0x05, 0x07, 0x01, 0x01];
 /// 1.3.6.1.5.5.7.48.1.5, id-pkix-ocsp-nocheck (RFC 6960 §4.2.2.2.1).
 const OCSP_NO_CHECK: &[u8] = &[0x2b, 0x06, 0x01, 0x05, 0x05, 0x07, 0x30, 0x01, 0x05];
 /// 1.3.6.1.5.5.7.3.8, id-kp-timeStamping.
@@ -74,6 +76,8 @@ pub(crate) struct Certificate<'a> {
     pub ca: bool,
     /// The value of cRLDistributionPoints (RFC 5280 §4.2.1.13).
     pub crl_points: Option<&'a [u8]>,
+    /// The value of authorityInfoAccess (RFC 5280 §4.2.2.1).
+    pub access: Option<&'a [u8]>,
     /// Whether an OCSP responder's own revocation need not be asked (RFC 6960 §4.2.2.2.1).
     pub no_check: bool,
 }
@@ -116,6 +120,7 @@ impl<'a> Certificate<'a> {
             purposes_critical: false,
             ca: false,
             crl_points: None,
+            access: None,
             no_check: false,
         };
         while !tbs.is_empty() {
@@ -156,6 +161,7 @@ impl<'a> Certificate<'a> {
                 Some([31]) if self.crl_points.is_some() => return twice,
                 Some([31]) => self.crl_points = Some(value.rest()),
                 None if oid == OCSP_NO_CHECK => self.no_check = true,
+                None if oid == AUTHORITY_ACCESS => self.access = self.access.or(Some(value.rest())),
                 _ => {}
             }
         }

@@ -17,10 +17,10 @@ use super::asn1::{Reader, definite, dotted};
 use super::certificate::Certificate;
 use super::cms::{EssCertId, ID_DATA, SIGNATURE_TIMESTAMP, SignedData};
 use super::digest::{DigestNeeds, Digests};
-use super::limits::MAX_TIMESTAMPS;
+use super::limits::{MAX_MISSED, MAX_TIMESTAMPS};
 use super::path;
 use super::revocation::embedded::Embedded;
-use super::revocation::{Rule, Sources};
+use super::revocation::{Missed, Rule, Sources};
 use super::signer::{self, digest_of, malformed, matches, names, names_by_sha1};
 use super::timestamp::{self, Proof};
 use super::trust::Trust;
@@ -84,6 +84,8 @@ pub(crate) struct Beside {
     pub proofs: Vec<Proof>,
     /// The claimed time when the signature itself claims none.
     pub claimed_at: Option<Timestamp>,
+    /// Certificates of timestamps over the whole document whose revocation could not be told.
+    pub missed: Vec<Missed>,
 }
 
 impl Case<'_> {
@@ -97,6 +99,7 @@ impl Case<'_> {
         }
         judgement.evidence.sort_unstable();
         judgement.evidence.dedup();
+        judgement.missed.truncate(MAX_MISSED);
         judgement
     }
 
@@ -204,6 +207,8 @@ impl Case<'_> {
             .iter()
             .map(|(raw, token)| timestamp::prove(raw, token, &stamped, self.trust, &sources, self.at))
             .collect();
+        judgement.missed = sources.take_missed();
+        judgement.missed.extend(beside.missed.iter().cloned());
         let proven = proofs.iter().flatten().chain(&beside.proofs).min_by_key(|proof| proof.at);
         if let Some(proof) = proven {
             judgement.proven_at = Some(proof.at);
@@ -223,6 +228,10 @@ impl Case<'_> {
                 fault.reason,
                 Reason::CertificateRevoked | Reason::CertificateExpired | Reason::RevocationUnknown
             );
+            if !decided {
+                // Nothing that could be learnt changes it.
+                judgement.missed.clear();
+            }
             if let (true, None, Some(Err(why))) = (decided, proven, proofs.first()) {
                 let text = format!(
                     "{}; its timestamp proves nothing ({}: {})",
@@ -253,11 +262,16 @@ impl Case<'_> {
             return Err(Fault::new(Reason::WrongKeyUsage, text));
         }
         let mut worst: Option<Fault> = None;
-        let mut rest = Vec::new();
+        let (mut rest, mut missed) = (Vec::new(), Vec::new());
         for path in &*paths {
             let mut used = Vec::new();
             let time = path.check_time(certificate, at);
             let stands = sources.check_path(certificate, path, at, Rule::AtTime, &mut used);
+            if time.is_ok() {
+                missed.append(&mut sources.take_missed());
+            } else {
+                sources.take_missed();
+            }
             let Err(fault) = first([time.err(), stands.err()]) else {
                 judgement.evidence.append(&mut used);
                 return Ok(());
@@ -267,6 +281,7 @@ impl Case<'_> {
             }
         }
         judgement.evidence.append(&mut rest);
+        judgement.missed.append(&mut missed);
         worst.map_or(Ok(()), Err)
     }
 }

@@ -46,6 +46,7 @@ pub fn judge_pdf(bytes: &[u8], sender: &str, trust: &Trust, at: Timestamp) -> Ve
     // 2. The document timestamps (EN 319 142-1 §5.4.3), over the bytes that they cover.
     let mut content = Content { bytes, known: HashMap::new() };
     let mut proofs: Vec<(&PdfSignature, Proof)> = Vec::new();
+    let mut missed = Vec::new();
     {
         let all = [&shared];
         let sources = Sources::new(trust, &all);
@@ -63,6 +64,7 @@ pub fn judge_pdf(bytes: &[u8], sender: &str, trust: &Trust, at: Timestamp) -> Ve
                 proofs.push((stamp, proof));
             }
         }
+        missed.append(&mut sources.take_missed());
     }
 
     // 3. The signatures.
@@ -71,6 +73,7 @@ pub fn judge_pdf(bytes: &[u8], sender: &str, trust: &Trust, at: Timestamp) -> Ve
             modified: signature.modified.clone(),
             proofs: proofs.iter().filter(|(s, _)| covers(s, signature)).map(|(_, p)| p.clone()).collect(),
             claimed_at: signature.claimed_at,
+            missed: missed.clone(),
         };
         let profile = match &signature.kind {
             PdfSignatureKind::CadesDetached => Profile::Cades,

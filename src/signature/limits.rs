@@ -48,6 +48,15 @@ pub(crate) const MAX_STATUS_DEPTH: usize = 2;
 /// Results of verifications of CRLs, OCSP responses and responders kept. An entry is 40 bytes.
 pub(crate) const MAX_CACHED_CHECKS: usize = 16384;
 
+/// Certificates of one signature whose revocation is unknown that are told of. A path and its timestamp's have six.
+pub(crate) const MAX_MISSED: usize = 32;
+
+/// Length of a URL in a certificate. Real ones have under 200 bytes.
+pub(crate) const MAX_URL: usize = 1024;
+
+/// URLs of one kind taken from one certificate. Real ones have one or two.
+pub(crate) const MAX_URLS: usize = 4;
+
 /// How old an OCSP response without nextUpdate may be, in milliseconds. Such a responder claims to have newer answers
 /// at any time (RFC 6960 §2.4), so one hour is time to send the document that it came with, and little to hide in.
 pub(crate) const MAX_OCSP_AGE_MS: i64 = 3_600_000;
@@ -56,7 +65,7 @@ pub(crate) const MAX_OCSP_AGE_MS: i64 = 3_600_000;
 
 /// Bytes of a PDF whose own signatures are read. A scanned letter of a hundred pages has 10 to 20 MiB; a larger file
 /// takes a detached signature.
-pub(crate) const MAX_PDF: usize = 32 << 20;
+pub const MAX_PDF: usize = 32 << 20;
 
 /// Work on one PDF, in objects read (or eight bytes of them, or 64 bytes compared). A letter takes a few thousand;
 /// this many take about half a second on a busy core.

@@ -44,10 +44,10 @@ pub use attach::{AttachError, add_timestamp, timestamp_imprint, timestamp_reques
 pub use digest::{DigestNeeds, Digests, Hasher};
 pub use judge::{digest_needs, judge_detached};
 pub use judge_pdf::judge_pdf;
-pub(crate) use limits::MAX_PDF;
+pub use limits::MAX_PDF;
 pub use make::{SignError, Signer, SigningKey};
 pub use pdf::{PdfSignError, PdfSignatureDetails, sign_pdf};
-pub use revocation::{Crl, CrlError, CrlStore, OcspError};
+pub use revocation::{AnswerError, CertIdHash, Crl, CrlError, CrlStore, Missed, OcspError, OcspStore, Span};
 pub use trust::{Trust, TrustError};
 pub use verdict::{CodeError, Judgement, Reason, Role, Verdict, Verdicts};
 

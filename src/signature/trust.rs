@@ -13,8 +13,7 @@ use super::asn1::Asn1Error;
 use super::certificate::Certificate;
 use super::digest::sha256;
 use super::path::Roots;
-use super::revocation::ocsp::Ocsp;
-use super::revocation::{Checks, CrlStore, OcspError};
+use super::revocation::{Checks, CrlStore, OcspError, OcspStore};
 
 /// Roots, seals and refused certificates. Cheap to clone.
 #[derive(Clone)]
@@ -23,8 +22,7 @@ pub struct Trust {
     seals: Arc<HashMap<[u8; 32], Arc<str>>>,
     refused: Arc<HashSet<[u8; 32]>>,
     pub(super) crls: CrlStore,
-    /// OCSP responses in DER.
-    pub(super) responses: Arc<[Vec<u8>]>,
+    pub(super) responses: OcspStore,
     pub(super) checks: Arc<Checks>,
 }
 
@@ -73,7 +71,7 @@ impl Trust {
             seals: Arc::default(),
             refused: Arc::default(),
             crls: CrlStore::default(),
-            responses: Arc::default(),
+            responses: OcspStore::default(),
             checks: Arc::default(),
         }
     }
@@ -85,15 +83,24 @@ impl Trust {
     }
 
     /// The same with these OCSP responses, asked of responders, in place of those before. One that cannot be read
-    /// is refused: nobody would know why it does not count.
+    /// is refused.
     pub fn with_responses(self, responses: Vec<Vec<u8>>) -> Result<Trust, OcspError> {
-        responses.iter().try_for_each(|der| Ocsp::read(der).map(|_| ()))?;
-        Ok(Trust { responses: responses.into(), ..self })
+        Ok(self.with_ocsp(OcspStore::new(responses.into_iter().map(Arc::from))?))
+    }
+
+    /// The same from a store of them.
+    pub fn with_ocsp(self, responses: OcspStore) -> Trust {
+        Trust { responses, ..self }
     }
 
     /// The revocation lists.
     pub fn crls(&self) -> &CrlStore {
         &self.crls
+    }
+
+    /// The OCSP responses.
+    pub fn responses(&self) -> &OcspStore {
+        &self.responses
     }
 
     /// Lists a certificate in DER as a seal of the agency with this permanent id. An agency may have several. A

@@ -11,6 +11,7 @@ use serde::{Deserialize, Serialize};
 use crate::time::Timestamp;
 
 use super::limits::MAX_DETAIL;
+use super::revocation::Missed;
 
 /// The outcome for one role of one document, or for one signature (never [`Verdict::Absent`] there).
 ///
@@ -259,6 +260,9 @@ pub struct Judgement {
     pub proven_at: Option<Timestamp>,
     /// SHA-256 of the timestamps and revocation data that the verdict rests on, sorted.
     pub evidence: Vec<[u8; 32]>,
+    /// Certificates, the signer's, a timestamp authority's or those of their issuers, whose revocation could not be
+    /// told and could change the verdict or prove a time: for the node to ask.
+    pub missed: Vec<Missed>,
     /// For example `ecdsa-p256-sha256` or `rsa-2048-sha256`; an object identifier for what is not supported.
     pub algorithm: String,
 }
@@ -276,6 +280,7 @@ impl Default for Judgement {
             claimed_at: None,
             proven_at: None,
             evidence: Vec::new(),
+            missed: Vec::new(),
             algorithm: String::new(),
         }
     }
@@ -339,6 +344,11 @@ impl Verdicts {
         all.sort_unstable();
         all.dedup();
         all
+    }
+
+    /// The certificates whose revocation could not be told.
+    pub fn missed(&self) -> impl Iterator<Item = &Missed> {
+        self.signatures.iter().flat_map(|s| &s.missed)
     }
 
     /// Merges the parts of one document: each role is as good as in its worst part (see [`Verdict::worse`]), the

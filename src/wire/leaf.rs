@@ -6,7 +6,8 @@ use prost::Message as _;
 use super::{pb, words};
 use crate::domain::document::Urgency;
 use crate::domain::event::{
-    Actor, DocumentFacts, Event, EventKind, Item, NoticeFacts, PaperEntry, Parties, Subject,
+    Actor, DocumentFacts, Event, EventKind, Item, Judged, NoticeFacts, PaperEntry, Parties, SignatureFacts,
+    Subject,
 };
 use crate::domain::ids::{AgencyId, DeliveryId, DocumentKey, NodeName, RequestId};
 use crate::domain::limits;
@@ -89,6 +90,7 @@ fn kind(kind: &EventKind) -> Option<pb::event::Kind> {
             request_id,
             content_digests,
             verdicts,
+            judged,
             not_after,
             peer,
             content_size,
@@ -100,8 +102,9 @@ fn kind(kind: &EventKind) -> Option<pb::event::Kind> {
             not_after: not_after.millis(),
             peer: peer.to_string(),
             content_size: *content_size,
+            judged: judged_out(judged),
         }),
-        EventKind::Received { item, content_digests, verdicts, held, origin, origin_proof, peer } => {
+        EventKind::Received { item, content_digests, verdicts, judged, held, origin, origin_proof, peer } => {
             K::Received(pb::Received {
                 item: Some(item_out(item)),
                 content_digests: words::digests(content_digests),
@@ -110,19 +113,28 @@ fn kind(kind: &EventKind) -> Option<pb::event::Kind> {
                 origin: Some(words::log_ref(origin)),
                 origin_proof: words::digest(origin_proof),
                 peer: peer.to_string(),
+                judged: judged_out(judged),
             })
         }
-        EventKind::Refused { item, content_digests, verdicts, reason, origin, origin_proof, peer } => {
-            K::Refused(pb::Refused {
-                item: Some(item_out(item)),
-                content_digests: words::digests(content_digests),
-                verdicts: Some(words::verdicts(*verdicts)),
-                reason: reason.code().to_owned(),
-                origin: Some(words::log_ref(origin)),
-                origin_proof: words::digest(origin_proof),
-                peer: peer.to_string(),
-            })
-        }
+        EventKind::Refused {
+            item,
+            content_digests,
+            verdicts,
+            judged,
+            reason,
+            origin,
+            origin_proof,
+            peer,
+        } => K::Refused(pb::Refused {
+            item: Some(item_out(item)),
+            content_digests: words::digests(content_digests),
+            verdicts: Some(words::verdicts(*verdicts)),
+            reason: reason.code().to_owned(),
+            origin: Some(words::log_ref(origin)),
+            origin_proof: words::digest(origin_proof),
+            peer: peer.to_string(),
+            judged: judged_out(judged),
+        }),
         EventKind::Settled {
             delivery_id,
             outcome,
@@ -161,17 +173,24 @@ fn kind(kind: &EventKind) -> Option<pb::event::Kind> {
             withdrawn: entry.withdrawn,
             request_id: entry.request_id.to_string(),
         }),
-        EventKind::Released { delivery_id, envelope_digest, content_digests, refused, verdicts, origin } => {
-            K::Released(pb::Released {
-                delivery_id: id(delivery_id),
-                refused: refused.is_some(),
-                reason: reason_out(*refused),
-                verdicts: Some(words::verdicts(*verdicts)),
-                envelope_digest: words::digest(envelope_digest),
-                content_digests: words::digests(content_digests),
-                origin: Some(words::log_ref(origin)),
-            })
-        }
+        EventKind::Released {
+            delivery_id,
+            envelope_digest,
+            content_digests,
+            refused,
+            verdicts,
+            judged,
+            origin,
+        } => K::Released(pb::Released {
+            delivery_id: id(delivery_id),
+            refused: refused.is_some(),
+            reason: reason_out(*refused),
+            verdicts: Some(words::verdicts(*verdicts)),
+            envelope_digest: words::digest(envelope_digest),
+            content_digests: words::digests(content_digests),
+            origin: Some(words::log_ref(origin)),
+            judged: judged_out(judged),
+        }),
         EventKind::Started { version, unwitnessed } => {
             K::Started(pb::Started { version: version.clone(), unwitnessed: *unwitnessed })
         }
@@ -248,6 +267,54 @@ fn read_reason(code: &str) -> Result<Reason, Rejection> {
     })
 }
 
+/// Nothing where nothing was judged.
+fn judged_out(judged: &Judged) -> Option<pb::Judged> {
+    (*judged != Judged::default()).then(|| pb::Judged {
+        signatures: judged
+            .signatures
+            .iter()
+            .map(|s| pb::SignatureFacts {
+                role: words::signature_role(s.role).into(),
+                verdict: words::verdict(s.verdict).into(),
+                reason: s.reason.map_or_else(String::new, |r| r.as_str().to_owned()),
+                certificate: s.certificate.as_ref().map_or_else(Bytes::new, words::digest),
+                proven_at: words::time(s.proven_at),
+            })
+            .collect(),
+        evidence: words::digests(&judged.evidence),
+    })
+}
+
+fn read_judged(judged: Option<pb::Judged>) -> Result<Judged, Rejection> {
+    let Some(judged) = judged else { return Ok(Judged::default()) };
+    let field = "judged.signatures";
+    let signatures = judged
+        .signatures
+        .iter()
+        .map(|s| {
+            let reason = match s.reason.as_str() {
+                "" => None,
+                text => Some(text.parse().map_err(|_| {
+                    let what = format!("`{}` is no reason", crate::domain::ids::shorten(text));
+                    Rejection::new(Reason::InvalidText, field, what)
+                })?),
+            };
+            Ok(SignatureFacts {
+                role: words::read_signature_role(s.role).ok_or_else(|| words::unknown(field, s.role))?,
+                verdict: words::read_verdict(s.verdict).ok_or_else(|| words::unknown(field, s.verdict))?,
+                reason,
+                certificate: if s.certificate.is_empty() {
+                    None
+                } else {
+                    Some(words::read_digest(field, &s.certificate)?)
+                },
+                proven_at: words::read_time(s.proven_at),
+            })
+        })
+        .collect::<Result<_, Rejection>>()?;
+    Ok(Judged { signatures, evidence: words::read_digests("judged.evidence", &judged.evidence)? })
+}
+
 fn read_optional_reason(code: &str) -> Result<Option<Reason>, Rejection> {
     if code.is_empty() { Ok(None) } else { read_reason(code).map(Some) }
 }
@@ -264,6 +331,7 @@ fn read_kind(kind: pb::event::Kind) -> Result<EventKind, Rejection> {
             not_after: Timestamp::from_millis(s.not_after),
             peer: NodeName::new(&s.peer)?,
             content_size: s.content_size,
+            judged: read_judged(s.judged)?,
         },
         K::Received(r) => EventKind::Received {
             item: item(r.item)?,
@@ -273,6 +341,7 @@ fn read_kind(kind: pb::event::Kind) -> Result<EventKind, Rejection> {
             origin: words::read_log_ref(r.origin.as_ref())?,
             origin_proof: words::read_digest("origin_proof", &r.origin_proof)?,
             peer: NodeName::new(&r.peer)?,
+            judged: read_judged(r.judged)?,
         },
         K::Refused(r) => EventKind::Refused {
             item: item(r.item)?,
@@ -282,6 +351,7 @@ fn read_kind(kind: pb::event::Kind) -> Result<EventKind, Rejection> {
             origin: words::read_log_ref(r.origin.as_ref())?,
             origin_proof: words::read_digest("origin_proof", &r.origin_proof)?,
             peer: NodeName::new(&r.peer)?,
+            judged: read_judged(r.judged)?,
         },
         K::Settled(s) => EventKind::Settled {
             delivery_id: DeliveryId::from_slice(&s.delivery_id)?,
@@ -307,6 +377,7 @@ fn read_kind(kind: pb::event::Kind) -> Result<EventKind, Rejection> {
             refused: if r.refused { Some(read_reason(&r.reason)?) } else { None },
             verdicts: words::read_verdicts(r.verdicts.as_ref())?,
             origin: words::read_log_ref(r.origin.as_ref())?,
+            judged: read_judged(r.judged)?,
         },
         K::Started(s) => EventKind::Started { version: s.version, unwitnessed: s.unwitnessed },
         K::Stopped(s) => EventKind::Stopped { reason: s.reason },

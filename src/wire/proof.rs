@@ -106,7 +106,8 @@ fn bad(message: String) -> Rejection {
 /// Verifies proofs, and remembers the checkpoints that it has verified.
 #[derive(Default)]
 pub struct ProofVerifier {
-    known: Mutex<HashMap<Hash, SignedCheckpoint>>,
+    /// By the SHA-256 of the note, each with the key that verified it.
+    known: Mutex<HashMap<Hash, (NoteVerifier, SignedCheckpoint)>>,
 }
 
 impl ProofVerifier {
@@ -135,8 +136,10 @@ impl ProofVerifier {
         let origin = unverified.claimed().origin.clone();
         // The key is looked up each time: what a peer may sign can change, what it signed cannot.
         let key = key_of(&origin).ok_or_else(|| bad(format!("log `{origin}` is not one of the peer's")))?;
-        let name = sha256(format!("{key}\n{note}").as_bytes());
-        if let Some(known) = self.known.lock().expect("no holder of this lock panics").get(&name) {
+        let name = sha256(note.as_bytes());
+        if let Some((by, known)) = self.known.lock().expect("no holder of this lock panics").get(&name)
+            && *by == key
+        {
             return Ok(known.clone());
         }
         let checkpoint = unverified.verify(&key).map_err(|e| bad(e.to_string()))?;
@@ -144,7 +147,7 @@ impl ProofVerifier {
         if known.len() >= CHECKPOINTS {
             known.clear();
         }
-        known.insert(name, checkpoint.clone());
+        known.insert(name, (key, checkpoint.clone()));
         Ok(checkpoint)
     }
 }

@@ -7,7 +7,7 @@ use crate::domain::ids::{Digest, DocumentKey, shorten};
 use crate::domain::reason::{Reason, Rejection};
 use crate::domain::status::{DeliveryState, Status};
 use crate::merkle::Hash;
-use crate::signature::Verdict;
+use crate::signature::{Role, Verdict};
 use crate::time::{Date, Timestamp};
 
 macro_rules! enumeration {
@@ -33,6 +33,7 @@ enumeration!(kind, read_kind, Kind, pb::Kind, New, Revoke, Update, Replace, Stat
 enumeration!(urgency, read_urgency, Urgency, pb::Urgency, Normal, Urgent, VeryUrgent, Flash);
 enumeration!(origin, read_origin, Origin, pb::Origin, BornDigital, Scanned);
 enumeration!(part_role, read_part_role, PartRole, pb::PartRole, Main, Attachment);
+enumeration!(signature_role, read_signature_role, Role, pb::SignatureRole, Person, Agency);
 enumeration!(verdict, read_verdict, Verdict, pb::Verdict, Valid, Invalid, Indeterminate, Absent);
 enumeration!(
     delivery_state,

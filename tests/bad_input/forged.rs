@@ -178,6 +178,7 @@ impl Forged {
             request_id: RequestId::new("r").unwrap(),
             content_digests: e.content_digests(),
             verdicts: RoleVerdicts::ABSENT,
+            judged: Default::default(),
             not_after: e.not_after,
             peer: name("a"),
             content_size: e.content_size(),

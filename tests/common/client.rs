@@ -108,6 +108,17 @@ impl Client {
         collect_fetch(self.node.exchange().fetch(request).await?.into_inner()).await
     }
 
+    /// Decides about a delivery that is held.
+    pub async fn release(&self, agency: &str, id: &Bytes, refuse: bool) -> Result<u64, Status> {
+        let request = pb::ReleaseRequest {
+            agency: agency.to_owned(),
+            delivery_id: id.clone(),
+            refuse,
+            user: String::new(),
+        };
+        Ok(self.node.exchange().release(request).await?.into_inner().log_index)
+    }
+
     /// Confirms a delivery.
     pub async fn acknowledge(&self, agency: &str, id: &Bytes) -> Result<u64, Status> {
         let request = pb::AcknowledgeRequest {

@@ -135,6 +135,7 @@ impl TestNet {
             rsa: false,
             write_document_keys: false,
             persons: &BTreeSet::new(),
+            extra: &Default::default(),
         };
         let mut network = network::make(&plan).unwrap();
         for (node, agency) in ONE {

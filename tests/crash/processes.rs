@@ -46,6 +46,7 @@ pub fn make(dir: &Path, agencies: &[AgencyLine], rows: &[Row]) -> Network {
         rsa: false,
         write_document_keys: false,
         persons: &persons,
+        extra: &Default::default(),
     })
     .unwrap()
 }

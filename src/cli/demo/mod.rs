@@ -5,6 +5,7 @@
 //! nodes run on a clock that stands at 09:00 of each row's day, through the same port that tests use. All rows of a
 //! day are finished, statuses included, before the next day begins.
 
+mod documents;
 mod outcome;
 mod systems;
 
@@ -13,7 +14,7 @@ use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use super::network::{self, Network, Plan};
+use super::network::{self, ExtraTrust, Network, Plan};
 use super::scenario::{self, Row};
 use super::{CliError, Format, Outcome, note};
 use crate::directory::build::{AgencyLine, read_agencies};
@@ -30,6 +31,8 @@ const SCENARIO: &str = include_str!("../../../data/scenario-2016.csv");
 const NETWORK: &str = "demo";
 /// Hour of the day, Vietnam time, at which each day's rows begin.
 const MORNING_MS: i64 = 9 * 3_600_000;
+/// Days after the scenario's last on which files are sent.
+const DAYS_AFTER: i64 = 5;
 
 /// Options of the command.
 #[derive(Debug, clap::Args)]
@@ -44,6 +47,10 @@ pub struct DemoArgs {
     /// Keep the files here: a folder per node, client certificates under clients/.
     #[arg(long, value_name = "DIR")]
     data: Option<PathBuf>,
+    /// Send the signed files of this folder through the nodes as well: documents/, trust/ with root-*.pem, *.crl and
+    /// seal-<code>.pem, and expected.csv with columns file and sender.
+    #[arg(long, value_name = "DIR")]
+    documents: Option<PathBuf>,
     /// Serve on after the replay until Ctrl-C.
     #[arg(long)]
     keep: bool,
@@ -71,6 +78,10 @@ pub async fn run(args: DemoArgs) -> Result<Outcome, CliError> {
         None => scenario::read(SCENARIO.as_bytes()),
     }?;
     check(&agencies, &rows)?;
+    let folder = args.documents.as_deref().map(documents::Folder::read).transpose()?;
+    if let Some(folder) = &folder {
+        check_hosted(&agencies, folder.agencies())?;
+    }
     let temporary = match &args.data {
         Some(_) => None,
         None => Some(tempfile::tempdir().map_err(|e| CliError::failed(format!("no temporary folder: {e}")))?),
@@ -86,7 +97,7 @@ pub async fn run(args: DemoArgs) -> Result<Outcome, CliError> {
     let first = rows.iter().map(|r| r.issued_on).min().unwrap_or_default();
     let clock = Arc::new(ManualClock::new(morning(first)));
     note(format!("making keys, certificates and the directory of {} agencies …", agencies.len()));
-    let (network, listeners) = make(&dir, &agencies, &rows, clock.now()).await?;
+    let (network, listeners) = make(&dir, &agencies, &rows, folder.as_ref(), clock.now()).await?;
     let mut nodes = BTreeMap::new();
     for (name, listeners) in listeners {
         let config =
@@ -97,11 +108,7 @@ pub async fn run(args: DemoArgs) -> Result<Outcome, CliError> {
         let node = Node::start(config, clock, listeners).await.map_err(CliError::failed)?;
         nodes.insert(name, node);
     }
-    let ran = replay(&network, &agencies, rows, &clock).await;
-    let result = match ran {
-        Ok(times) => outcome::collect(&network, times).await,
-        Err(error) => Err(error),
-    };
+    let result = play(&network, &agencies, rows, folder.as_ref(), &clock).await;
     if let Ok(result) = &result {
         result.print(args.format, args.months, &network, args.data.is_some() || args.keep);
         if args.keep {
@@ -162,11 +169,28 @@ fn check(agencies: &[AgencyLine], rows: &[Row]) -> Result<(), CliError> {
     Ok(())
 }
 
+/// Agencies that send or receive files need a node.
+fn check_hosted<'a>(agencies: &[AgencyLine], codes: impl Iterator<Item = &'a str>) -> Result<(), CliError> {
+    for code in codes {
+        match agencies.iter().find(|a| a.code == code || a.legacy_code == code) {
+            None => return Err(CliError::failed(format!("--documents: `{code}` is not in the agency list"))),
+            Some(a) if a.node.is_empty() => {
+                return Err(CliError::failed(format!(
+                    "--documents: `{code}` has no node in the agency list"
+                )));
+            }
+            Some(_) => {}
+        }
+    }
+    Ok(())
+}
+
 /// Takes free ports and makes the network around them.
 async fn make(
     dir: &Path,
     agencies: &[AgencyLine],
     rows: &[Row],
+    folder: Option<&documents::Folder>,
     issued_at: Timestamp,
 ) -> Result<(Network, BTreeMap<NodeName, Listeners>), CliError> {
     let any = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
@@ -178,6 +202,7 @@ async fn make(
         listeners.insert(node, bound);
     }
     let persons: BTreeSet<String> = rows.iter().map(|r| r.sender.clone()).collect();
+    let none = ExtraTrust::default();
     let plan = Plan {
         network: NETWORK,
         dir,
@@ -188,23 +213,39 @@ async fn make(
         rsa: false,
         write_document_keys: false,
         persons: &persons,
+        extra: folder.map_or(&none, |f| &f.trust),
     };
     Ok((network::make(&plan)?, listeners))
 }
 
-/// Replays all rows, day by day.
-async fn replay(
+/// The scenario, then the files; the figures are those of the scenario.
+async fn play(
     network: &Network,
     agencies: &[AgencyLine],
     rows: Vec<Row>,
+    folder: Option<&documents::Folder>,
     clock: &Arc<ManualClock>,
-) -> Result<Vec<u64>, CliError> {
+) -> Result<outcome::Outcome, CliError> {
+    let mut systems = Systems::start(network, agencies).await?;
+    let last = rows.iter().map(|r| r.issued_on).max().unwrap_or_default();
+    replay(&mut systems, rows, clock).await?;
+    let cells = outcome::ratios(network).await?;
+    let mut sent = Vec::new();
+    if let Some(folder) = folder {
+        // Some days after the scenario's last: revocation lists of that time are out by then.
+        clock.set(morning(last).plus_millis(DAYS_AFTER * 86_400_000));
+        sent = folder.send(&systems, clock.now()).await?;
+    }
+    outcome::collect(network, cells, systems.delivery_times(), sent).await
+}
+
+/// Replays all rows, day by day.
+async fn replay(systems: &mut Systems, rows: Vec<Row>, clock: &Arc<ManualClock>) -> Result<(), CliError> {
     let total = rows.len();
     let mut days: BTreeMap<Date, Vec<Row>> = BTreeMap::new();
     for row in rows {
         days.entry(row.issued_on).or_default().push(row);
     }
-    let mut systems = Systems::start(network, agencies).await?;
     let mut progress = outcome::Progress::new(total);
     for (day, rows) in days {
         clock.set(morning(day));
@@ -213,5 +254,5 @@ async fn replay(
         progress.advance(count, day);
     }
     progress.done();
-    Ok(systems.delivery_times())
+    Ok(())
 }

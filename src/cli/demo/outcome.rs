@@ -5,6 +5,7 @@ use std::time::Instant;
 
 use serde_json::{Value, json};
 
+use super::documents::{self, Sent};
 use crate::cli::network::Network;
 use crate::cli::remote;
 use crate::cli::{CliError, Format, note, out};
@@ -68,6 +69,7 @@ pub(super) struct Outcome {
     nodes: Vec<NodeOutcome>,
     p50: u64,
     p99: u64,
+    sent: Vec<Sent>,
 }
 
 fn percentile(sorted: &[u64], percent: usize) -> u64 {
@@ -75,14 +77,27 @@ fn percentile(sorted: &[u64], percent: usize) -> u64 {
     sorted.get(at).copied().unwrap_or(0)
 }
 
-/// Asks every node, as an administrator would: its ratios, its checkpoint, and a check of its whole log.
-pub(super) async fn collect(network: &Network, delivery_ms: Vec<u64>) -> Result<Outcome, CliError> {
+/// Asks every node for its ratios, as an operator would.
+pub(super) async fn ratios(network: &Network) -> Result<Cells, CliError> {
     let mut cells = Cells::new();
-    let mut nodes = Vec::new();
     for name in network.nodes.keys() {
         let client = network.connect(name, "admin").await.map_err(CliError::failed)?;
         let ratios = client.report().get_ratios(pb::GetRatiosRequest::default()).await?.into_inner();
         report::add(&mut cells, &remote::read_cells(&ratios));
+    }
+    Ok(report::within(&cells, "", ""))
+}
+
+/// Asks every node, as an administrator would, for its checkpoint and a check of its whole log.
+pub(super) async fn collect(
+    network: &Network,
+    cells: Cells,
+    delivery_ms: Vec<u64>,
+    sent: Vec<Sent>,
+) -> Result<Outcome, CliError> {
+    let mut nodes = Vec::new();
+    for name in network.nodes.keys() {
+        let client = network.connect(name, "admin").await.map_err(CliError::failed)?;
         let checked = client.audit().check_log(pb::CheckLogRequest {}).await?.into_inner();
         let head = client.audit().get_checkpoint(pb::GetCheckpointRequest {}).await?.into_inner();
         let mut findings: Vec<String> =
@@ -107,7 +122,7 @@ pub(super) async fn collect(network: &Network, delivery_ms: Vec<u64>) -> Result<
         });
     }
     let (p50, p99) = (percentile(&delivery_ms, 50), percentile(&delivery_ms, 99));
-    Ok(Outcome { cells: report::within(&cells, "", ""), nodes, p50, p99 })
+    Ok(Outcome { cells, nodes, p50, p99, sent })
 }
 
 impl Outcome {
@@ -122,11 +137,15 @@ impl Outcome {
             .iter()
             .map(|n| json!({"name": n.name, "size": n.size, "root": n.root, "verified": n.findings.is_empty()}))
             .collect();
-        json!({
+        let mut all = json!({
             "ratios": report::json(&self.cells),
             "delivery_ms": {"p50": self.p50, "p99": self.p99},
             "nodes": nodes,
-        })
+        });
+        if !self.sent.is_empty() {
+            all["documents"] = documents::to_json(&self.sent);
+        }
+        all
     }
 
     /// Prints the result, and where to look further.
@@ -148,6 +167,9 @@ impl Outcome {
             for finding in &node.findings {
                 out(format!("    ! {finding}"));
             }
+        }
+        if !self.sent.is_empty() {
+            documents::print(&self.sent, network, kept);
         }
         let dir = network.dir.display();
         if kept && let Some(name) = network.nodes.keys().next() {

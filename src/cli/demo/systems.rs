@@ -117,7 +117,7 @@ impl Systems {
         Ok(Systems { clients, node_of, signers: network.signers.clone(), board })
     }
 
-    fn client(&self, agency: &str) -> Result<&NodeClient, CliError> {
+    pub(super) fn client(&self, agency: &str) -> Result<&NodeClient, CliError> {
         self.node_of
             .get(agency)
             .and_then(|node| self.clients.get(node))
@@ -325,7 +325,8 @@ async fn watch(client: NodeClient, board: Arc<Board>) {
             pb::WatchKind::Status if item.status() == pb::Status::Completed => {
                 board.completed(&item.delivery_id);
             }
-            pb::WatchKind::Status => {}
+            // Held is neither delivered nor over.
+            pb::WatchKind::Status | pb::WatchKind::Held => {}
             kind => board.fail(format!(
                 "delivery {} ended as {}: {}",
                 hex::encode(&item.delivery_id),

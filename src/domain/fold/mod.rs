@@ -264,7 +264,7 @@ fn status_entry(notice: &NoticeFacts, index: u64) -> Option<StatusEntry> {
 
 /// Received: the recipient's node has it; a document waits in the inbox, a notice reaches its target.
 fn received(view: &mut (impl View + ?Sized), index: u64, event: &Event) -> Result<(), ViewError> {
-    let EventKind::Received { item, content_digests, verdicts, held, origin, origin_proof, peer } =
+    let EventKind::Received { item, content_digests, verdicts, held, origin, origin_proof, peer, .. } =
         &event.kind
     else {
         return Ok(());
@@ -341,7 +341,7 @@ fn notice_received(
 /// Refused at this node: kept, so that the same delivery gets the same answer. False where the delivery's record stays
 /// as it is.
 fn refused(view: &mut (impl View + ?Sized), index: u64, event: &Event) -> Result<bool, ViewError> {
-    let EventKind::Refused { item, content_digests, verdicts, reason, origin, origin_proof, peer } =
+    let EventKind::Refused { item, content_digests, verdicts, reason, origin, origin_proof, peer, .. } =
         &event.kind
     else {
         return Ok(false);

@@ -53,7 +53,8 @@ pub fn told(event: &Event) -> Option<(FeedKind, DeliveryId)> {
             Subject::Notice(n) => (n.status.map_or(FeedKind::Notice(n.kind), FeedKind::Status), n.target),
         }),
         EventKind::Settled { delivery_id, outcome, .. } => Some(match outcome {
-            DeliveryState::Delivered | DeliveryState::Held => (FeedKind::Delivered, *delivery_id),
+            DeliveryState::Delivered => (FeedKind::Delivered, *delivery_id),
+            DeliveryState::Held => (FeedKind::Held, *delivery_id),
             _ => (FeedKind::Refused, *delivery_id),
         }),
         EventKind::Undelivered { delivery_id, .. } => Some((FeedKind::Undelivered, *delivery_id)),

@@ -1,7 +1,7 @@
 //! The judgement of a path: what is known of each of its certificates, gathered and asked. The rules are the module's
 //! head.
 
-use std::cell::Cell;
+use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
 use std::sync::{PoisonError, RwLock};
 
@@ -10,12 +10,13 @@ use ring::digest::{Context, SHA256};
 use crate::signature::algorithm::{AlgorithmId, PublicKey, Verifier};
 use crate::signature::certificate::Certificate;
 use crate::signature::digest::array;
-use crate::signature::limits::{MAX_CACHED_CHECKS, MAX_CACHED_PATHS, MAX_OCSP_AGE_MS};
+use crate::signature::limits::{MAX_CACHED_CHECKS, MAX_CACHED_PATHS, MAX_MISSED};
 use crate::signature::path::Path;
 use crate::signature::trust::Trust;
 use crate::signature::verdict::{Fault, Reason};
 use crate::time::Timestamp;
 
+use super::ask::Missed;
 use super::crl::{Crl, Revoked, at_least};
 use super::decide::{Fact, Says, Standing, decide, steady_time};
 use super::embedded::Embedded;
@@ -81,16 +82,35 @@ pub(crate) enum Rule {
 pub(crate) struct Sources<'a> {
     pub(super) trust: &'a Trust,
     embedded: &'a [&'a Embedded<'a>],
-    responses: Vec<Ocsp<'a>>,
     /// Whether a list's signer had to be judged, whose own time then matters.
     pub(super) other_signer: Cell<bool>,
+    /// Certificates whose revocation was found unknown since they were last taken.
+    missed: RefCell<Vec<Missed>>,
 }
 
 impl<'a> Sources<'a> {
     /// What is trusted holds, and what came with the document.
     pub fn new(trust: &'a Trust, embedded: &'a [&'a Embedded<'a>]) -> Sources<'a> {
-        let responses = trust.responses.iter().filter_map(|der| Ocsp::read(der).ok()).collect();
-        Sources { trust, embedded, responses, other_signer: Cell::new(false) }
+        Sources { trust, embedded, other_signer: Cell::new(false), missed: RefCell::default() }
+    }
+
+    /// The certificates, each of a path to a root, whose revocation was found unknown since the last call.
+    pub fn take_missed(&self) -> Vec<Missed> {
+        self.missed.take()
+    }
+
+    /// Notes that nothing at hand says whether a certificate stood.
+    pub(super) fn miss(&self, certificate: &Certificate<'_>, issuer: &Certificate<'_>) {
+        let mut all = self.missed.borrow_mut();
+        if all.len() < MAX_MISSED && all.iter().all(|m| m.certificate() != certificate.raw) {
+            all.push(Missed::new(certificate, issuer));
+        }
+    }
+
+    /// Whether no OCSP response that is held can be about a certificate of the path.
+    fn no_response(&self, leaf: &Certificate<'_>, path: &Path) -> bool {
+        let held = &self.trust.responses;
+        held.is_empty() || std::iter::once(leaf).chain(&path.read()).all(|c| held.about(c.serial).is_empty())
     }
 
     /// The other certificates at hand, for building paths.
@@ -115,8 +135,8 @@ impl<'a> Sources<'a> {
         used: &mut Vec<[u8; 32]>,
     ) -> Result<(), Fault> {
         // Where only the lists that are held can speak, the same path and lists give the same answer.
-        let alone = self.responses.is_empty()
-            && self.embedded.iter().all(|e| e.crls.is_empty() && e.responses.is_empty());
+        let alone = self.embedded.iter().all(|e| e.crls.is_empty() && e.responses.is_empty())
+            && self.no_response(leaf, path);
         let key = (path.id, self.trust.crls.fingerprint());
         let kept = &self.trust.checks.standing;
         if alone
@@ -174,6 +194,7 @@ impl<'a> Sources<'a> {
                     return Err(Fault::new(Reason::CertificateRevoked, text));
                 }
                 Standing::Unknown(why) => {
+                    self.miss(certificate, issuer);
                     unknown.get_or_insert_with(|| {
                         let subject = certificate.subject_text();
                         let text = format!(
@@ -235,8 +256,10 @@ impl<'a> Sources<'a> {
             }
             facts.push(fact);
         }
+        let held = self.trust.responses.about(certificate.serial).iter();
+        let held: Vec<Ocsp<'_>> = held.filter_map(|der| Ocsp::read(der).ok()).collect();
         let came = self.embedded.iter().flat_map(|e| &e.responses);
-        for response in self.responses.iter().chain(came) {
+        for response in held.iter().chain(came) {
             for answer in response.answers.iter().filter(|a| a.is_about(certificate, issuer)) {
                 let says = match answer.status {
                     Status::Good => Says::Good,
@@ -247,10 +270,9 @@ impl<'a> Sources<'a> {
                 if !self.is_answered(response, answer.this_update, issuer, path, depth) {
                     continue;
                 }
-                let short = answer.this_update.plus_millis(MAX_OCSP_AGE_MS);
                 facts.push(Fact {
                     this_update: answer.this_update,
-                    until: answer.next_update.unwrap_or(short),
+                    until: answer.until(),
                     expired_from: answer.archive_cutoff,
                     reasons: ALL_REASONS,
                     says,

@@ -110,7 +110,14 @@ impl Sources<'_> {
                 // Its path is its issuer's.
                 let facts = path.read();
                 let facts = self.facts(&responder, issuer, &facts, path, at, depth + 1);
-                matches!(decide(&facts, &responder, at, Rule::AtTime), Standing::Good(_))
+                match decide(&facts, &responder, at, Rule::AtTime) {
+                    Standing::Good(_) => true,
+                    Standing::Revoked(..) => false,
+                    Standing::Unknown(_) => {
+                        self.miss(&responder, issuer);
+                        false
+                    }
+                }
             };
             if stands {
                 return true;

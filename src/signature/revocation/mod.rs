@@ -3,6 +3,7 @@
 //! - [`Crl`], [`CrlStore`]: the revocation lists that a node holds. `ocsp`: responses. `embedded`: what came with a
 //!   document. All read, none verified, until `genuine` verifies each by its issuer's key before it counts.
 //! - `points`: which certificates a list speaks of. `name`: names as keys. `genuine`: by whom data is.
+//! - [`Missed`]: a certificate of which nothing is known, and what to ask of whom. `ask`: how.
 //! - `check`: what is known of each certificate of a path. `decide`: what follows.
 //!
 //! **What counts.** T is the time that a signature is judged at: the proven one, otherwise the time of judging.
@@ -18,6 +19,7 @@
 //!    certificate expired, for an issuer may then leave it out, unless the issuer says that it does not.
 //! 4. Otherwise *unknown*.
 
+mod ask;
 mod check;
 mod crl;
 mod decide;
@@ -28,10 +30,11 @@ pub(crate) mod ocsp;
 mod points;
 mod store;
 
+pub use ask::{AnswerError, CertIdHash, Missed, Span};
 pub(crate) use check::{Checks, Rule, Sources};
 pub use crl::{Crl, CrlError};
 pub use ocsp::OcspError;
-pub use store::CrlStore;
+pub use store::{CrlStore, OcspStore};
 
 use super::asn1::Asn1Error;
 

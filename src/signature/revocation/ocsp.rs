@@ -10,7 +10,7 @@ use crate::signature::asn1::{
 };
 use crate::signature::certificate::Certificate;
 use crate::signature::digest::sha256;
-use crate::signature::limits::MAX_CERTIFICATES;
+use crate::signature::limits::{MAX_CERTIFICATES, MAX_OCSP_AGE_MS};
 use crate::time::Timestamp;
 
 use super::CrlReason;
@@ -68,10 +68,10 @@ pub(crate) struct Answer<'a> {
     hash: AlgorithmId<'a>,
     issuer_name: &'a [u8],
     issuer_key: &'a [u8],
-    serial: &'a [u8],
+    pub serial: &'a [u8],
     pub status: Status,
     pub this_update: Timestamp,
-    pub next_update: Option<Timestamp>,
+    next_update: Option<Timestamp>,
     /// Certificates that expired since then are still known.
     pub archive_cutoff: Option<Timestamp>,
 }
@@ -196,6 +196,11 @@ impl<'a> Answer<'a> {
         Ok(Answer { hash, issuer_name, issuer_key, serial, status, this_update, next_update, archive_cutoff })
     }
 
+    /// The last time that it speaks for.
+    pub fn until(&self) -> Timestamp {
+        self.next_update.unwrap_or(self.this_update.plus_millis(MAX_OCSP_AGE_MS))
+    }
+
     /// Whether it speaks of this certificate of this issuer (RFC 6960 §4.1.1).
     pub fn is_about(&self, certificate: &Certificate<'_>, issuer: &Certificate<'_>) -> bool {
         if self.serial != certificate.serial {
@@ -222,7 +227,7 @@ impl ResponderId<'_> {
 }
 
 /// SHA-1, as a name only.
-fn sha1(bytes: &[u8]) -> [u8; 20] {
+pub(super) fn sha1(bytes: &[u8]) -> [u8; 20] {
     let digest = ring::digest::digest(&ring::digest::SHA1_FOR_LEGACY_USE_ONLY, bytes);
     digest.as_ref().try_into().expect("SHA-1 has 20 bytes")
 }

@@ -1,11 +1,15 @@
 //! Which certificates a CRL speaks of: its issuingDistributionPoint (RFC 5280 §5.2.5) against the certificate's
 //! cRLDistributionPoints (§4.2.1.13), as §6.3.3 (b) matches them.
 
-use crate::signature::asn1::{Asn1Error, Reader, SEQUENCE, SET, context, tlv};
+use crate::signature::asn1::{Asn1Error, Reader, SEQUENCE, SET, Tlv, context, tlv};
 use crate::signature::certificate::Certificate;
+use crate::signature::limits::MAX_URL;
 
 use super::crl::{CrlError, flags};
 use super::name;
+
+/// uniformResourceIdentifier of a GeneralName.
+const URI: u8 = 0x86;
 
 /// Every reason there is: bits 1 to 8 of ReasonFlags, bit 0 being unused.
 pub(super) const ALL_REASONS: u16 = 0b1_1111_1110;
@@ -70,6 +74,23 @@ impl Scope {
             Err(_) => 0,
         }
     }
+}
+
+/// Where the issuer's lists about this certificate can be had by HTTP: the URLs of its distribution points that have
+/// no other issuer, as the certificate has them and in its order.
+pub(super) fn urls(certificate: &Certificate<'_>) -> Vec<String> {
+    // Without the extension the only name is a directory's.
+    let points = points(certificate).unwrap_or_default();
+    let names = points.iter().flat_map(|point| &point.names);
+    names.filter_map(|name| url(Reader::new(name).any().ok()?)).collect()
+}
+
+/// The URL in a GeneralName (RFC 5280 §4.2.1.6), if it is one of HTTP.
+pub(super) fn url(name: Tlv<'_>) -> Option<String> {
+    let text = (name.tag == URI).then(|| std::str::from_utf8(name.value).ok())??;
+    let scheme = text.get(..7)?;
+    let short = text.len() <= MAX_URL && text.bytes().all(|b| b.is_ascii_graphic());
+    (short && scheme.eq_ignore_ascii_case("http://")).then(|| text.to_owned())
 }
 
 struct Point {

@@ -1,5 +1,6 @@
 //! The tests of the whole room: the corpus of another signer, and the traps set with CMS built by hand.
 
+mod asking;
 mod corpus;
 mod hanko;
 mod mutation;

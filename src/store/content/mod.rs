@@ -235,6 +235,19 @@ impl ContentStore {
         Ok(digest)
     }
 
+    /// Content of any size that is at hand, with its digest.
+    pub fn put_whole(&self, digest: Hash, data: &[u8]) -> Result<(), StoreError> {
+        if data.len() as u64 <= RECORD_BYTES {
+            return self.put_hashed(digest, Bytes::copy_from_slice(data));
+        }
+        if self.location(&digest)?.is_some() {
+            return Ok(());
+        }
+        let mut upload = self.begin()?;
+        upload.write(data)?;
+        self.finish(upload, digest)
+    }
+
     /// The same, with the digest at hand. `data` is at most [`RECORD_BYTES`]. It is kept for a while as it is: a slice of
     /// something much larger would keep all of that.
     pub fn put_hashed(&self, digest: Hash, data: Bytes) -> Result<(), StoreError> {
@@ -506,6 +519,15 @@ impl Upload {
         self.file.write_at(data, self.length).map_err(StoreError::io("writing", &self.path))?;
         self.length += data.len() as u64;
         Ok(())
+    }
+}
+
+impl Upload {
+    /// What came so far, whole.
+    pub fn read(&self) -> Result<Bytes, StoreError> {
+        let mut data = vec![0; self.length as usize];
+        self.file.read_at(&mut data, 0).map_err(StoreError::io("reading", &self.path))?;
+        Ok(data.into())
     }
 }
 

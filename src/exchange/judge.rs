@@ -1,0 +1,181 @@
+//! Judging the signatures of a document's parts, at either node.
+//!
+//! Detached signatures beside a part decide about it; a PDF without any is judged by those inside it, for which it is
+//! read whole. Files are judged on threads of their own, a few at a time: a large or hostile one delays no message.
+//! What was used and did not come with the document (revocation lists, OCSP responses) is kept with the content.
+
+use std::collections::HashSet;
+use std::sync::{Mutex, PoisonError};
+
+use bytes::Bytes;
+use tokio::sync::Semaphore;
+
+use super::{Exchange, message};
+use crate::directory::Directory;
+use crate::domain::document::Part;
+use crate::domain::event::{Judged, RoleVerdicts, SignatureFacts};
+use crate::domain::ids::Digest;
+use crate::domain::limits;
+use crate::domain::reason::{Reason, Rejection};
+use crate::ledger::storage;
+use crate::merkle::Hash;
+use crate::signature::{Digests, MAX_PDF, Trust, Verdicts, judge_detached, judge_pdf};
+use crate::time::Timestamp;
+
+/// A PDF up to this size is judged at once: it takes less than handing it over.
+const AT_ONCE: usize = 16 * 1024;
+/// Digests of revocation lists that are known to be kept.
+const KEPT: usize = 1_000;
+
+/// What judging needs beside the trust.
+pub(crate) struct Judging {
+    files: Semaphore,
+    kept: Mutex<HashSet<Digest>>,
+}
+
+impl Default for Judging {
+    fn default() -> Self {
+        Judging { files: Semaphore::new(limits::JUDGED_AT_ONCE), kept: Mutex::default() }
+    }
+}
+
+/// The outcome for a document.
+pub(super) struct Outcome {
+    /// In full, for an answer to a person.
+    pub found: Verdicts,
+    /// As an event has it.
+    pub verdicts: RoleVerdicts,
+    /// How it came about.
+    pub judged: Judged,
+}
+
+/// A part and what is at hand of it.
+pub(super) struct PartAtHand<'a> {
+    pub part: &'a Part,
+    pub signatures: &'a [Bytes],
+    pub digests: &'a Digests,
+    /// The content, where it is not in the store.
+    pub content: Option<Bytes>,
+}
+
+/// Whether a part is judged by the signatures inside it.
+pub(super) fn is_signed_inside(part: &Part) -> bool {
+    part.signatures.is_empty()
+        && (part.media_type.eq_ignore_ascii_case("application/pdf")
+            || part.name.to_ascii_lowercase().ends_with(".pdf"))
+}
+
+/// A PDF that is too large to be read whole needs its signatures beside it.
+pub(super) fn check_files(parts: &[Part]) -> Result<(), Rejection> {
+    for (i, part) in parts.iter().enumerate().filter(|(_, part)| is_signed_inside(part)) {
+        if part.size > MAX_PDF as u64 {
+            return Err(Rejection::new(
+                Reason::ContentTooLarge,
+                format!("parts[{i}].size"),
+                format!(
+                    "a PDF of {} bytes is not read for signatures inside it, at most {MAX_PDF} are: send \
+                     detached signatures beside it",
+                    part.size
+                ),
+            ));
+        }
+    }
+    Ok(())
+}
+
+impl Exchange {
+    /// Judges a document of `sender`, the registered agency.
+    pub(super) async fn judge(
+        &self,
+        sender: &str,
+        directory: &Directory,
+        parts: &[PartAtHand<'_>],
+        now: Timestamp,
+    ) -> Result<Outcome, Rejection> {
+        let trust = self.trust(directory);
+        let mut all = Vec::with_capacity(parts.len());
+        for part in parts {
+            all.push(if is_signed_inside(part.part) {
+                self.judge_file(part, sender, &trust, now).await?
+            } else {
+                judge_detached(part.signatures, part.digests, sender, &trust, now)
+            });
+        }
+        let found = Verdicts::worst(&all);
+        self.missed(&found);
+        let judged = judged(&found);
+        self.keep_evidence(&trust, &judged)?;
+        Ok(Outcome { verdicts: message::role_verdicts(&found), judged, found })
+    }
+
+    async fn judge_file(
+        &self,
+        part: &PartAtHand<'_>,
+        sender: &str,
+        trust: &Trust,
+        now: Timestamp,
+    ) -> Result<Verdicts, Rejection> {
+        let _place = self.inner.judging.files.acquire().await;
+        let content = match &part.content {
+            Some(content) => content.clone(),
+            None => {
+                self.ledger().content().get(&part.part.sha256).map_err(|e| storage(&e))?.ok_or_else(|| {
+                    tracing::error!(digest = %part.part.sha256, "content that just came is missing");
+                    Rejection::new(
+                        Reason::Damaged,
+                        "",
+                        "this node's store must be checked by its administrator",
+                    )
+                })?
+            }
+        };
+        if content.len() <= AT_ONCE {
+            return Ok(judge_pdf(&content, sender, trust, now));
+        }
+        let (sender, trust) = (sender.to_owned(), trust.clone());
+        tokio::task::spawn_blocking(move || judge_pdf(&content, &sender, &trust, now)).await.map_err(
+            |error| {
+                tracing::error!(%error, "judging a file failed");
+                Rejection::new(
+                    Reason::Internal,
+                    "parts",
+                    "the file could not be judged: this node's operator must look",
+                )
+            },
+        )
+    }
+
+    /// Keeps the revocation lists that were used; what came with the document is in its content.
+    fn keep_evidence(&self, trust: &Trust, judged: &Judged) -> Result<(), Rejection> {
+        for digest in &judged.evidence {
+            let known = |kept: &HashSet<Digest>| kept.contains(digest);
+            if known(&self.inner.judging.kept.lock().unwrap_or_else(PoisonError::into_inner)) {
+                continue;
+            }
+            let list = trust.crls().find(digest.as_bytes()).map(|list| list.der());
+            let data =
+                list.or_else(|| trust.responses().find(digest.as_bytes()).map(|response| &response[..]));
+            if let Some(data) = data {
+                self.ledger().content().put_whole(*digest, data).map_err(|e| storage(&e))?;
+            }
+            let mut kept = self.inner.judging.kept.lock().unwrap_or_else(PoisonError::into_inner);
+            if kept.len() >= KEPT {
+                kept.clear();
+            }
+            kept.insert(*digest);
+        }
+        Ok(())
+    }
+}
+
+fn judged(found: &Verdicts) -> Judged {
+    let signatures = found.signatures.iter().take(limits::SIGNATURES).map(|s| SignatureFacts {
+        role: s.role,
+        verdict: s.verdict,
+        reason: s.reason,
+        certificate: s.certificate_sha256.map(Hash),
+        proven_at: s.proven_at,
+    });
+    let evidence = found.evidence().into_iter().take(limits::SIGNATURES).map(Hash);
+    Judged { signatures: signatures.collect(), evidence: evidence.collect() }
+}
