@@ -133,9 +133,13 @@ impl Missed {
     /// An OCSPRequest (RFC 6960 §4.1.1) for the certificate.
     pub fn ocsp_request(&self, hash: CertIdHash) -> Result<Vec<u8>, AnswerError> {
         let (certificate, issuer) = self.read()?;
-        let (oid, digest): (_, fn(&[u8]) -> Vec<u8>) = match hash {
-            CertIdHash::Sha1 => (SHA1, |bytes| sha1(bytes).to_vec()),
-            CertIdHash::Sha256 => (SHA256, |bytes| sha256(bytes).to_vec()),
+        let oid = match hash {
+            CertIdHash::Sha1 => SHA1,
+            CertIdHash::Sha256 => SHA256,
+        };
+        let digest = |bytes: &[u8]| match hash {
+            CertIdHash::Sha1 => sha1(bytes).to_vec(),
+            CertIdHash::Sha256 => sha256(bytes).to_vec(),
         };
         let id = tlv(
             SEQUENCE,
