@@ -1,11 +1,13 @@
 //! The folder of lists changes while the node runs.
 
+use std::sync::atomic::{AtomicUsize, Ordering};
+
 use lienthong::signature::Reason;
 use lienthong::wire::pb;
 
 use super::common::eventually;
 use super::pki::Authority;
-use super::{becomes, judge, running};
+use super::{becomes, changed, judge, running};
 
 const UNKNOWN: Option<Reason> = Some(Reason::RevocationUnknown);
 
@@ -22,13 +24,13 @@ async fn a_list_that_comes_changes_or_goes_is_in_force_without_a_restart() {
     // A file that is no list, and one that is.
     std::fs::write(folder.join("0.crl"), "no list").unwrap();
     std::fs::write(folder.join("a.crl"), authority.current(&[])).unwrap();
-    changes.changed().await.unwrap();
+    changed(&mut changes).await;
     assert_eq!(net.node("a").exchange().crls().len(), 1);
     assert_eq!(judge(&mut net, &good).reason, None);
     assert_eq!(judge(&mut net, &bad).reason, None);
 
     std::fs::write(folder.join("a.crl"), authority.current(&[&bad])).unwrap();
-    changes.changed().await.unwrap();
+    changed(&mut changes).await;
     assert_eq!(judge(&mut net, &good).reason, None);
     assert_eq!(judge(&mut net, &bad).reason, Some(Reason::CertificateRevoked));
 
@@ -51,8 +53,9 @@ async fn what_is_sent_after_a_list_came_is_judged_by_it() {
     client.wait_for(&held[0], pb::DeliveryState::Held).await;
     let list = Authority::of(&net).current(&[]);
     std::fs::write(net.path("a/crls/a.crl"), list).unwrap();
+    let numbers = AtomicUsize::new(2);
     eventually("a document is delivered", || async {
-        let number = (2..).find(|n| !taken(*n)).unwrap();
+        let number = numbers.fetch_add(1, Ordering::Relaxed);
         let ids = client.deliver(&net.document("H01.1", &["H01.2"], &number.to_string())).await;
         let view = eventually("it is judged", || async {
             let view = client.track(&ids[0]).await.unwrap();
@@ -62,11 +65,4 @@ async fn what_is_sent_after_a_list_came_is_judged_by_it() {
     })
     .await;
     net.finish().await;
-}
-
-/// Whether a number was used by this test; it is then.
-fn taken(number: usize) -> bool {
-    use std::sync::atomic::{AtomicUsize, Ordering};
-    static USED: AtomicUsize = AtomicUsize::new(1);
-    USED.fetch_max(number, Ordering::AcqRel) >= number
 }

@@ -8,7 +8,7 @@ use lienthong::wire::pb;
 use super::common::{TestNet, eventually};
 use super::pki::Authority;
 use super::web::{Answer, Web};
-use super::{asked, becomes, judge, running, running_with};
+use super::{asked, becomes, changed, judge, running, running_with};
 
 const UNKNOWN: Option<Reason> = Some(Reason::RevocationUnknown);
 const REVOKED: Option<Reason> = Some(Reason::CertificateRevoked);
@@ -29,7 +29,7 @@ async fn a_list_that_is_missed_is_fetched_once_kept_over_a_restart_and_renewed()
     web.put("/ca.crl", Answer::Bytes(authority.current(&[&bad])));
     let mut changes = net.node("a").exchange().revocation_changed();
     assert_eq!(judge(&mut net, &good).reason, UNKNOWN);
-    changes.changed().await.unwrap();
+    changed(&mut changes).await;
     // One list is all persons'.
     assert_eq!(judge(&mut net, &good).reason, None);
     assert_eq!(judge(&mut net, &bad).reason, REVOKED);

@@ -77,3 +77,8 @@ async fn asked(web: &web::Web, path: &str, times: usize) {
     .await;
     assert_eq!(web.asked(path), times, "{path}");
 }
+
+/// Waits until other data is in force.
+async fn changed(changes: &mut tokio::sync::watch::Receiver<u64>) {
+    tokio::time::timeout(Duration::from_secs(30), changes.changed()).await.unwrap().unwrap();
+}

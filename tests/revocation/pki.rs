@@ -31,15 +31,10 @@ pub struct Person {
 
 fn tlv(tag: u8, parts: &[&[u8]]) -> Vec<u8> {
     let value = parts.concat();
-    let length = u16::try_from(value.len()).unwrap();
-    [&[tag, 0x82], &length.to_be_bytes()[..], &value].concat()
-}
-
-fn minimal(tag: u8, parts: &[&[u8]]) -> Vec<u8> {
-    let value = parts.concat();
-    let length = match u8::try_from(value.len()).unwrap() {
-        short @ 0..=127 => vec![short],
-        long => vec![0x81, long],
+    let length = match u16::try_from(value.len()).unwrap().to_be_bytes() {
+        [0, short @ 0..=127] => vec![short],
+        [0, long] => vec![0x81, long],
+        [high, low] => vec![0x82, high, low],
     };
     [&[tag], &length[..], &value].concat()
 }
@@ -76,14 +71,13 @@ impl Authority {
         let access: Vec<u8> = responders
             .iter()
             .flat_map(|url| {
-                let method = minimal(6, &[&[0x2b, 6, 1, 5, 5, 7, 0x30, 1]]);
-                minimal(0x30, &[&method, &minimal(0x86, &[url.as_bytes()])])
+                let method = tlv(6, &[&[0x2b, 6, 1, 5, 5, 7, 0x30, 1]]);
+                tlv(0x30, &[&method, &tlv(0x86, &[url.as_bytes()])])
             })
             .collect();
         if !access.is_empty() {
             let oid = [1, 3, 6, 1, 5, 5, 7, 1, 1];
-            params.custom_extensions =
-                vec![CustomExtension::from_oid_content(&oid, minimal(0x30, &[&access]))];
+            params.custom_extensions = vec![CustomExtension::from_oid_content(&oid, tlv(0x30, &[&access]))];
         }
         let key = KeyPair::generate().unwrap();
         let der = params.signed_by(&key, &self.issuer).unwrap().der().to_vec();
@@ -162,5 +156,5 @@ pub fn by_sha256(request: &[u8]) -> bool {
 
 /// A response that says why there is no answer (RFC 6960 §4.2.1).
 pub fn no_answer(status: u8) -> Vec<u8> {
-    minimal(0x30, &[&[0x0a, 1, status]])
+    tlv(0x30, &[&[0x0a, 1, status]])
 }

@@ -6,7 +6,7 @@ use lienthong::signature::Reason;
 
 use super::pki::{Authority, by_sha256, no_answer};
 use super::web::{Answer, Web};
-use super::{asked, becomes, judge, running};
+use super::{asked, becomes, changed, judge, running};
 
 const UNKNOWN: Option<Reason> = Some(Reason::RevocationUnknown);
 
@@ -23,7 +23,7 @@ async fn a_responder_is_asked_about_each_certificate_and_its_answer_is_kept_over
     }
     let mut changes = net.node("a").exchange().revocation_changed();
     assert_eq!(judge(&mut net, &first).reason, UNKNOWN);
-    changes.changed().await.unwrap();
+    changed(&mut changes).await;
     assert_eq!(judge(&mut net, &first).reason, None);
     assert_eq!(web.requests(), 1);
     becomes(&mut net, &second, None).await;

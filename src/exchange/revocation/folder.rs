@@ -23,6 +23,8 @@ const UNSETTLED: Duration = Duration::from_secs(2);
 pub(super) struct Folder {
     dir: PathBuf,
     files: BTreeMap<PathBuf, File>,
+    /// It could not be read the last time.
+    away: bool,
 }
 
 #[derive(Debug, Default)]
@@ -53,7 +55,7 @@ impl Stamp {
 impl Folder {
     /// A folder that was not looked at yet.
     pub fn new(dir: PathBuf) -> Folder {
-        Folder { dir, files: BTreeMap::new() }
+        Folder { dir, files: BTreeMap::new(), away: false }
     }
 
     /// Where it is.
@@ -62,9 +64,14 @@ impl Folder {
     }
 
     /// Reads what changed. Returns what cannot be used and was not told of before; fails when the folder itself cannot
-    /// be read, and keeps what it knows.
+    /// be read, the first time, and keeps what it knows.
     pub fn look(&mut self) -> Result<Vec<CrlFileError>, CrlFileError> {
-        let paths = list_crls(&self.dir)?;
+        let paths = match list_crls(&self.dir) {
+            Err(_) if self.away => return Ok(Vec::new()),
+            listed => listed,
+        };
+        self.away = paths.is_err();
+        let paths = paths?;
         self.files.retain(|path, _| paths.binary_search(path).is_ok());
         let mut bad = Vec::new();
         for path in paths {
@@ -142,6 +149,7 @@ mod tests {
         // Of a folder that cannot be read, what was there stays.
         std::fs::rename(dir.path(), dir.path().with_extension("away")).unwrap();
         assert!(folder.look().is_err());
+        assert!(folder.look().unwrap().is_empty(), "told of once");
         assert_eq!(folder.lists().count(), 1);
         std::fs::rename(dir.path().with_extension("away"), dir.path()).unwrap();
         assert_eq!(look(&mut folder), (vec![3], vec![]));

@@ -28,7 +28,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::watch;
-use tokio::task::{JoinSet, spawn_blocking};
+use tokio::task::{JoinError, JoinSet, spawn_blocking};
 use tokio::time::{Instant, sleep};
 
 use self::folder::Folder;
@@ -54,10 +54,13 @@ enum Failure {
     #[error("what is at hand is newer")]
     Older,
     #[error("reading it failed: {0}")]
-    Task(#[from] tokio::task::JoinError),
+    Task(#[from] JoinError),
 }
 
 type Brought = Result<(Data, Span), Failure>;
+
+/// A request that ended.
+type Ended = (Key, Arc<Source>, Brought);
 
 /// Keeps a node's revocation data current.
 pub struct Revocation {
@@ -67,9 +70,6 @@ pub struct Revocation {
     kept: Option<Kept>,
     plan: Plan,
 }
-
-/// A request that ended, and what it brought.
-type Ended = Result<(Key, Arc<Source>, Brought), tokio::task::JoinError>;
 
 impl Revocation {
     /// Reads what the folder holds and what was fetched in earlier runs, and puts it in force. Fails when the folder
@@ -113,7 +113,7 @@ impl Revocation {
     pub async fn run(mut self, mut stop: watch::Receiver<bool>) {
         let exchange = self.exchange.clone();
         let (reload, private) = (exchange.config().crl_reload, exchange.config().allow_private_responders);
-        let mut asked: JoinSet<(Key, Arc<Source>, Brought)> = JoinSet::new();
+        let mut asked: JoinSet<Ended> = JoinSet::new();
         let mut looked = Instant::now();
         loop {
             self.plan_missed().await;
@@ -156,7 +156,7 @@ impl Revocation {
     }
 
     /// Takes what requests brought, and puts it in force.
-    async fn take(&mut self, ended: Vec<Ended>) {
+    async fn take(&mut self, ended: Vec<Result<Ended, JoinError>>) {
         let now = self.exchange.ledger().now();
         let (mut lists, mut responses) = (false, false);
         for ended in ended {
