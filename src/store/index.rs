@@ -10,7 +10,7 @@
 //! f …                    folds (domain::fold::keys)
 //! ```
 //! A commit is seen by every reader at once and reaches sled within a fraction of a second, in one batch with the
-//! commits around it ([`super::applier`]); a batch is atomic over a crash. Until then it is in memory, which costs
+//! commits around it (`store::applier`); a batch is atomic over a crash. Until then it is in memory, which costs
 //! nothing in safety: the journal has it.
 //!
 //! The head carries a sum of hashes over every record but itself and `p`. After an unclean stop the sum is

@@ -48,7 +48,7 @@ pub struct DemoArgs {
     #[arg(long, value_name = "DIR")]
     data: Option<PathBuf>,
     /// Send the signed files of this folder through the nodes as well: documents/, trust/ with root-*.pem, *.crl and
-    /// seal-<code>.pem, and expected.csv with columns file and sender.
+    /// `seal-<code>.pem`, and expected.csv with columns file and sender.
     #[arg(long, value_name = "DIR")]
     documents: Option<PathBuf>,
     /// Serve on after the replay until Ctrl-C.

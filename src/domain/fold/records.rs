@@ -160,7 +160,7 @@ pub struct RequestRecord {
     pub index: u64,
 }
 
-/// What an agency's system is told ([`super::feed`]).
+/// What an agency's system is told (`super::told`).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum FeedKind {
     /// A document arrived.
