@@ -7,7 +7,7 @@ use bytes::Bytes;
 
 use super::{Findings, Place};
 use crate::store::StoreError;
-use crate::store::index::{Index, leaf_key};
+use crate::store::index::{Index, leaf_key, leaves_of};
 
 /// Chunks read at once: half a MiB, usually.
 const PAGE: usize = 16;
@@ -87,15 +87,7 @@ impl StoreLeaves {
     }
 }
 
-/// The leaves of a chunk: each after its length.
+/// The leaves of a chunk; `None` where it is cut off.
 pub(super) fn unpack(chunk: &[u8]) -> Option<Vec<Bytes>> {
-    let mut leaves = Vec::new();
-    let mut rest = chunk;
-    while !rest.is_empty() {
-        let (size, after) = rest.split_first_chunk::<4>()?;
-        let (leaf, after) = after.split_at_checked(u32::from_be_bytes(*size) as usize)?;
-        leaves.push(Bytes::copy_from_slice(leaf));
-        rest = after;
-    }
-    Some(leaves)
+    leaves_of(chunk).map(|leaf| leaf.map(Bytes::copy_from_slice)).collect()
 }

@@ -6,9 +6,9 @@ use bytes::Bytes;
 
 use crate::domain::event::{Event, EventKind, RoleVerdicts, Subject};
 use crate::domain::fold::records::{Incoming, MessageFacts, Outgoing};
-use crate::domain::fold::{self, ViewError, keys, load};
+use crate::domain::fold::{self, keys, load};
 use crate::domain::ids::{AgencyId, DeliveryId};
-use crate::ledger::events_of;
+use crate::ledger::{events_of, folds};
 use crate::store::StoreError;
 use crate::store::index::Index;
 use crate::time::Timestamp;
@@ -160,10 +160,6 @@ fn of_delivery(index: &Index, id: &DeliveryId, backwards: bool, at: u64) -> Resu
         found.reverse();
     }
     Ok(found)
-}
-
-fn folds(error: ViewError) -> StoreError {
-    StoreError::Index { path: "folds".into(), problem: error.to_string() }
 }
 
 /// A batch of the whole log.

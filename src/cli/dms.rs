@@ -3,13 +3,13 @@
 
 use std::path::{Path, PathBuf};
 
+use bytes::Bytes;
 use serde_json::json;
-use tokio::sync::mpsc;
-use tokio_stream::wrappers::ReceiverStream;
 
 use super::remote::Remote;
 use super::show::{columns, time};
 use super::{CliError, Format, Outcome, note, out};
+use crate::domain::limits::CHUNK_BYTES;
 use crate::domain::{DeliveryId, Status, Urgency};
 use crate::ledger::{Clock as _, SystemClock};
 use crate::merkle::sha256;
@@ -18,8 +18,8 @@ use crate::rpc::tls::{read_certificates, read_pkcs8};
 use crate::signature::{Signer, SigningKey};
 use crate::wire::{envelope, pb, words};
 
-fn bytes_of(id: &DeliveryId) -> bytes::Bytes {
-    bytes::Bytes::copy_from_slice(id.as_bytes())
+fn bytes_of(id: &DeliveryId) -> Bytes {
+    Bytes::copy_from_slice(id.as_bytes())
 }
 
 /// A request id of one's own, when none is given: the time and the process.
@@ -90,6 +90,11 @@ fn signer(certificate: &Path) -> Result<Signer, CliError> {
     Signer::new(key, leaf, chain.collect()).map_err(|e| CliError::file("certificate", certificate, &e))
 }
 
+/// Name of the n-th signature beside a file, from 1 on: FILE.p7s, FILE.2.p7s, …
+pub(super) fn signature_name(file: &Path, n: usize) -> PathBuf {
+    if n == 1 { file.with_added_extension("p7s") } else { file.with_added_extension(format!("{n}.p7s")) }
+}
+
 /// Detached signatures beside a file: FILE.p7s, FILE.2.p7s, …; a number that is missing hides none after it.
 pub(super) fn signatures_beside(file: &Path) -> Result<Vec<Vec<u8>>, CliError> {
     use std::io::Read as _;
@@ -97,11 +102,7 @@ pub(super) fn signatures_beside(file: &Path) -> Result<Vec<Vec<u8>>, CliError> {
     use crate::domain::limits::{SIGNATURE_FILE_BYTES, SIGNATURES_PER_PART};
     let mut out = Vec::new();
     for n in 1..=SIGNATURES_PER_PART + 1 {
-        let path = if n == 1 {
-            file.with_added_extension("p7s")
-        } else {
-            file.with_added_extension(format!("{n}.p7s"))
-        };
+        let path = signature_name(file, n);
         let opened = match std::fs::File::open(&path) {
             Ok(opened) => opened,
             Err(e) if e.kind() == std::io::ErrorKind::NotFound => continue,
@@ -129,7 +130,8 @@ pub(super) fn signatures_beside(file: &Path) -> Result<Vec<Vec<u8>>, CliError> {
     Ok(out)
 }
 
-fn media_type(path: &Path) -> &'static str {
+/// The media type of a file by its name.
+pub(super) fn media_type(path: &Path) -> &'static str {
     match path.extension().and_then(|e| e.to_str()).map(str::to_lowercase).as_deref() {
         Some("pdf") => "application/pdf",
         Some("xml") => "application/xml",
@@ -162,7 +164,7 @@ pub async fn send(args: SendArgs) -> Result<Outcome, CliError> {
             role: role.into(),
             signatures: signatures.into_iter().map(Into::into).collect(),
         });
-        contents.push(bytes::Bytes::from(data));
+        contents.push(Bytes::from(data));
     }
     let header = pb::SendHeader {
         request_id: request_id(args.request_id.as_ref()),
@@ -185,25 +187,23 @@ pub async fn send(args: SendArgs) -> Result<Outcome, CliError> {
         not_after: 0,
     };
     let client = args.remote.connect("dms").await?;
-    let (sender, receiver) = mpsc::channel(8);
-    tokio::spawn(async move {
-        let header = pb::SendRequest { part: Some(pb::send_request::Part::Header(header)) };
-        if sender.send(header).await.is_err() {
-            return;
-        }
-        for content in contents {
-            for start in (0..content.len()).step_by(crate::domain::limits::CHUNK_BYTES) {
-                let end = (start + crate::domain::limits::CHUNK_BYTES).min(content.len());
-                let data =
-                    pb::SendRequest { part: Some(pb::send_request::Part::Data(content.slice(start..end))) };
-                if sender.send(data).await.is_err() {
-                    return;
-                }
-            }
-        }
-    });
-    let answer = client.exchange().send(ReceiverStream::new(receiver)).await?.into_inner();
+    let messages = tokio_stream::iter(upload(header, contents));
+    let answer = client.exchange().send(messages).await?.into_inner();
     Ok(print_sent(&args, &answer))
+}
+
+/// The messages of one `Send`: the header, then the content of all parts in chunks.
+pub(super) fn upload(
+    header: pb::SendHeader,
+    contents: Vec<Bytes>,
+) -> impl Iterator<Item = pb::SendRequest> + Send + 'static {
+    use pb::send_request::Part;
+    let chunks = contents.into_iter().flat_map(|content| {
+        let starts = (0..content.len()).step_by(CHUNK_BYTES);
+        starts.map(move |start| content.slice(start..content.len().min(start + CHUNK_BYTES)))
+    });
+    let parts = std::iter::once(Part::Header(header)).chain(chunks.map(Part::Data));
+    parts.map(|part| pb::SendRequest { part: Some(part) })
 }
 
 fn print_sent(args: &SendArgs, answer: &pb::SendResponse) -> Outcome {
@@ -516,10 +516,8 @@ pub async fn track(args: TrackArgs) -> Result<Outcome, CliError> {
         notation: args.notation.clone().unwrap_or_default(),
         year: args.year.unwrap_or_default(),
     });
-    let request = pb::TrackRequest {
-        delivery_id: args.delivery.as_ref().map_or_else(bytes::Bytes::new, bytes_of),
-        document,
-    };
+    let request =
+        pb::TrackRequest { delivery_id: args.delivery.as_ref().map_or_else(Bytes::new, bytes_of), document };
     let answer = client.exchange().track(request).await?.into_inner();
     let views = answer.deliveries;
     if args.format == Format::Json {

@@ -5,7 +5,7 @@
 
 use std::path::{Path, PathBuf};
 
-use super::dms::write_new;
+use super::dms::{signature_name, write_new};
 use super::{CliError, Outcome, note};
 use crate::domain::limits::SIGNATURES_PER_PART;
 use crate::ledger::{Clock as _, SystemClock};
@@ -120,9 +120,7 @@ fn signed_pdf(args: &SignArgs, data: &[u8], signer: &Signer, at: Timestamp) -> R
 
 /// The first of FILE.p7s, FILE.2.p7s, … that is not there.
 fn free_name(file: &Path) -> Result<PathBuf, CliError> {
-    let names =
-        std::iter::once("p7s".to_owned()).chain((2..=SIGNATURES_PER_PART).map(|n| format!("{n}.p7s")));
-    let mut names = names.map(|extension| file.with_added_extension(extension));
+    let mut names = (1..=SIGNATURES_PER_PART).map(|n| signature_name(file, n));
     names.find(|name| !name.exists()).ok_or_else(|| {
         CliError::failed(format!(
             "{} has {SIGNATURES_PER_PART} signatures beside it, and may not have more",

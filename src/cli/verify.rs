@@ -7,6 +7,7 @@ use std::fs::File;
 use std::io::{BufReader, Read};
 use std::path::{Path, PathBuf};
 
+use rustls_pki_types::CertificateDer;
 use serde_json::{Value, json};
 
 use super::dms::signatures_beside;
@@ -124,15 +125,26 @@ fn hints(file: &Path, pdf: bool, signatures: &[Vec<u8>]) {
     }
 }
 
-fn read_trust(dir: &Path, seals: &[String], sender: &str) -> Result<Trust, CliError> {
-    let mut roots = Vec::new();
+/// The anchors of a folder: every certificate of its root-*.pem, by file name.
+pub(super) fn read_roots(dir: &Path) -> Result<Vec<CertificateDer<'static>>, CliError> {
+    let mut files = Vec::new();
     for entry in std::fs::read_dir(dir).map_err(|e| CliError::file("reading", dir, &e))? {
         let path = entry.map_err(|e| CliError::file("reading", dir, &e))?.path();
-        let name = path.file_name().and_then(|n| n.to_str()).unwrap_or_default().to_owned();
+        let name = path.file_name().and_then(|n| n.to_str()).unwrap_or_default();
         if name.starts_with("root-") && name.ends_with(".pem") {
-            roots.extend(read_certificates(&path).map_err(CliError::failed)?);
+            files.push(path);
         }
     }
+    files.sort();
+    let mut roots = Vec::new();
+    for path in files {
+        roots.extend(read_certificates(&path).map_err(CliError::failed)?);
+    }
+    Ok(roots)
+}
+
+fn read_trust(dir: &Path, seals: &[String], sender: &str) -> Result<Trust, CliError> {
+    let roots = read_roots(dir)?;
     if roots.is_empty() {
         return Err(CliError::failed(format!(
             "{}: there is no root-*.pem: nothing would be trusted",

@@ -16,7 +16,7 @@ use std::pin::Pin;
 
 use bytes::Bytes;
 
-use super::judge::{PartAtHand, check_files};
+use super::judge::{check_files, stored_parts};
 use super::{Exchange, message};
 use crate::directory::{Agency, Directory};
 use crate::domain::decide::{Arrival, Command};
@@ -154,8 +154,14 @@ impl Exchange {
             arrival.content_digests = envelope.content_digests();
             if envelope.kind.is_document() {
                 let registered = directory.registered(&sender).id.clone();
-                let outcome =
-                    self.judge(registered.as_str(), &directory, &received.parts(&envelope), now).await?;
+                let outcome = self
+                    .judge(
+                        registered.as_str(),
+                        &directory,
+                        &stored_parts(&envelope, &received.signatures, &received.digests),
+                        now,
+                    )
+                    .await?;
                 let verdicts = outcome.verdicts;
                 let policy = self.config().revocation_unknown;
                 arrival.verdicts = verdicts;
@@ -342,15 +348,6 @@ fn is_signature(bytes: &Bytes, size: u32, digest: &Digest) -> bool {
 struct ReceivedContent {
     signatures: Vec<Vec<Bytes>>,
     digests: Vec<Digests>,
-}
-
-impl ReceivedContent {
-    fn parts<'a>(&'a self, envelope: &'a Envelope) -> Vec<PartAtHand<'a>> {
-        let at_hand = envelope.parts().iter().zip(&self.signatures).zip(&self.digests);
-        at_hand
-            .map(|((part, signatures), digests)| PartAtHand { part, signatures, digests, content: None })
-            .collect()
-    }
 }
 
 /// The origin's event must be the submission of exactly this envelope.

@@ -18,6 +18,7 @@ use tokio::time::Instant;
 
 use super::Exchange;
 use super::accept::{Boxed, ContentSource, Offer, is_inline};
+use super::stored::Stored;
 use crate::domain::decide::Command;
 use crate::domain::document::Urgency;
 use crate::domain::fold::records::Outgoing;
@@ -429,31 +430,18 @@ async fn deliver(exchange: &Exchange, link: &dyn PeerLink, id: DeliveryId) -> Re
 impl Exchange {
     /// Loads a message of the outbox from the store.
     fn offer(&self, record: &Outgoing) -> Result<Offer, Rejection> {
-        let store = self.ledger().content();
-        let missing = |what: &str| {
-            tracing::error!(what, "content of the outbox is missing");
-            Rejection::new(Reason::Damaged, "", "this node's store must be checked by its administrator")
-        };
-        let read = |digest, what| -> Result<Bytes, Rejection> {
-            store.get(digest).map_err(|e| storage(&e))?.ok_or_else(|| missing(what))
-        };
-        let bytes = read(&record.facts.envelope_digest, "envelope")?;
-        let envelope = wire::envelope::decode(&bytes)?;
+        let Stored { bytes, envelope, signatures } = self.stored(&record.facts.envelope_digest)?;
         let origin = self.ledger().prove(record.submitted_index, &self.ledger().snapshot())?;
-        let mut signatures = Vec::new();
-        for (digest, _) in envelope.parts().iter().flat_map(|p| &p.signatures) {
-            signatures.push(read(digest, "signature")?);
-        }
         let data = if is_inline(envelope.content_size()) {
             let mut data = BytesMut::with_capacity(envelope.content_size() as usize);
             for part in envelope.parts() {
-                data.extend_from_slice(&read(&part.sha256, "part")?);
+                data.extend_from_slice(&self.stored_content(&part.sha256)?);
             }
             Some(data.freeze())
         } else {
             None
         };
-        Ok(Offer { envelope: bytes, origin, signatures, data })
+        Ok(Offer { envelope: bytes, origin, signatures: signatures.concat(), data })
     }
 
     /// A piece of a part that a peer was offered; empty at its end.
@@ -480,25 +468,5 @@ impl Exchange {
         let envelope = wire::envelope::decode(&bytes)?;
         let part = envelope.parts().get(part as usize).ok_or_else(unknown)?;
         self.content_piece(&part.sha256, part.size, offset)
-    }
-
-    /// A piece of stored content from an offset on; empty at its end.
-    pub(crate) fn content_piece(
-        &self,
-        digest: &crate::domain::Digest,
-        size: u64,
-        offset: u64,
-    ) -> Result<Bytes, Rejection> {
-        if offset >= size {
-            return Ok(Bytes::new());
-        }
-        let store = self.ledger().content();
-        let location = store.location(digest).map_err(|e| storage(&e))?.ok_or_else(|| {
-            tracing::error!(%digest, "content is missing");
-            Rejection::new(Reason::Damaged, "", "this node's store must be checked by its administrator")
-        })?;
-        let mut buffer = vec![0; (size - offset).min(limits::CHUNK_BYTES as u64) as usize];
-        store.read(digest, &location, offset, &mut buffer).map_err(|e| storage(&e))?;
-        Ok(buffer.into())
     }
 }

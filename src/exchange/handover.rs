@@ -9,6 +9,7 @@ use std::sync::Mutex;
 
 use bytes::Bytes;
 
+use super::stored::Stored;
 use super::{Caller, Exchange, message};
 use crate::config::Role;
 use crate::domain::decide::{Command, notices_so_far};
@@ -21,7 +22,7 @@ use crate::domain::reason::{Reason, Rejection};
 use crate::domain::{Envelope, Kind, Status, limits};
 use crate::ledger::{LedgerError, damaged, events_of, missing_leaf, storage};
 use crate::time::Timestamp;
-use crate::wire::{self, leaf};
+use crate::wire::leaf;
 
 /// Who holds which delivery until when.
 #[derive(Default)]
@@ -212,23 +213,12 @@ impl Exchange {
                 return Err(e.into_rejection());
             }
         };
-        let store = self.ledger().content();
-        let missing = || {
-            tracing::error!(delivery = %id, "content of an inbox is missing");
-            Rejection::new(Reason::Damaged, "", "this node's store must be checked by its administrator")
-        };
-        let envelope =
-            store.get(&record.facts.envelope_digest).map_err(|e| storage(&e))?.ok_or_else(missing)?;
-        let content = wire::envelope::decode(&envelope)?;
-        let mut signatures = Vec::new();
-        for (digest, _) in content.parts().iter().flat_map(|p| &p.signatures) {
-            signatures.push(store.get(digest).map_err(|e| storage(&e))?.ok_or_else(missing)?);
-        }
+        let Stored { bytes, envelope, signatures } = self.stored(&record.facts.envelope_digest)?;
         Ok(Opened {
-            envelope,
-            content,
+            envelope: bytes,
+            content: envelope,
             verdicts: record.verdicts,
-            signatures,
+            signatures: signatures.concat(),
             lease_until,
             index: committed.recorded(),
         })

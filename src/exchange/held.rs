@@ -4,7 +4,8 @@
 //! ([`Exchange::judge_held`]). Either is a Released event, whose proof answers the origin when it asks again. Judged again
 //! is at the time of the arrival: that this node had the document then is proven by its own log.
 
-use super::judge::PartAtHand;
+use super::judge::stored_parts;
+use super::stored::Stored;
 use super::{Caller, Exchange, message};
 use crate::config::{RevocationUnknown, Role};
 use crate::domain::decide::Command;
@@ -17,7 +18,6 @@ use crate::domain::{Envelope, limits};
 use crate::ledger::{LedgerError, damaged, events_of, storage};
 use crate::merkle::Hash;
 use crate::signature::{DigestNeeds, Digests, Hasher, digest_needs};
-use crate::wire;
 
 /// Held deliveries looked at in one go.
 const PAGE: usize = 256;
@@ -74,34 +74,14 @@ impl Exchange {
     async fn judge_again(&self, id: DeliveryId) -> Result<bool, Rejection> {
         let record: Option<Incoming> = load(self.ledger(), &keys::incoming(&id)).map_err(|e| damaged(&e))?;
         let Some(record) = record.filter(|r| r.state == IncomingState::Held) else { return Ok(false) };
-        let missing = || {
-            tracing::error!(delivery = %id, "content of a held delivery is missing");
-            Rejection::new(Reason::Damaged, "", "this node's store must be checked by its administrator")
-        };
-        let store = self.ledger().content();
-        let bytes = store.get(&record.facts.envelope_digest).map_err(|e| storage(&e))?.ok_or_else(missing)?;
-        let envelope = wire::envelope::decode(&bytes)?;
+        let Stored { envelope, signatures, .. } = self.stored(&record.facts.envelope_digest)?;
         let directory = self.directory();
         let sender = directory.agency(&envelope.sender).ok_or_else(|| {
             Rejection::new(Reason::UnknownSender, "sender", format!("{} is not listed", envelope.sender))
         })?;
         let sender = directory.registered(sender).id.clone();
-        let mut signatures = Vec::new();
-        for part in envelope.parts() {
-            let mut own = Vec::new();
-            for (digest, _) in &part.signatures {
-                own.push(store.get(digest).map_err(|e| storage(&e))?.ok_or_else(missing)?);
-            }
-            signatures.push(own);
-        }
         let digests = self.digests_of(&envelope, &signatures).await?;
-        let parts: Vec<PartAtHand<'_>> = envelope
-            .parts()
-            .iter()
-            .zip(&signatures)
-            .zip(&digests)
-            .map(|((part, signatures), digests)| PartAtHand { part, signatures, digests, content: None })
-            .collect();
+        let parts = stored_parts(&envelope, &signatures, &digests);
         let outcome = self.judge(sender.as_str(), &directory, &parts, record.received_at).await?;
         if message::held(outcome.verdicts, RevocationUnknown::Hold) {
             return Ok(false);

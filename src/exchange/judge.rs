@@ -15,8 +15,8 @@ use crate::directory::Directory;
 use crate::domain::document::Part;
 use crate::domain::event::{Judged, RoleVerdicts, SignatureFacts};
 use crate::domain::ids::Digest;
-use crate::domain::limits;
 use crate::domain::reason::{Reason, Rejection};
+use crate::domain::{Envelope, limits};
 use crate::ledger::storage;
 use crate::merkle::Hash;
 use crate::signature::{Digests, MAX_PDF, Trust, Verdicts, judge_detached, judge_pdf};
@@ -56,6 +56,18 @@ pub(super) struct PartAtHand<'a> {
     pub digests: &'a Digests,
     /// The content, where it is not in the store.
     pub content: Option<Bytes>,
+}
+
+/// The parts of a message whose content is in the store.
+pub(super) fn stored_parts<'a>(
+    envelope: &'a Envelope,
+    signatures: &'a [Vec<Bytes>],
+    digests: &'a [Digests],
+) -> Vec<PartAtHand<'a>> {
+    let parts = envelope.parts().iter().zip(signatures).zip(digests);
+    parts
+        .map(|((part, signatures), digests)| PartAtHand { part, signatures, digests, content: None })
+        .collect()
 }
 
 /// Whether a part is judged by the signatures inside it.
@@ -118,16 +130,7 @@ impl Exchange {
         let _place = self.inner.judging.files.acquire().await;
         let content = match &part.content {
             Some(content) => content.clone(),
-            None => {
-                self.ledger().content().get(&part.part.sha256).map_err(|e| storage(&e))?.ok_or_else(|| {
-                    tracing::error!(digest = %part.part.sha256, "content that just came is missing");
-                    Rejection::new(
-                        Reason::Damaged,
-                        "",
-                        "this node's store must be checked by its administrator",
-                    )
-                })?
-            }
+            None => self.stored_content(&part.part.sha256)?,
         };
         if content.len() <= AT_ONCE {
             return Ok(judge_pdf(&content, sender, trust, now));

@@ -22,6 +22,7 @@ pub mod paper;
 pub mod revocation;
 pub mod settle;
 pub mod status;
+mod stored;
 pub mod track;
 pub mod trust;
 

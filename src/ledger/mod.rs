@@ -297,7 +297,7 @@ impl Ledger {
         let leaf = self.leaf(index)?.ok_or_else(|| missing_leaf(index, &"it is not there"))?;
         let path = snapshot.tree.inclusion_proof(index, snapshot.size(), &self.tiles()).map_err(|error| {
             tracing::error!(%error, index, "a proof cannot be made");
-            Rejection::new(Reason::Damaged, "", "this node's store must be checked by its administrator")
+            must_be_checked()
         })?;
         Ok(Proof { leaf, index, path, checkpoint: checkpoint.note().to_owned() })
     }
@@ -309,7 +309,7 @@ impl Ledger {
         }
         snapshot.tree.consistency_proof(from, to, &self.tiles()).map_err(|error| {
             tracing::error!(%error, from, to, "a consistency proof cannot be made");
-            Rejection::new(Reason::Damaged, "", "this node's store must be checked by its administrator")
+            must_be_checked()
         })
     }
 
@@ -320,10 +320,20 @@ impl Ledger {
     }
 }
 
+/// A refusal because something that this node recorded is not there or cannot be read; what it is was logged.
+pub fn must_be_checked() -> Rejection {
+    Rejection::new(Reason::Damaged, "", "this node's store must be checked by its administrator")
+}
+
+/// State that cannot be read, as a failure of the storage.
+pub fn folds(error: impl std::fmt::Display) -> StoreError {
+    StoreError::Index { path: "folds".into(), problem: error.to_string() }
+}
+
 /// A refusal because an event that is recorded cannot be read.
 pub fn missing_leaf(index: u64, problem: &dyn std::fmt::Display) -> Rejection {
     tracing::error!(index, %problem, "a leaf of the store cannot be read");
-    Rejection::new(Reason::Damaged, "", "this node's store must be checked by its administrator")
+    must_be_checked()
 }
 
 /// A refusal of an index that is not there.

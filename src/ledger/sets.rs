@@ -1,6 +1,6 @@
 //! Reading sets of events (`domain::fold`), forwards and backwards.
 
-use super::Index;
+use super::{Index, folds};
 use crate::domain::fold::{self, ViewError, keys};
 use crate::store::StoreError;
 
@@ -12,10 +12,7 @@ pub fn events_of(
     backwards: bool,
     most: usize,
 ) -> Result<Vec<u64>, StoreError> {
-    let damaged = |key: &[u8]| {
-        let error = ViewError::Damaged { key: hex::encode(key) };
-        StoreError::Index { path: "folds".into(), problem: error.to_string() }
-    };
+    let damaged = |key: &[u8]| folds(ViewError::Damaged { key: hex::encode(key) });
     let mut found = Vec::new();
     let mut next = Some(from);
     while let Some(at) = next.take().filter(|_| found.len() < most) {

@@ -23,7 +23,7 @@ use ring::rand::{SecureRandom, SystemRandom};
 use tokio::sync::{mpsc, watch};
 
 use super::overlay::Overlay;
-use super::{Clock, Committed, DirectoryStamp, Job, LedgerError, Snapshot, storage};
+use super::{Clock, Committed, DirectoryStamp, Job, LedgerError, Snapshot, folds, storage};
 use crate::domain::decide::decide;
 use crate::domain::event::Event;
 use crate::domain::fold::{self, View, records};
@@ -239,8 +239,7 @@ impl Writer {
 
 /// Applies one event to the folds.
 pub(super) fn apply_event(view: &mut impl View, index: u64, event: &Event) -> Result<(), StoreError> {
-    fold::apply(view, index, event)
-        .map_err(|e| StoreError::Index { path: "folds".into(), problem: format!("event {index}: {e}") })
+    fold::apply(view, index, event).map_err(|e| folds(format!("event {index}: {e}")))
 }
 
 /// A block that is durable in the journal, on its way to the index.
@@ -266,8 +265,7 @@ pub(super) fn apply_block(
     for (id, hashes) in tree.take_full_tiles() {
         overlay.put_new(index::tile_key(id), index::tile_bytes(&hashes));
     }
-    let changes =
-        overlay.finish().map_err(|e| StoreError::Index { path: "folds".into(), problem: e.to_string() })?;
+    let changes = overlay.finish().map_err(folds)?;
     let head = Head {
         version: records::VERSION,
         size: tree.size(),

@@ -6,6 +6,7 @@ use super::{caller, refuse};
 use crate::config::NodeRole;
 use crate::domain::reason::{Reason, Rejection};
 use crate::exchange::Exchange;
+use crate::ledger::must_be_checked;
 use crate::report;
 use crate::wire::pb;
 use crate::wire::pb::report_service_server::ReportService;
@@ -45,11 +46,7 @@ impl ReportService for ReportApi {
         let snapshot = ledger.snapshot();
         let cells = report::cells(ledger.index()).map_err(|error| {
             tracing::error!(%error, "the ratios cannot be read");
-            refuse(Rejection::new(
-                Reason::Damaged,
-                "",
-                "this node's store must be checked by its administrator",
-            ))
+            refuse(must_be_checked())
         })?;
         let cells = report::within(&cells, &request.from_month, &request.to_month);
         let rows = cells

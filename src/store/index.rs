@@ -17,7 +17,6 @@
 //! recomputed, so a store that sled opened without complaint, but with something lost or changed, is found and made
 //! again. After a clean stop the digests of sled's files stand in a marker, which is quicker to compare.
 
-use std::collections::BTreeMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -322,7 +321,8 @@ impl Index {
         if let Some((key, chunk)) = newest
             && let Some(first) = key.get(1..).and_then(|k| k.try_into().ok()).map(u64::from_be_bytes)
         {
-            return self.nth(&chunk, (index - first) as usize);
+            let mut leaves = self.unpack(&chunk);
+            return leaves.nth((index - first) as usize).map(|l| l.map(Bytes::copy_from_slice)).transpose();
         }
         Ok(self.leaves(index, 1)?.pop().filter(|(found, _)| *found == index).map(|(_, leaf)| leaf))
     }
@@ -342,10 +342,10 @@ impl Index {
                 let first = u64::from_be_bytes(
                     chunk_key[1..].try_into().map_err(|_| self.problem("a leaf key is damaged".into()))?,
                 );
-                for (i, leaf) in self.unpack(value)?.into_iter().enumerate() {
-                    let index = first.saturating_add(i as u64);
+                for (i, leaf) in self.unpack(value).enumerate() {
+                    let (index, leaf) = (first.saturating_add(i as u64), leaf?);
                     if index >= from && out.len() < limit {
-                        out.push((index, leaf));
+                        out.push((index, Bytes::copy_from_slice(leaf)));
                     }
                 }
             }
@@ -354,33 +354,9 @@ impl Index {
         Ok(out)
     }
 
-    /// One leaf of a chunk.
-    fn nth(&self, chunk: &[u8], n: usize) -> Result<Option<Bytes>, StoreError> {
-        let cut = || self.problem("a leaf chunk is cut off".into());
-        let mut rest = chunk;
-        for _ in 0..n {
-            let Some((size, after)) = rest.split_first_chunk::<4>() else { return Ok(None) };
-            rest = after.get(u32::from_be_bytes(*size) as usize..).ok_or_else(cut)?;
-        }
-        let Some((size, after)) = rest.split_first_chunk::<4>() else { return Ok(None) };
-        let leaf = after.get(..u32::from_be_bytes(*size) as usize).ok_or_else(cut)?;
-        Ok(Some(Bytes::copy_from_slice(leaf)))
-    }
-
-    fn unpack(&self, chunk: &sled::IVec) -> Result<Vec<Bytes>, StoreError> {
-        let data = Bytes::copy_from_slice(chunk);
-        let mut leaves = Vec::new();
-        let mut at = 0;
-        while at < data.len() {
-            let size = data.get(at..at + 4).ok_or_else(|| self.problem("a leaf chunk is cut off".into()))?;
-            let size = u32::from_be_bytes(size.try_into().expect("four bytes")) as usize;
-            if at + 4 + size > data.len() {
-                return Err(self.problem("a leaf chunk is cut off".into()));
-            }
-            leaves.push(data.slice(at + 4..at + 4 + size));
-            at += 4 + size;
-        }
-        Ok(leaves)
+    /// The leaves of a chunk, without a copy.
+    fn unpack<'a>(&self, chunk: &'a [u8]) -> impl Iterator<Item = Result<&'a [u8], StoreError>> {
+        leaves_of(chunk).map(|leaf| leaf.ok_or_else(|| self.problem("a leaf chunk is cut off".into())))
     }
 
     /// Brings everything to sled and flushes what it still holds in memory; not needed for safety.
@@ -460,6 +436,20 @@ pub fn chunks(first: u64, leaves: &[Bytes]) -> Vec<(Vec<u8>, Vec<u8>)> {
     out
 }
 
+/// The leaves of a chunk, each after its length; ends with `None` where it is cut off.
+pub fn leaves_of(chunk: &[u8]) -> impl Iterator<Item = Option<&[u8]>> {
+    let mut rest = Some(chunk);
+    std::iter::from_fn(move || {
+        let data = rest.take().filter(|data| !data.is_empty())?;
+        let leaf = data.split_first_chunk::<4>().and_then(|(size, after)| {
+            let (leaf, after) = after.split_at_checked(u32::from_be_bytes(*size) as usize)?;
+            rest = Some(after);
+            Some(leaf)
+        });
+        Some(leaf)
+    })
+}
+
 /// A tile as it is stored.
 pub fn tile_bytes(hashes: &[Hash]) -> Vec<u8> {
     hashes.iter().flat_map(|h| *h.as_bytes()).collect()
@@ -478,55 +468,10 @@ impl TileReader for Index {
     }
 }
 
-/// Digests of sled's files after a clean stop, so that the next start need not read every record.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct CleanMarker {
-    /// Number of leaves at the stop.
-    pub size: u64,
-    /// Digest of each file, by path within the folder.
-    pub files: BTreeMap<String, String>,
-    /// Digest of the known keys that were kept with it; empty where none were.
-    #[serde(default)]
-    pub keys: String,
-}
-
-impl CleanMarker {
-    /// Of the folder as it is, and of the known keys.
-    pub fn of(dir: &Path, size: u64, keys: Option<&[u8]>) -> Result<CleanMarker, StoreError> {
-        let mut files = BTreeMap::new();
-        let mut todo = vec![dir.to_owned()];
-        while let Some(at) = todo.pop() {
-            for entry in std::fs::read_dir(&at).map_err(StoreError::io("listing", &at))? {
-                let path = entry.map_err(StoreError::io("listing", &at))?.path();
-                if path.is_dir() {
-                    todo.push(path);
-                    continue;
-                }
-                let name = path.strip_prefix(dir).unwrap_or(&path).to_string_lossy().into_owned();
-                files.insert(name, file_digest(&path)?);
-            }
-        }
-        let keys = keys.map_or_else(String::new, |keys| sha256(keys).to_string());
-        Ok(CleanMarker { size, files, keys })
-    }
-}
-
-fn file_digest(path: &Path) -> Result<String, StoreError> {
-    use std::io::Read as _;
-    let mut file = std::fs::File::open(path).map_err(StoreError::io("opening", path))?;
-    let mut context = ring::digest::Context::new(&ring::digest::SHA256);
-    let mut buffer = vec![0; 1 << 20];
-    loop {
-        let n = file.read(&mut buffer).map_err(StoreError::io("reading", path))?;
-        if n == 0 {
-            return Ok(hex::encode(context.finish()));
-        }
-        context.update(&buffer[..n]);
-    }
-}
-
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeMap;
+
     use super::*;
 
     type Model = BTreeMap<Vec<u8>, Vec<u8>>;

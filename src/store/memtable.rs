@@ -185,38 +185,29 @@ fn collect<'a>(
 /// Puts what the memory knows over what sled has; both in the same order.
 pub(super) fn overlay<E>(
     memory: Vec<Found>,
-    mut sled: impl Iterator<Item = Result<(IVec, IVec), E>>,
+    sled: impl Iterator<Item = Result<(IVec, IVec), E>>,
     limit: usize,
     comes_first: impl Fn(&IVec, &IVec) -> bool,
 ) -> Result<Vec<(IVec, IVec)>, E> {
     let mut out = Vec::new();
-    let mut memory = memory.into_iter().peekable();
+    let (mut memory, mut sled) = (memory.into_iter().peekable(), sled.fuse());
     let mut below = None;
-    let mut more = true;
     while out.len() < limit {
-        if below.is_none() && more {
+        if below.is_none() {
             below = sled.next().transpose()?;
-            more = below.is_some();
         }
-        let next = match (memory.peek(), &below) {
-            (Some((key, _)), Some((old, _))) if comes_first(old, key) => below.take(),
-            (Some((key, _)), Some((old, _))) => {
-                if key == old {
-                    below = None;
-                }
-                let Some((key, value)) = memory.next() else { break };
-                let Some(value) = value else { continue };
-                Some((key, value))
-            }
-            (Some(_), None) => {
-                let Some((key, value)) = memory.next() else { break };
-                let Some(value) = value else { continue };
-                Some((key, value))
-            }
-            (None, _) => below.take(),
+        let older_first = match (memory.peek(), &below) {
+            (Some((key, _)), Some((old, _))) => comes_first(old, key),
+            (newest, _) => newest.is_none(),
         };
-        let Some(next) = next else { break };
-        out.push(next);
+        if older_first {
+            let Some(record) = below.take() else { break };
+            out.push(record);
+        } else if let Some((key, value)) = memory.next() {
+            // What the memory knows replaces what sled has, also by nothing.
+            below = below.filter(|(old, _)| *old != key);
+            out.extend(value.map(|value| (key, value)));
+        }
     }
     Ok(out)
 }

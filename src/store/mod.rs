@@ -6,12 +6,13 @@
 //! - [`content`]: documents, signatures, envelopes and proofs by digest.
 //! - [`index`]: sled: the log as everything reads it, and all folds; never the commit point. `memtable` has what is
 //!   on its way there, `applier` is the thread that brings it, `filter` says
-//!   which keys are not there.
+//!   which keys are not there, [`clean`] what a clean stop leaves.
 //!
 //! What a commit is and in which order these are written is the `ledger`'s to say.
 
 pub mod appender;
 mod applier;
+pub mod clean;
 pub mod content;
 pub mod disk;
 mod filter;

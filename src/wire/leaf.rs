@@ -292,17 +292,10 @@ fn read_judged(judged: Option<pb::Judged>) -> Result<Judged, Rejection> {
         .signatures
         .iter()
         .map(|s| {
-            let reason = match s.reason.as_str() {
-                "" => None,
-                text => Some(text.parse().map_err(|_| {
-                    let what = format!("`{}` is no reason", crate::domain::ids::shorten(text));
-                    Rejection::new(Reason::InvalidText, field, what)
-                })?),
-            };
             Ok(SignatureFacts {
                 role: words::read_signature_role(s.role).ok_or_else(|| words::unknown(field, s.role))?,
                 verdict: words::read_verdict(s.verdict).ok_or_else(|| words::unknown(field, s.verdict))?,
-                reason,
+                reason: words::read_signature_reason(field, &s.reason)?,
                 certificate: if s.certificate.is_empty() {
                     None
                 } else {

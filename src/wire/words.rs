@@ -129,18 +129,17 @@ pub fn verdicts(value: RoleVerdicts) -> pb::Verdicts {
 pub fn read_verdicts(value: Option<&pb::Verdicts>) -> Result<RoleVerdicts, Rejection> {
     let value = value.ok_or_else(|| Rejection::missing("verdicts"))?;
     let role = |n| read_verdict(n).ok_or_else(|| unknown("verdicts", n));
-    let reason = if value.reason.is_empty() {
-        None
-    } else {
-        Some(value.reason.parse().map_err(|_| {
-            Rejection::new(
-                Reason::InvalidText,
-                "verdicts.reason",
-                format!("`{}` is no reason", shorten(&value.reason)),
-            )
-        })?)
-    };
+    let reason = read_signature_reason("verdicts.reason", &value.reason)?;
     Ok(RoleVerdicts { person: role(value.person)?, agency: role(value.agency)?, reason })
+}
+
+/// Why a signature is not valid; empty where it is.
+pub fn read_signature_reason(field: &str, text: &str) -> Result<Option<crate::signature::Reason>, Rejection> {
+    if text.is_empty() {
+        return Ok(None);
+    }
+    let odd = |_| Rejection::new(Reason::InvalidText, field, format!("`{}` is no reason", shorten(text)));
+    text.parse().map(Some).map_err(odd)
 }
 
 /// A place in another log.

@@ -12,12 +12,14 @@ use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
+use bytes::Bytes;
 use serde_json::{Value, json};
 
 use super::systems::Systems;
-use crate::cli::dms::signatures_beside;
+use crate::cli::dms::{media_type, signatures_beside, upload};
 use crate::cli::network::{ExtraTrust, Network};
 use crate::cli::show::columns;
+use crate::cli::verify::read_roots;
 use crate::cli::{CliError, note, out};
 use crate::merkle::sha256;
 use crate::rpc::client::NodeClient;
@@ -29,8 +31,6 @@ use crate::wire::{failure, pb, words};
 const RECIPIENT: &str = "G22";
 /// Longest wait for an answer from the recipient's node.
 const PATIENCE: Duration = Duration::from_secs(30);
-/// Bytes of content in a message.
-const CHUNK: usize = 256 * 1024;
 
 /// A folder that was read.
 pub(super) struct Folder {
@@ -41,7 +41,7 @@ pub(super) struct Folder {
 
 struct File {
     name: String,
-    data: Vec<u8>,
+    data: Bytes,
     signatures: Vec<Vec<u8>>,
     sender: String,
 }
@@ -77,7 +77,7 @@ impl Folder {
                     "{name}: neither expected.csv nor a seal-<code>.pem says who sends it"
                 ))
             })?;
-            files.push(File { name, data, signatures, sender });
+            files.push(File { name, data: data.into(), signatures, sender });
         }
         if files.is_empty() {
             let dir = dir.display();
@@ -116,10 +116,7 @@ impl File {
             detail: String::new(),
             delivery_id: String::new(),
         };
-        let header = pb::send_request::Part::Header(self.header(number, now));
-        let chunks = self.data.chunks(CHUNK).map(|c| pb::send_request::Part::Data(c.to_vec().into()));
-        let messages: Vec<_> =
-            std::iter::once(header).chain(chunks).map(|part| pb::SendRequest { part: Some(part) }).collect();
+        let messages = upload(self.header(number, now), vec![self.data.clone()]);
         let answer = match client.exchange().send(tokio_stream::iter(messages)).await {
             Ok(answer) => answer.into_inner(),
             Err(status) => {
@@ -157,12 +154,6 @@ impl File {
     }
 
     fn header(&self, number: usize, now: Timestamp) -> pb::SendHeader {
-        let lower = self.name.to_ascii_lowercase();
-        let media_type = match lower.rsplit('.').next() {
-            Some("pdf") => "application/pdf",
-            Some("xml") => "application/xml",
-            _ => "application/octet-stream",
-        };
         pb::SendHeader {
             request_id: format!("documents-{number}"),
             sender: self.sender.clone(),
@@ -184,7 +175,7 @@ impl File {
             }),
             parts: vec![pb::PartUpload {
                 name: self.name.clone(),
-                media_type: media_type.to_owned(),
+                media_type: media_type(Path::new(&self.name)).to_owned(),
                 size: self.data.len() as u64,
                 sha256: words::digest(&sha256(&self.data)),
                 role: pb::PartRole::Main.into(),
@@ -198,7 +189,7 @@ impl File {
 }
 
 /// Until the recipient's node has answered.
-async fn follow(client: &NodeClient, id: &bytes::Bytes) -> Result<pb::DeliveryView, CliError> {
+async fn follow(client: &NodeClient, id: &Bytes) -> Result<pb::DeliveryView, CliError> {
     let deadline = Instant::now() + PATIENCE;
     loop {
         let request = pb::TrackRequest { delivery_id: id.clone(), document: None };
@@ -266,15 +257,13 @@ fn list(dir: &Path) -> Result<Vec<PathBuf>, CliError> {
 }
 
 fn read_trust(dir: &Path) -> Result<ExtraTrust, CliError> {
-    let mut trust = ExtraTrust::default();
+    let roots = read_roots(dir)?.iter().map(|root| root.to_vec()).collect();
+    let mut trust = ExtraTrust { roots, ..ExtraTrust::default() };
     for path in list(dir)? {
         let name = file_name(&path);
         if name.ends_with(".crl") {
             let bytes = std::fs::read(&path).map_err(|e| CliError::file("reading", &path, &e))?;
             trust.crls.push((name, bytes));
-        } else if name.starts_with("root-") && name.ends_with(".pem") {
-            let roots = read_certificates(&path).map_err(CliError::failed)?;
-            trust.roots.extend(roots.iter().map(|r| r.to_vec()));
         } else if let Some(code) = name.strip_prefix("seal-").and_then(|n| n.strip_suffix(".pem")) {
             for certificate in read_certificates(&path).map_err(CliError::failed)? {
                 trust.seals.push((code.to_owned(), certificate.to_vec()));

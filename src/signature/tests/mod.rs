@@ -6,6 +6,7 @@ mod hanko;
 mod mutation;
 mod ocsp;
 mod odd;
+mod openssl;
 pub(crate) mod pki;
 mod pkits;
 mod revocation;

@@ -1,12 +1,12 @@
 //! Odd and legal, or nearly: what real signers write.
 
 use super::pki::{
-    CONTENT, Forge, Pki, issue_for, message_digest, now, old_signing_certificate, params, rsa_key,
+    CONTENT, Forge, Pki, issue_for, message_digest, now, old_signing_certificate, params, relength, rsa_key,
     signing_certificate,
 };
 use super::traps::{accepted, refused};
 use crate::signature::Reason::*;
-use crate::signature::asn1::{INTEGER, NULL, OID, Reader, SEQUENCE, context, tlv};
+use crate::signature::asn1::{INTEGER, NULL, OID, SEQUENCE, context, tlv};
 use crate::signature::cms::{MESSAGE_DIGEST, SIGNING_CERTIFICATE_V2, SIGNING_TIME};
 use crate::signature::digest::{DigestNeeds, Digests, sha256};
 use crate::signature::judge::{Beside, Case, Profile};
@@ -40,19 +40,9 @@ fn lengths_in_more_octets_than_needed_are_read_around_what_is_signed() {
 
 /// The outer `levels` of constructed elements with lengths of four octets.
 fn long_lengths(der: &[u8], levels: usize) -> Vec<u8> {
-    let (mut out, mut reader) = (Vec::new(), Reader::new(der));
-    while !reader.is_empty() {
-        let element = reader.any().unwrap();
-        if levels == 0 || element.tag & 0x20 == 0 {
-            out.extend_from_slice(element.raw);
-        } else {
-            let inner = long_lengths(element.value, levels - 1);
-            out.extend_from_slice(&[element.tag, 0x84]);
-            out.extend_from_slice(&(inner.len() as u32).to_be_bytes());
-            out.extend_from_slice(&inner);
-        }
-    }
-    out
+    relength(der, levels, |tag, inner| {
+        [&[tag, 0x84], &(inner.len() as u32).to_be_bytes()[..], inner].concat()
+    })
 }
 
 #[test]

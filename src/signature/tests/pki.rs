@@ -9,7 +9,7 @@ use rsa::pkcs8::EncodePrivateKey;
 
 use crate::signature::algorithm::{ECDSA_SHA256, SHA256};
 use crate::signature::asn1::{
-    BIT_STRING, INTEGER, NULL, OCTET_STRING, OID, SEQUENCE, SET, context, encode_time, tlv,
+    BIT_STRING, INTEGER, NULL, OCTET_STRING, OID, Reader, SEQUENCE, SET, context, encode_time, tlv,
 };
 use crate::signature::certificate::Certificate;
 use crate::signature::cms::{
@@ -382,4 +382,18 @@ impl Forge {
         );
         tlv(SEQUENCE, &[&tlv(OID, &[ID_SIGNED_DATA]), &tlv(context(0), &[&data])])
     }
+}
+
+/// The outer `levels` of constructed elements written anew, from their tag and contents.
+pub fn relength(der: &[u8], levels: usize, write: fn(u8, &[u8]) -> Vec<u8>) -> Vec<u8> {
+    let (mut out, mut reader) = (Vec::new(), Reader::new(der));
+    while !reader.is_empty() {
+        let element = reader.any().unwrap();
+        if levels == 0 || element.tag & 0x20 == 0 {
+            out.extend_from_slice(element.raw);
+        } else {
+            out.extend(write(element.tag, &relength(element.value, levels - 1, write)));
+        }
+    }
+    out
 }

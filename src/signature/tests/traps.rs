@@ -2,7 +2,7 @@
 
 use super::pki::{
     CONTENT, Forge, Pki, attribute, content_type, issue, message_digest, now, old_signing_certificate,
-    params, signing_certificate,
+    params, relength, signing_certificate,
 };
 use crate::signature::Reason::{self, *};
 use crate::signature::asn1::{
@@ -332,19 +332,7 @@ fn indefinite_lengths_around_the_signer_are_read() {
 
 /// The outer `levels` of constructed elements in indefinite lengths.
 fn indefinite(der: &[u8], levels: usize) -> Vec<u8> {
-    use crate::signature::asn1::Reader;
-    let (mut out, mut reader) = (Vec::new(), Reader::new(der));
-    while !reader.is_empty() {
-        let element = reader.any().unwrap();
-        if levels == 0 || element.tag & 0x20 == 0 {
-            out.extend_from_slice(element.raw);
-        } else {
-            out.extend_from_slice(&[element.tag, 0x80]);
-            out.extend_from_slice(&indefinite(element.value, levels - 1));
-            out.extend_from_slice(&[0, 0]);
-        }
-    }
-    out
+    relength(der, levels, |tag, inner| [&[tag, 0x80], inner, &[0, 0]].concat())
 }
 
 #[test]
