@@ -1,5 +1,7 @@
 //! `audit tiles`: the log as static files, read by another program (`read.py`) that knows the specifications only.
 
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+
 #[path = "../common/mod.rs"]
 mod common;
 #[path = "../harness/mod.rs"]
