@@ -7,6 +7,7 @@
 //! what is recovered is what was written.
 
 mod clock;
+mod lost;
 mod open;
 mod overlay;
 mod sets;

@@ -1,6 +1,6 @@
 //! Opening a log, after a stop or after a crash: the same code.
 //!
-//! 1. Take the lock: one process per data folder.
+//! 1. Take the lock: one process per data folder. A folder of a newer form is refused before anything else.
 //! 2. Read the end of the journal. What it ends with is what was committed.
 //! 3. Open sled. It may be behind (it is caught up), damaged (it is made again), but never ahead: a journal that ends
 //!    before what sled or the marker of the last clean stop knows has lost acknowledged events, and is refused, with
@@ -27,6 +27,7 @@ use crate::store::StoreError;
 use crate::store::clean::CleanMarker;
 use crate::store::content::ContentStore;
 use crate::store::disk::Disk;
+use crate::store::format;
 use crate::store::index::{Head, Index, Sum};
 use crate::store::journal::{Journal, Position, Reader};
 use crate::time::Timestamp;
@@ -121,6 +122,7 @@ impl Ledger {
         std::fs::create_dir_all(&config.data).map_err(StoreError::io("creating", &config.data))?;
         // 1
         let lock = lock(&layout.lock())?;
+        format::open(&config.data)?;
         // 2
         let end = Journal::end(&*config.disk, &layout.journal())?;
         let mut opened = Opened { size: end.size, torn: end.torn, ..Opened::default() };
@@ -439,6 +441,7 @@ pub(super) async fn close(ledger: Ledger, data: &Path) -> Result<(), StoreError>
 
 /// Opens a copy of a stopped node's sled for offline commands, so that the original is never changed.
 pub fn offline_index(data: &Path, copy_to: &Path) -> Result<Index, StoreError> {
+    format::check(data)?;
     let from = Layout::new(data).sled();
     Index::wait_closed(&from)?;
     let mut todo = vec![from.clone()];
