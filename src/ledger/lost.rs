@@ -31,7 +31,9 @@ fn named(content: &ContentStore, event: &EventKind) -> Vec<Digest> {
         && let Ok(Some(bytes)) = content.get(&item.envelope_digest)
         && let Ok(envelope) = wire::envelope::decode(&bytes)
     {
-        out.extend(envelope.parts().iter().flat_map(|part| part.signatures.iter().map(|(digest, _)| *digest)));
+        out.extend(
+            envelope.parts().iter().flat_map(|part| part.signatures.iter().map(|(digest, _)| *digest)),
+        );
     }
     out
 }

@@ -11,6 +11,7 @@ mod lost;
 mod open;
 mod overlay;
 mod sets;
+mod stats;
 mod tiles;
 mod writer;
 
@@ -34,6 +35,7 @@ pub use clock::{Clock, ManualClock, SystemClock};
 pub use open::{LedgerConfig, Opened, offline_index};
 pub use overlay::Overlay;
 pub use sets::events_of;
+pub use stats::{BOUNDS_MS, CommitStats, Commits};
 
 /// A state of the log that is durable: its tree and its signed checkpoint.
 #[derive(Clone)]
@@ -202,6 +204,7 @@ struct Inner {
     clock: Arc<dyn Clock>,
     origin: String,
     failed: watch::Receiver<Option<Arc<StoreError>>>,
+    stats: Arc<CommitStats>,
     stopped: std::sync::Mutex<Option<std::sync::mpsc::Receiver<()>>>,
 }
 
@@ -258,6 +261,11 @@ impl Ledger {
     /// The content store.
     pub fn content(&self) -> &Arc<ContentStore> {
         &self.inner.content
+    }
+
+    /// Commits so far.
+    pub fn commits(&self) -> Commits {
+        self.inner.stats.read()
     }
 
     /// What events record of the directory.

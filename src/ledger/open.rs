@@ -18,7 +18,7 @@ use tokio::sync::{mpsc, watch};
 
 use super::overlay::Overlay;
 use super::writer::{Staged, Writer, apply_block, apply_event};
-use super::{Clock, DirectoryStamp, Inner, Ledger, Snapshot};
+use super::{Clock, CommitStats, DirectoryStamp, Inner, Ledger, Snapshot};
 use crate::domain::event::Event;
 use crate::domain::fold::records;
 use crate::domain::limits;
@@ -186,6 +186,7 @@ impl Ledger {
         let (jobs_sender, jobs_receiver) = mpsc::channel(limits::COMMANDS_WAITING);
         let (stopped_sender, stopped_receiver) = std::sync::mpsc::channel();
         let stamp = Arc::new(DirectoryStamp::default());
+        let stats = Arc::new(CommitStats::default());
         let origin = config.signer.verifier().name().to_owned();
         let writer = Writer {
             jobs: jobs_receiver,
@@ -198,6 +199,7 @@ impl Ledger {
             signer: config.signer,
             clock: config.clock.clone(),
             stamp: stamp.clone(),
+            stats: stats.clone(),
             last_time: state.last_time,
             random: SystemRandom::new(),
             salts: Vec::new(),
@@ -228,6 +230,7 @@ impl Ledger {
             clock: config.clock,
             origin,
             failed: failed_receiver,
+            stats,
             stopped: std::sync::Mutex::new(Some(stopped_receiver)),
         };
         Ok((Ledger { inner: Arc::new(inner) }, opened))

@@ -18,6 +18,7 @@
 //! outcome is unknown.
 
 use std::sync::Arc;
+use std::time::Instant;
 
 use bytes::Bytes;
 use ring::rand::{SecureRandom, SystemRandom};
@@ -25,7 +26,7 @@ use tokio::sync::{mpsc, watch};
 
 use super::lost::names_lost;
 use super::overlay::Overlay;
-use super::{Clock, Committed, DirectoryStamp, Job, LedgerError, Snapshot, folds, storage};
+use super::{Clock, CommitStats, Committed, DirectoryStamp, Job, LedgerError, Snapshot, folds, storage};
 use crate::domain::decide::decide;
 use crate::domain::event::Event;
 use crate::domain::fold::{self, View, records};
@@ -50,6 +51,7 @@ pub(super) struct Writer {
     pub(super) signer: NoteSigner,
     pub(super) clock: Arc<dyn Clock>,
     pub(super) stamp: Arc<DirectoryStamp>,
+    pub(super) stats: Arc<CommitStats>,
     pub(super) last_time: Timestamp,
     pub(super) random: SystemRandom,
     /// Drawn and not used yet.
@@ -110,6 +112,7 @@ impl Writer {
     }
 
     fn commit(&mut self, group: Vec<Job>) -> Result<(), StoreError> {
+        let began = Instant::now();
         // 2: content
         match self.content.sync() {
             Ok(()) | Err(StoreError::Full { .. }) => {}
@@ -148,6 +151,7 @@ impl Writer {
         }
         match self.write(overlay, &leaves) {
             Ok(()) => {
+                self.stats.committed(leaves.len(), began.elapsed());
                 self.release(waiting);
                 Ok(())
             }

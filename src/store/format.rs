@@ -46,7 +46,8 @@ pub fn check(data: &Path) -> Result<u32, StoreError> {
     let form = lines.next().and_then(|line| line.strip_prefix("form ")).and_then(|n| n.parse::<u32>().ok());
     let form = form.filter(|form| *form > 0).ok_or_else(unreadable)?;
     if form > FORM {
-        let made_by = lines.next().and_then(|line| line.strip_prefix("made by ")).unwrap_or("a newer version");
+        let made_by =
+            lines.next().and_then(|line| line.strip_prefix("made by ")).unwrap_or("a newer version");
         return Err(StoreError::Newer { path, form, made_by: made_by.to_owned() });
     }
     Ok(form)
@@ -102,7 +103,8 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("format");
         let zero = b"lienthong data\nform 0\n".as_slice();
-        for bytes in [b"".as_slice(), b"something else\nform 1\n", b"lienthong data\n1\n", zero, b"\xff\xfe"] {
+        for bytes in [b"".as_slice(), b"something else\nform 1\n", b"lienthong data\n1\n", zero, b"\xff\xfe"]
+        {
             std::fs::write(&path, bytes).unwrap();
             let error = open(dir.path()).unwrap_err();
             assert!(matches!(&error, StoreError::Damaged { path: at, .. } if *at == path), "{error}");

@@ -326,8 +326,12 @@ impl ContentStore {
     fn forget_waiting(&self, file: &mut Option<Appender>) {
         let mut writing = self.lock();
         let written = writing.written;
-        let lost: Vec<Hash> =
-            writing.places.iter().filter(|(_, place)| place.0 >= written).map(|(digest, _)| *digest).collect();
+        let lost: Vec<Hash> = writing
+            .places
+            .iter()
+            .filter(|(_, place)| place.0 >= written)
+            .map(|(digest, _)| *digest)
+            .collect();
         if writing.lost.len() + lost.len() > LOST_RECORDS {
             return;
         }
@@ -338,7 +342,10 @@ impl ContentStore {
             writing.places.remove(digest);
             recent.forget(digest);
         }
-        tracing::warn!(records = lost.len(), "content found no room and was given up: who sent it is refused");
+        tracing::warn!(
+            records = lost.len(),
+            "content found no room and was given up: who sent it is refused"
+        );
         writing.lost.extend(lost);
         if let Some(appender) = file.as_mut() {
             appender.cut();
