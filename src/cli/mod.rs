@@ -24,6 +24,7 @@ pub mod serve;
 mod show;
 pub mod sign;
 pub mod status;
+mod tiles;
 pub mod verify;
 
 use std::fmt::Display;
