@@ -10,7 +10,7 @@ use std::collections::HashSet;
 
 use bytes::{Bytes, BytesMut};
 
-use super::judge::{Outcome, PartAtHand, check_files, is_signed_inside};
+use super::judge::{Outcome, PartAtHand, check_files, is_read_whole};
 use super::{Caller, Exchange, message};
 use crate::config::Role;
 use crate::directory::{Agency, Directory};
@@ -266,7 +266,7 @@ impl Upload {
         while let Some(part) = self.parts.get(self.at) {
             let needs = digest_needs(&self.header.parts[self.at].signatures);
             // What is only checked is not stored; a file that is judged whole is needed all the same.
-            let needed = !self.header.validate_only || is_signed_inside(part);
+            let needed = !self.header.validate_only || is_read_whole(part);
             let large = if part.size > content::RECORD_BYTES && needed {
                 Some(self.exchange.ledger().content().begin().map_err(|e| storage(&e))?)
             } else {
@@ -329,7 +329,7 @@ impl Upload {
         }
         let mut content = None;
         if self.header.validate_only {
-            if is_signed_inside(part) {
+            if is_read_whole(part) {
                 content = Some(match receiving.large {
                     Some(large) => large.read().map_err(|e| storage(&e))?,
                     None => receiving.small.freeze(),

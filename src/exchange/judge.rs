@@ -1,7 +1,7 @@
 //! Judging the signatures of a document's parts, at either node.
 //!
-//! Detached signatures beside a part decide about it; a PDF without any is judged by those inside it, for which it is
-//! read whole. Files are judged on threads of their own, a few at a time: a large or hostile one delays no message.
+//! A part is judged by the signatures beside it, and a PDF by those inside it as well, for which it is read whole. One
+//! that is too large for that has its signatures beside it. Files are judged on threads of their own, a few at a time: a large or hostile one delays no message.
 //! What was used and did not come with the document (revocation lists, OCSP responses) is kept with the content.
 
 use std::collections::HashSet;
@@ -70,17 +70,20 @@ pub(super) fn stored_parts<'a>(
         .collect()
 }
 
-/// Whether a part is judged by the signatures inside it.
-pub(super) fn is_signed_inside(part: &Part) -> bool {
-    part.signatures.is_empty()
-        && (part.media_type.eq_ignore_ascii_case("application/pdf")
-            || part.name.to_ascii_lowercase().ends_with(".pdf"))
+/// Whether a part is read whole for the signatures inside it.
+pub(super) fn is_read_whole(part: &Part) -> bool {
+    is_pdf(part) && part.size <= MAX_PDF as u64
+}
+
+fn is_pdf(part: &Part) -> bool {
+    part.media_type.eq_ignore_ascii_case("application/pdf")
+        || part.name.to_ascii_lowercase().ends_with(".pdf")
 }
 
 /// A PDF that is too large to be read whole needs its signatures beside it.
 pub(super) fn check_files(parts: &[Part]) -> Result<(), Rejection> {
-    for (i, part) in parts.iter().enumerate().filter(|(_, part)| is_signed_inside(part)) {
-        if part.size > MAX_PDF as u64 {
+    for (i, part) in parts.iter().enumerate().filter(|(_, part)| part.signatures.is_empty()) {
+        if is_pdf(part) && !is_read_whole(part) {
             return Err(Rejection::new(
                 Reason::ContentTooLarge,
                 format!("parts[{i}].size"),
@@ -107,10 +110,11 @@ impl Exchange {
         let trust = self.trust(directory);
         let mut all = Vec::with_capacity(parts.len());
         for part in parts {
-            all.push(if is_signed_inside(part.part) {
-                self.judge_file(part, sender, &trust, now).await?
+            let beside = judge_detached(part.signatures, part.digests, sender, &trust, now);
+            all.push(if is_read_whole(part.part) {
+                self.judge_file(part, sender, &trust, now).await?.and_beside(beside)
             } else {
-                judge_detached(part.signatures, part.digests, sender, &trust, now)
+                beside
             });
         }
         let found = Verdicts::worst(&all);
