@@ -180,6 +180,23 @@ impl Envelope {
 }
 
 impl Notice {
+    /// A message about a delivery that says nothing yet.
+    pub fn about(target: DeliveryId, message_number: u32) -> Notice {
+        Notice {
+            target,
+            message_number,
+            status: None,
+            reason: String::new(),
+            office: String::new(),
+            officer: String::new(),
+            document: None,
+            metadata: None,
+            signatures: Vec::new(),
+            answers: None,
+            after_end: false,
+        }
+    }
+
     /// What its seal is over, for a revoke or update.
     pub fn statement(&self, kind: Kind, sender: &AgencyId) -> Option<String> {
         let document = self.document.as_ref()?;

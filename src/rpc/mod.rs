@@ -11,6 +11,7 @@ pub mod client;
 pub mod directory;
 pub mod exchange;
 pub mod link;
+mod notices;
 pub mod peer;
 pub mod report;
 pub mod serve;
