@@ -22,6 +22,7 @@ pub mod scenario;
 pub mod serve;
 mod show;
 pub mod sign;
+mod tiles;
 pub mod verify;
 
 use std::fmt::Display;

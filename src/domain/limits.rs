@@ -60,8 +60,8 @@ pub const BULK_BYTES: usize = 1024 * 1024;
 pub const CHUNK_BYTES: usize = 256 * 1024;
 /// Bytes of an envelope: metadata at its longest and a thousand signature digests stay below.
 pub const ENVELOPE_BYTES: usize = 256 * 1024;
-/// Bytes of a log leaf.
-pub const LEAF_BYTES: usize = 64 * 1024;
+/// Bytes of a log leaf: the most that a bundle of entries can hold of one (C2SP tlog-tiles).
+pub const LEAF_BYTES: usize = 65_535;
 /// Bytes of one gRPC message: a `Deliver` with inline content, envelope and signatures at their largest.
 pub const MESSAGE_BYTES: usize = 8 * 1024 * 1024;
 /// Entries of one page.
