@@ -9,6 +9,7 @@ mod line;
 mod logs;
 mod play;
 mod processes;
+mod stopper;
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -111,7 +112,7 @@ async fn killed_nodes_lose_nothing_and_deliver_nothing_twice() {
 
     let logs = logs::read_when_quiet(&play, QUIET).await;
     logs::check_acknowledged(&logs, &play.board.acknowledged());
-    logs::check_once(&logs, &play, &rows);
+    assert_eq!(logs::check_once(&logs, &play, &rows), CROSSING);
     for (node, kills) in processes.kills() {
         let started = logs[&node].iter().filter(|e| e.kind.name() == "started").count();
         assert!(started > kills.under_way, "node {node} has {started} starts in its log");
@@ -142,4 +143,39 @@ async fn killed_nodes_lose_nothing_and_deliver_nothing_twice() {
         );
     }
     eprintln!("in all: {:.1} s, events: {sizes:?}", began.elapsed().as_secs_f64());
+}
+
+/// Documents of the replay that is stopped in order: enough for every stop to meet work.
+const STOPPED_ROWS: usize = 400;
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn nodes_that_are_stopped_in_order_under_load_lose_nothing_and_deliver_nothing_twice() {
+    let agencies = read_agencies(data("agencies-spread.csv")).unwrap();
+    let mut rows: Vec<Row> = scenario::read(data("scenario-fanout.csv")).unwrap();
+    rows.truncate(STOPPED_ROWS);
+    let temporary = tempfile::tempdir().unwrap();
+    let dir = temporary.path();
+    let network = processes::make(dir, &agencies, &rows);
+    let processes = Arc::new(Processes::start(&network));
+    let work = Work::of(&rows);
+    let play = Arc::new(Play::new(&network, play::nodes_by_code(&agencies)));
+    let playing = play.clone().start(&rows);
+    let stopper = tokio::spawn(stopper::run(play.clone(), processes.clone(), work.answers));
+    finish(&play, &work, &processes, &stopper).await;
+    stopper.await.unwrap();
+    let logs = logs::read_when_quiet(&play, QUIET).await;
+    logs::check_acknowledged(&logs, &play.board.acknowledged());
+    assert!(logs::check_once(&logs, &play, &rows) > STOPPED_ROWS / 4);
+    for (node, stops) in processes.stops() {
+        // Every stop was in order: the log says each, and after each that it went on.
+        let count = |kind: &str| logs[&node].iter().filter(|e| e.kind.name() == kind).count();
+        assert_eq!((count("started"), count("stopped")), (stops + 1, stops), "{node}");
+        assert!(stops >= 3, "node {node} was stopped {stops} times only");
+        eprintln!("node {node}: stopped {stops} times; {} calls made again", play.line(&node).retries());
+    }
+    processes.stop();
+    drop(playing);
+    for node in logs.keys() {
+        assert_eq!(processes::audit(&dir.join(node))["verified"], true, "{node}");
+    }
 }
