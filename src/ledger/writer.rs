@@ -21,12 +21,13 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use bytes::Bytes;
-use ring::rand::{SecureRandom, SystemRandom};
 use tokio::sync::{mpsc, watch};
 
 use super::lost::names_lost;
 use super::overlay::Overlay;
-use super::{Clock, CommitStats, Committed, DirectoryStamp, Job, LedgerError, Snapshot, folds, storage};
+use super::{
+    Clock, CommitStats, Committed, DirectoryStamp, Job, LedgerError, Random, Snapshot, folds, storage,
+};
 use crate::domain::decide::decide;
 use crate::domain::event::Event;
 use crate::domain::fold::{self, View, records};
@@ -53,9 +54,13 @@ pub(super) struct Writer {
     pub(super) stamp: Arc<DirectoryStamp>,
     pub(super) stats: Arc<CommitStats>,
     pub(super) last_time: Timestamp,
-    pub(super) random: SystemRandom,
+    pub(super) random: Arc<dyn Random>,
     /// Drawn and not used yet.
     pub(super) salts: Vec<[u8; 16]>,
+    /// Where the next group begins, when a command did not fit into the last.
+    pub(super) next: Option<Job>,
+    /// Commands in the last group.
+    pub(super) last: usize,
 }
 
 /// Salts drawn at once.
@@ -82,33 +87,62 @@ fn fail(waiters: impl Iterator<Item = Reply>, error: StoreError) -> StoreError {
 }
 
 impl Writer {
-    /// Runs until all handles are gone or writing fails.
+    /// Runs on a thread of its own until all handles are gone or writing fails.
     pub(super) fn run(mut self) {
-        let mut next = None;
-        let mut last = 0;
-        while let Some(first) = next.take().or_else(|| self.jobs.blocking_recv()) {
-            if last >= limits::GATHER_FROM {
-                // Many are at it: a commit costs the same for few as for many.
+        while let Some(first) = self.next.take().or_else(|| self.jobs.blocking_recv()) {
+            if self.is_busy() {
                 std::thread::sleep(limits::GATHER);
             }
-            let mut events = first.command.most_events();
-            let mut group = vec![first];
-            while let Ok(job) = self.jobs.try_recv() {
-                events += job.command.most_events();
-                if events > limits::COMMIT_EVENTS {
-                    // A block must stay readable: this one begins the next group.
-                    next = Some(job);
-                    break;
-                }
-                group.push(job);
-            }
-            last = group.len();
-            if let Err(error) = self.commit(group) {
-                tracing::error!(%error, "writing failed, the node stops: what was not answered is unknown");
-                self.failed.send_replace(Some(Arc::new(error)));
+            if !self.turn(first) {
                 return;
             }
         }
+    }
+
+    /// The same as a task: it holds up its runtime while the disk is at work.
+    pub(super) async fn run_as_task(mut self) {
+        loop {
+            let first = match self.next.take() {
+                Some(first) => first,
+                None => match self.jobs.recv().await {
+                    Some(first) => first,
+                    None => return,
+                },
+            };
+            if self.is_busy() {
+                tokio::time::sleep(limits::GATHER).await;
+            }
+            if !self.turn(first) {
+                return;
+            }
+        }
+    }
+
+    /// Whether many are at it: a commit costs the same for few as for many, so more are waited for.
+    fn is_busy(&self) -> bool {
+        self.last >= limits::GATHER_FROM
+    }
+
+    /// One group, from what waits behind its first command; false when writing failed.
+    fn turn(&mut self, first: Job) -> bool {
+        let mut events = first.command.most_events();
+        let mut group = vec![first];
+        while let Ok(job) = self.jobs.try_recv() {
+            events += job.command.most_events();
+            if events > limits::COMMIT_EVENTS {
+                // A block must stay readable: this one begins the next group.
+                self.next = Some(job);
+                break;
+            }
+            group.push(job);
+        }
+        self.last = group.len();
+        if let Err(error) = self.commit(group) {
+            tracing::error!(%error, "writing failed, the node stops: what was not answered is unknown");
+            self.failed.send_replace(Some(Arc::new(error)));
+            return false;
+        }
+        true
     }
 
     fn commit(&mut self, group: Vec<Job>) -> Result<(), StoreError> {
@@ -207,11 +241,9 @@ impl Writer {
     fn salt(&mut self) -> Result<[u8; 16], StoreError> {
         if self.salts.is_empty() {
             self.salts.resize(SALTS, [0; 16]);
-            self.random.fill(self.salts.as_flattened_mut()).map_err(|_| StoreError::Io {
-                action: "drawing a salt from",
-                path: "the system's random source".into(),
-                error: std::io::Error::other("no random bytes"),
-            })?;
+            self.random
+                .fill(self.salts.as_flattened_mut())
+                .map_err(StoreError::io("drawing a salt from", "the system's random source"))?;
         }
         Ok(self.salts.pop().unwrap_or_default())
     }

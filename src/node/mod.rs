@@ -26,7 +26,7 @@ use crate::exchange::directory::{AdoptError, DirectoryHolder};
 use crate::exchange::pressure::{free_bytes, watch_disk};
 use crate::exchange::revocation::Revocation;
 use crate::exchange::trust::CrlFileError;
-use crate::ledger::{Clock, Ledger, LedgerConfig, LedgerError, Opened};
+use crate::ledger::{Clock, Ledger, LedgerConfig, LedgerError, Opened, SystemRandom};
 use crate::merkle::{KeyError, NoteSigner};
 use crate::rpc::audit::AuditApi;
 use crate::rpc::directory::DirectoryApi;
@@ -172,6 +172,7 @@ impl Node {
             disk: disk.clone(),
             signer,
             clock,
+            random: Arc::new(SystemRandom::default()),
             cache_bytes: config.cache_bytes,
             journal_segment_bytes: config.journal_segment_bytes,
         };

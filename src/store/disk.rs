@@ -39,7 +39,7 @@ pub trait Disk: Send + Sync {
     fn rename(&self, from: &Path, to: &Path) -> io::Result<()>;
     /// Makes creations and renames in a folder durable.
     fn sync_dir(&self, dir: &Path) -> io::Result<()>;
-    /// Creates a folder and those above it.
+    /// Creates a folder and those above it, durably: what is synced in it later must not hang on a name that is not.
     fn create_dir(&self, dir: &Path) -> io::Result<()>;
     /// Names in a folder, sorted.
     fn list(&self, dir: &Path) -> io::Result<Vec<String>>;
@@ -99,7 +99,14 @@ impl Disk for RealDisk {
     }
 
     fn create_dir(&self, dir: &Path) -> io::Result<()> {
-        fs::create_dir_all(dir)
+        let missing: Vec<&Path> =
+            dir.ancestors().take_while(|d| !d.as_os_str().is_empty() && !d.exists()).collect();
+        fs::create_dir_all(dir)?;
+        for parent in missing.iter().rev().filter_map(|made| made.parent()) {
+            let parent = if parent.as_os_str().is_empty() { Path::new(".") } else { parent };
+            File::open(parent)?.sync_all()?;
+        }
+        Ok(())
     }
 
     fn list(&self, dir: &Path) -> io::Result<Vec<String>> {
@@ -302,7 +309,7 @@ pub mod faulty {
         }
 
         fn create_dir(&self, dir: &Path) -> io::Result<()> {
-            RealDisk.create_dir(dir)
+            change(self.plan.step("create_dir", dir), || RealDisk.create_dir(dir))
         }
 
         fn list(&self, dir: &Path) -> io::Result<Vec<String>> {

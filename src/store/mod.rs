@@ -87,6 +87,16 @@ pub enum StoreError {
     },
 }
 
+/// How many bytes of `data` come before the zeros at its end. Compared in blocks: the room written ahead of a file is a
+/// mebibyte, and is looked at whenever it is opened.
+fn before_zeros(data: &[u8]) -> usize {
+    const ZEROS: [u8; 4096] = [0; 4096];
+    let blocks = data.rchunks(ZEROS.len()).take_while(|block| *block == &ZEROS[..block.len()]);
+    let rest = &data[..data.len() - blocks.map(<[u8]>::len).sum::<usize>()];
+    let last = rest.len().saturating_sub(ZEROS.len());
+    rest[last..].iter().rposition(|b| *b != 0).map_or(0, |i| last + i + 1)
+}
+
 impl StoreError {
     /// Wraps an error of the operating system; a full disk is told apart.
     pub fn io(action: &'static str, path: impl Into<PathBuf>) -> impl FnOnce(std::io::Error) -> StoreError {

@@ -6,7 +6,7 @@ use super::play::Play;
 use super::processes::Processes;
 
 /// How often each node is stopped and started.
-const ROUNDS: usize = 3;
+pub const ROUNDS: usize = 3;
 
 /// Stops each node once a round, waits for its end, and starts it again.
 pub async fn run(play: Arc<Play>, processes: Arc<Processes>, answers: usize) {

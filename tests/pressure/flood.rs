@@ -10,8 +10,9 @@ use tokio::sync::mpsc;
 use tokio_stream::wrappers::ReceiverStream;
 use tonic_types::StatusExt as _;
 
-use super::common::TestNet;
 use super::common::client::Client;
+use super::common::{TestNet, eventually};
+use super::shown::metrics_of;
 
 /// The normal time limit of a call.
 const CALL: Duration = Duration::from_secs(30);
@@ -96,7 +97,13 @@ async fn a_flood_of_one_client_is_shed_for_that_client_alone() {
 
 #[tokio::test]
 async fn documents_and_calls_of_one_client_have_a_bound_over_all_its_connections() {
-    let net = stage().await;
+    let mut net = TestNet::new();
+    net.configure("a", |config| {
+        config.client_share = SHARE;
+        config.metrics = Some("127.0.0.1:0".parse().unwrap());
+    });
+    net.start("a").await;
+    let metrics = net.node("a").metrics_address().unwrap();
     let (first, second) = (net.client("a", "one").await, net.client("a", "one").await);
     let mut hanging = Vec::new();
     for n in 0..SHARE.documents {
@@ -112,7 +119,11 @@ async fn documents_and_calls_of_one_client_have_a_bound_over_all_its_connections
         status.get_error_details().retry_info().unwrap().retry_delay.unwrap()
     };
     let doc = net.document("H01.1", &["H01.2"], "77");
-    super::common::eventually("no document more", || async { second.send(&doc).await.err() }).await;
+    let all = format!("lienthong_documents_under_way{{listener=\"clients\"}} {}\n", SHARE.documents);
+    eventually("all of them are under way", || async {
+        metrics_of(metrics).await.contains(&all).then_some(())
+    })
+    .await;
     let status = second.send(&doc).await.unwrap_err();
     assert_eq!(overloaded(&status), Duration::from_secs(1));
     let many = second.send_many(vec![doc.bulk()]).await.remove(0);
@@ -130,7 +141,7 @@ async fn documents_and_calls_of_one_client_have_a_bound_over_all_its_connections
     dms.deliver(&net.document("H01.1", &["H01.2"], "78")).await;
     // What ends gives its place back.
     drop((hanging, watches));
-    super::common::eventually("there is room again", || async { second.send(&doc).await.ok() }).await;
+    eventually("there is room again", || async { second.send(&doc).await.ok() }).await;
     net.finish().await;
 }
 
@@ -149,7 +160,7 @@ async fn connections_of_one_client_have_a_bound_and_others_connect() {
     }
     net.dms("a").await.inbox("H01.1").await.unwrap();
     open.pop();
-    super::common::eventually("a place is free", || async {
+    eventually("a place is free", || async {
         let client = net.try_client("a", &net.client_files("a", "one")).await.ok()?;
         client.inbox("H01.1").await.ok()
     })

@@ -51,6 +51,11 @@ async fn status_is_for_operators_of_the_node() {
     net.finish().await;
 }
 
+/// All metrics of a node.
+pub async fn metrics_of(address: std::net::SocketAddr) -> String {
+    get(address, "GET /metrics HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n").await
+}
+
 /// One request, and the whole answer.
 async fn get(address: std::net::SocketAddr, request: &str) -> String {
     let mut socket = TcpStream::connect(address).await.unwrap();
@@ -74,7 +79,7 @@ async fn metrics_are_served_in_the_text_form_and_each_stands_in_the_operations_g
     dms.deliver(&net.document("H01.1", &["G01"], "2")).await;
     dms.inbox("H01.7").await.unwrap_err();
 
-    let answer = get(address, "GET /metrics HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n").await;
+    let answer = metrics_of(address).await;
     let (head, body) = answer.split_once("\r\n\r\n").unwrap();
     assert!(head.starts_with("HTTP/1.1 200 ") && head.contains("text/plain; version=0.0.4"), "{head}");
     let mut samples = BTreeMap::new();
