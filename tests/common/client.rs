@@ -57,10 +57,15 @@ impl TestNet {
         }
     }
 
+    /// What a node says of itself.
+    pub async fn status(&self, node: &str) -> pb::GetStatusResponse {
+        let admin = self.client(node, "admin").await;
+        admin.node.audit().get_status(pb::GetStatusRequest {}).await.unwrap().into_inner()
+    }
+
     /// How a node's queue to a peer stands.
     pub async fn queue(&self, node: &str, peer: &str) -> pb::QueueStatus {
-        let admin = self.client(node, "admin").await;
-        let status = admin.node.audit().get_status(pb::GetStatusRequest {}).await.unwrap().into_inner();
+        let status = self.status(node).await;
         status.queues.into_iter().find(|q| q.peer == peer).unwrap_or_default()
     }
 }
