@@ -60,8 +60,7 @@ async fn a_watch_has_no_gap_and_repeats_itself_from_any_cursor_also_after_a_rest
     let mut open = one.node.exchange().watch(request.clone()).await.unwrap().into_inner();
     let mut items = vec![open.message().await.unwrap().unwrap()];
     // While it is open, ten come at once, and one is acknowledged.
-    let docs: Vec<_> =
-        (2..12).map(|n| net.document("H01.2", &["H01.1"], &n.to_string()).bulk()).collect();
+    let docs: Vec<_> = (2..12).map(|n| net.document("H01.2", &["H01.1"], &n.to_string()).bulk()).collect();
     assert_eq!(a.send_many(docs).await.len(), 10);
     one.acknowledge("H01.1", &first).await.unwrap();
     while items.len() < 11 {

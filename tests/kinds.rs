@@ -42,9 +42,7 @@ async fn counted(net: &TestNet) -> (u64, u64) {
     let admin = net.client("a", "admin").await;
     let answer = admin.node.report().get_ratios(pb::GetRatiosRequest::default()).await.unwrap().into_inner();
     let row = answer.rows.iter().find(|r| r.key == "in_province");
-    row.map_or((0, 0), |r| {
-        (r.deliveries, r.ratios.iter().find(|r| r.name == "fully_electronic").unwrap().n)
-    })
+    row.map_or((0, 0), |r| (r.deliveries, r.ratios.iter().find(|r| r.name == "fully_electronic").unwrap().n))
 }
 
 #[tokio::test]
@@ -111,7 +109,10 @@ async fn a_revoke_goes_before_a_document_that_waits_and_withdraws_it_before_its_
     let mut net = TestNet::running(&["a"]).await;
     let a = net.dms("a").await;
     let large = net.document_of("H01.1", &["H01.22"], "1", vec![7; 2 << 20]);
-    let ids = [a.deliver(&large).await.remove(0), a.deliver(&net.document("H01.1", &["H01.22"], "2")).await.remove(0)];
+    let ids = [
+        a.deliver(&large).await.remove(0),
+        a.deliver(&net.document("H01.1", &["H01.22"], "2")).await.remove(0),
+    ];
     eventually("the failure is seen", || async {
         (net.queue("a", "b").await.last_error.starts_with("peer_unreachable")).then_some(())
     })
@@ -126,11 +127,16 @@ async fn a_revoke_goes_before_a_document_that_waits_and_withdraws_it_before_its_
     let view = a.wait_for(&ids[0], pb::DeliveryState::Withdrawn).await;
     assert_eq!((view.reason.as_str(), view.asked[0].state()), ("withdrawn", pb::AskState::Agreed));
     a.wait_for(&ids[1], pb::DeliveryState::Delivered).await;
-    assert_eq!(b.inbox("H01.22").await.unwrap().iter().map(|i| &i.delivery_id).collect::<Vec<_>>(), [&ids[1]]);
+    assert_eq!(
+        b.inbox("H01.22").await.unwrap().iter().map(|i| &i.delivery_id).collect::<Vec<_>>(),
+        [&ids[1]]
+    );
     // In b's log the revoke is first; of the document nothing was taken but its name.
     let events = net.events("b", "").await;
     let place = |wanted: &Bytes| {
-        events.iter().position(|(_, e)| e.kind.delivery_id().is_some_and(|id| id.as_bytes()[..] == wanted[..]))
+        events
+            .iter()
+            .position(|(_, e)| e.kind.delivery_id().is_some_and(|id| id.as_bytes()[..] == wanted[..]))
     };
     assert!(place(&seal.delivery_id).unwrap() < place(&ids[0]).unwrap());
     let refused = &net.events("b", "refused").await[0].1.kind;
@@ -178,10 +184,14 @@ async fn a_notice_without_the_agencys_valid_seal_is_not_sent() {
     let id = delivered(&net, &a, "1").await;
     let notice = revoke("H01.1", &id);
     let statement = a.statement(&notice).await.unwrap();
-    assert!(String::from_utf8(statement.clone()).unwrap().starts_with("lienthong/statement/1\nkind revoke\n"));
+    assert!(
+        String::from_utf8(statement.clone()).unwrap().starts_with("lienthong/statement/1\nkind revoke\n")
+    );
     let before = net.traces().await;
-    let precondition = |reason: &str, says: &[&str]| refusal(Code::FailedPrecondition, reason, "signatures", says);
-    let other = a.statement(&pb::SendNoticeRequest { reason: "khác".into(), ..notice.clone() }).await.unwrap();
+    let precondition =
+        |reason: &str, says: &[&str]| refusal(Code::FailedPrecondition, reason, "signatures", says);
+    let other =
+        a.statement(&pb::SendNoticeRequest { reason: "khác".into(), ..notice.clone() }).await.unwrap();
     let cases = [
         (vec![], precondition("seal_required", &["agency: absent", "statement_only"])),
         (vec![net.person("H01.1", &statement)], precondition("seal_required", &["person: valid"])),
@@ -247,7 +257,9 @@ async fn an_update_takes_effect_with_15_and_leaves_the_old_metadata_with_16() {
     let (header, data) = b.fetch("H01.22", &id).await.unwrap();
     assert_eq!(data, net.document("H01.1", &["H01.22"], "1").data);
     let [in_force] = &header.updates[..] else { panic!("one update is in force") };
-    let Body::Notice(notice) = envelope::decode(in_force).unwrap().body else { panic!("an update is a notice") };
+    let Body::Notice(notice) = envelope::decode(in_force).unwrap().body else {
+        panic!("an update is a notice")
+    };
     assert_eq!(notice.metadata.unwrap().subject, "hai lần");
     let view = a.wait_for_asked(&id, pb::AskState::Agreed).await;
     assert_eq!(view.asked[0].state(), pb::AskState::Refused);
@@ -258,7 +270,8 @@ async fn an_update_takes_effect_with_15_and_leaves_the_old_metadata_with_16() {
         .check(&a.statement(&renumbered).await.unwrap_err());
     let mut secret = update(&net, &id, "1", "mật");
     secret.metadata.as_mut().unwrap().classification = "Mật".into();
-    invalid("classified_document", "metadata.classification", &[]).check(&a.statement(&secret).await.unwrap_err());
+    invalid("classified_document", "metadata.classification", &[])
+        .check(&a.statement(&secret).await.unwrap_err());
     net.finish().await;
 }
 
@@ -383,7 +396,8 @@ async fn a_notice_whose_seal_cannot_be_judged_is_held_and_decided_like_a_documen
     // Custody only: the documents are in force, and the notices wait beside them.
     b.fetch("H01.22", &ids[0]).await.unwrap();
     let waiting = b.inbox("H01.22").await.unwrap();
-    let held: Vec<_> = waiting.iter().filter(|i| i.held).map(|i| (i.kind(), &i.delivery_id, &i.about)).collect();
+    let held: Vec<_> =
+        waiting.iter().filter(|i| i.held).map(|i| (i.kind(), &i.delivery_id, &i.about)).collect();
     let expected: Vec<_> = notices.iter().zip(&ids).map(|(n, id)| (pb::Kind::Revoke, n, id)).collect();
     assert_eq!(held, expected);
     let told = b.told(&["H01.22"], "").await.unwrap();
@@ -393,7 +407,10 @@ async fn a_notice_whose_seal_cannot_be_judged_is_held_and_decided_like_a_documen
     let gone = refusal(Code::FailedPrecondition, "revoked", "delivery_id", &["was revoked"]);
     gone.check(&b.fetch("H01.22", &ids[0]).await.unwrap_err());
     let last = b.told(&["H01.22"], "").await.unwrap().pop().unwrap();
-    assert_eq!((last.kind(), last.message_kind(), &last.delivery_id), (pb::WatchKind::Notice, pb::Kind::Revoke, &ids[0]));
+    assert_eq!(
+        (last.kind(), last.message_kind(), &last.delivery_id),
+        (pb::WatchKind::Notice, pb::Kind::Revoke, &ids[0])
+    );
     a.wait_for_end(&ids[0], pb::EndedBy::Revoked).await;
     assert_eq!(a.wait_for(&notices[1], pb::DeliveryState::Refused).await.reason, "revocation_unknown");
     assert_eq!(a.track(&ids[1]).await.unwrap().asked[0].state(), pb::AskState::Void);
@@ -436,6 +453,7 @@ async fn a_client_that_names_a_code_has_nothing_to_do_with_an_agency_that_lost_i
     let told = one.told(&[], "").await.unwrap();
     assert!(told.iter().all(|i| i.agency == "H01.2"), "{told:?}");
     one.track(&ids[0]).await.unwrap();
-    refusal(Code::NotFound, "unknown_delivery", "delivery_id", &[]).check(&one.track(&ids[1]).await.unwrap_err());
+    refusal(Code::NotFound, "unknown_delivery", "delivery_id", &[])
+        .check(&one.track(&ids[1]).await.unwrap_err());
     net.finish().await;
 }

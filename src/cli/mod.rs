@@ -4,7 +4,8 @@
 //! - [`args`]: what can be typed.
 //! - [`demo`]: real nodes on loopback replay a scenario.
 //! - [`network`], [`pki`]: making a whole local network; [`init`]: making one node.
-//! - [`serve`], [`dms`], [`notices`], [`operate`], [`audit`]: running a node; what a system does by hand; reports; the log.
+//! - [`serve`], [`status`], [`dms`], [`notices`], [`operate`], [`audit`]: running a node; how it does; what a system does by
+//!   hand; reports; the log.
 //! - [`verify`], [`sign`]: signatures of files, judged and made.
 //! - [`load`]: a measured load with its limit beside it.
 
@@ -23,6 +24,7 @@ pub mod scenario;
 pub mod serve;
 mod show;
 pub mod sign;
+pub mod status;
 mod tiles;
 pub mod verify;
 

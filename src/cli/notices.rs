@@ -133,7 +133,9 @@ pub async fn update(args: UpdateArgs) -> Result<Outcome, CliError> {
     let view = client.exchange().track(track).await?.into_inner().deliveries.into_iter().next();
     let view = view.ok_or_else(|| CliError::failed("the node knows no such delivery"))?;
     let issued_on = args.about.issued_on.ok_or_else(|| {
-        CliError::failed("--issued-on is needed: an update says all metadata anew, the day of issue with them")
+        CliError::failed(
+            "--issued-on is needed: an update says all metadata anew, the day of issue with them",
+        )
     })?;
     let request = pb::SendNoticeRequest {
         request_id: request_id(args.request_id.as_ref()),

@@ -5,8 +5,8 @@
 use super::document::{Kind, Metadata, Part};
 use super::ids::{AgencyId, DeliveryId, Digest, DocumentKey};
 use super::reason::{Reason, Rejection};
-use super::status::Status;
 use super::statement::statement;
+use super::status::Status;
 use super::{document, ids, limits};
 use crate::time::Timestamp;
 

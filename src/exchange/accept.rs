@@ -18,6 +18,7 @@ use bytes::Bytes;
 
 use super::intake::replaces_own;
 use super::judge::{check_files, stored_parts};
+use super::pressure::Wants;
 use super::{Exchange, message};
 use crate::directory::{Agency, Directory};
 use crate::domain::decide::{Arrival, Command, refused_before};
@@ -91,6 +92,10 @@ impl Exchange {
         if let Some(known) = known.filter(|k| k.facts.envelope_digest == envelope_digest) {
             return self.ledger().prove(known.answer, &self.ledger().snapshot());
         }
+        // New content only where there is room; what was answered before was answered above.
+        let wants =
+            if envelope.kind.is_document() { Wants::Document(envelope.content_size()) } else { Wants::Entry };
+        let _room = self.pressure().admit(wants)?;
         // 3
         let origin =
             self.inner.proofs.verify(&offer.origin, log_key(&directory, peer)).map_err(|rejection| {
@@ -144,10 +149,8 @@ impl Exchange {
         } else {
             None
         };
-        let by_directory = matches!(
-            arrival.refused,
-            Some(Reason::NotHosted | Reason::RetiredAgency | Reason::WrongParty)
-        );
+        let by_directory =
+            matches!(arrival.refused, Some(Reason::NotHosted | Reason::RetiredAgency | Reason::WrongParty));
         if by_directory && envelope.directory_version > directory.version() {
             return Err(behind(&envelope, &directory, "the recipient"));
         }
@@ -334,7 +337,9 @@ fn offered_signatures(envelope: &Envelope, offer: &Offer) -> Result<Vec<Vec<Byte
 /// A replace message replaces a document of its own sender.
 fn check_replaced(sender: &Agency, envelope: &Envelope) -> Result<(), Rejection> {
     match &envelope.body {
-        Body::Document { metadata, .. } if envelope.kind == Kind::Replace && !replaces_own(sender, metadata) => {
+        Body::Document { metadata, .. }
+            if envelope.kind == Kind::Replace && !replaces_own(sender, metadata) =>
+        {
             let what = format!("the document that is replaced is not one of {}", sender.id);
             Err(Rejection::new(Reason::WrongParty, "metadata.replaces.agency", what))
         }
@@ -406,12 +411,9 @@ fn subject(envelope: &Envelope) -> Subject {
             let digest = crate::domain::document::document_digest(envelope.kind, metadata, parts);
             Subject::Document(message::document_facts(envelope.kind, metadata, digest))
         }
-        Body::Notice(n) => Subject::Notice(message::notice_facts(
-            envelope.kind,
-            &envelope.sender,
-            n,
-            envelope.submitted_at,
-        )),
+        Body::Notice(n) => {
+            Subject::Notice(message::notice_facts(envelope.kind, &envelope.sender, n, envelope.submitted_at))
+        }
     }
 }
 

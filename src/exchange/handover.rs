@@ -181,7 +181,8 @@ impl Exchange {
         for (index, agency) in due {
             let event = self.event(index)?;
             if let Some((kind, delivery_id)) = fold::told(&event) {
-                let mut told = Notification { index, agency: agency.clone(), kind, delivery_id, event, message: None };
+                let mut told =
+                    Notification { index, agency: agency.clone(), kind, delivery_id, event, message: None };
                 self.read_message(&mut told)?;
                 all.push(told);
             }
@@ -197,7 +198,9 @@ impl Exchange {
                 let record: Option<Incoming> =
                     load(self.ledger(), &keys::incoming(&told.delivery_id)).map_err(|e| damaged(&e))?;
                 let facts = record.map(|r| r.facts).filter(|f| !f.kind.is_document());
-                let Some((kind, target)) = facts.and_then(|f| Some((f.kind, f.target?))) else { return Ok(()) };
+                let Some((kind, target)) = facts.and_then(|f| Some((f.kind, f.target?))) else {
+                    return Ok(());
+                };
                 (told.kind, told.delivery_id) = (FeedKind::Notice(kind), target);
                 *envelope_digest
             }

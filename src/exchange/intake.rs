@@ -11,6 +11,7 @@ use std::collections::HashSet;
 use bytes::{Bytes, BytesMut};
 
 use super::judge::{Outcome, PartAtHand, check_files, is_read_whole};
+use super::pressure::{Pledge, Wants};
 use super::{Caller, Exchange, message};
 use crate::config::Role;
 use crate::directory::{Agency, Directory};
@@ -91,6 +92,8 @@ pub struct Upload {
     digests: Vec<Digests>,
     /// Content of what is judged by signatures inside it and is not in the store, by part.
     contents: Vec<Option<Bytes>>,
+    /// Its room on the disk, while it comes.
+    pledge: Option<Pledge>,
 }
 
 struct Receiving {
@@ -124,7 +127,10 @@ impl Exchange {
             return Err(Rejection::new(
                 Reason::WrongParty,
                 "metadata.replaces.agency",
-                format!("the document that is replaced is not one of {}: its own sender replaces it", sender.id),
+                format!(
+                    "the document that is replaced is not one of {}: its own sender replaces it",
+                    sender.id
+                ),
             ));
         }
         let parts: Vec<Part> = header.parts.iter().map(PartHeader::part).collect();
@@ -142,6 +148,9 @@ impl Exchange {
             }
         }
         let recipients = self.recipients(&directory, &header, &sender, now)?;
+        // What is only checked is not stored.
+        let wants = Wants::Document(parts.iter().map(|p| p.size).sum());
+        let pledge = (!header.validate_only).then(|| self.pressure().admit(wants)).transpose()?;
         let mut upload = Upload {
             exchange: self.clone(),
             directory,
@@ -155,6 +164,7 @@ impl Exchange {
             receiving: None,
             digests: Vec::new(),
             contents: Vec::new(),
+            pledge,
         };
         upload.next_part()?;
         Ok(upload)
@@ -300,6 +310,9 @@ impl Upload {
             let (now, later) = data.split_at(usize::try_from(left).unwrap_or(usize::MAX).min(data.len()));
             receiving.hasher.update(now);
             receiving.seen += now.len() as u64;
+            if let Some(pledge) = &mut self.pledge {
+                pledge.came(now.len() as u64);
+            }
             if let Some(large) = &mut receiving.large {
                 large.write(now).map_err(|e| storage(&e))?;
             } else if part.size <= content::RECORD_BYTES {

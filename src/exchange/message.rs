@@ -36,7 +36,12 @@ pub(super) fn document_facts(kind: Kind, metadata: &Metadata, document_digest: D
 }
 
 /// What an event says of a notice.
-pub(super) fn notice_facts(kind: Kind, sender: &AgencyId, notice: &Notice, sent_at: Timestamp) -> NoticeFacts {
+pub(super) fn notice_facts(
+    kind: Kind,
+    sender: &AgencyId,
+    notice: &Notice,
+    sent_at: Timestamp,
+) -> NoticeFacts {
     let statement = notice.statement(kind, sender);
     let stated = notice.document.as_ref().zip(statement).map(|(document, statement)| Stated {
         key: document.key.clone(),

@@ -11,6 +11,7 @@
 //! [`Exchange`] is what all steps share. Ports: [`crate::ledger::Clock`] for time, [`courier::PeerLink`] for peers.
 
 pub mod accept;
+pub mod clocks;
 pub mod courier;
 pub mod directory;
 pub mod handover;
@@ -20,6 +21,7 @@ mod judge;
 mod message;
 pub mod notice;
 pub mod paper;
+pub mod pressure;
 pub mod revocation;
 pub mod settle;
 pub mod status;
@@ -55,11 +57,15 @@ pub(crate) struct Inner {
     pub(crate) leases: Leases,
     pub(crate) revocation: trust::InForce,
     pub(crate) judging: judge::Judging,
+    pub(crate) pressure: pressure::Pressure,
+    pub(crate) clocks: clocks::Clocks,
 }
 
 impl Exchange {
     /// Puts it together.
     pub fn new(config: Arc<Config>, ledger: Ledger, directory: Arc<DirectoryHolder>) -> Exchange {
+        let pressure = pressure::Pressure::new(config.reserve_bytes, config.critical_bytes);
+        let clocks = clocks::Clocks::new(config.clock_tolerance_ms);
         let inner = Inner {
             config,
             ledger,
@@ -68,6 +74,8 @@ impl Exchange {
             leases: Leases::default(),
             revocation: trust::InForce::default(),
             judging: judge::Judging::default(),
+            pressure,
+            clocks,
         };
         Exchange { inner: Arc::new(inner) }
     }
@@ -75,6 +83,16 @@ impl Exchange {
     /// This node's configuration.
     pub fn config(&self) -> &Config {
         &self.inner.config
+    }
+
+    /// The room on the disk.
+    pub fn pressure(&self) -> &pressure::Pressure {
+        &self.inner.pressure
+    }
+
+    /// How the clocks of other nodes go.
+    pub fn clocks(&self) -> &clocks::Clocks {
+        &self.inner.clocks
     }
 
     /// The log.
@@ -168,13 +186,7 @@ impl Caller {
     }
 
     /// Refuses unless it may.
-    pub fn check(
-        &self,
-        agency: &Agency,
-        role: Role,
-        field: &'static str,
-        on: Date,
-    ) -> Result<(), Rejection> {
+    pub fn check(&self, agency: &Agency, role: Role, field: &'static str, on: Date) -> Result<(), Rejection> {
         if self.may(agency, role, on) {
             return Ok(());
         }

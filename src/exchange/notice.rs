@@ -53,7 +53,11 @@ pub struct NoticeSent {
 
 impl Exchange {
     /// Records a revoke or an update and sends it to the recipient's node.
-    pub async fn send_notice(&self, caller: &Caller, request: NoticeRequest) -> Result<NoticeSent, Rejection> {
+    pub async fn send_notice(
+        &self,
+        caller: &Caller,
+        request: NoticeRequest,
+    ) -> Result<NoticeSent, Rejection> {
         let directory = self.directory();
         let agency =
             self.own_agency(&directory, caller, Role::Dms, &request.agency, "agency", Reason::UnknownAgency)?;
@@ -80,7 +84,11 @@ impl Exchange {
             return Err(Rejection::new(
                 Reason::WrongParty,
                 "delivery_id",
-                format!("{} is a {} message, not a document", request.delivery_id, record.facts.kind.as_str()),
+                format!(
+                    "{} is a {} message, not a document",
+                    request.delivery_id,
+                    record.facts.kind.as_str()
+                ),
             ));
         };
         let mut notice = Notice {
@@ -125,8 +133,7 @@ impl Exchange {
                 Err(e) => return Err(e.into_rejection()),
                 Ok(committed) => {
                     let index = sent_index(&committed);
-                    let already_sent =
-                        matches!(&committed.answer, Answer::Sent(s) if matches!(s[..], [(_, Place::Existing(_))]));
+                    let already_sent = matches!(&committed.answer, Answer::Sent(s) if matches!(s[..], [(_, Place::Existing(_))]));
                     let recorded = self.reported(index)?;
                     return Ok(NoticeSent {
                         recorded: Some((recorded.delivery_id, index)),
@@ -149,7 +156,11 @@ impl Exchange {
             Side::Recipient(_) => Err(Rejection::new(
                 Reason::WrongParty,
                 "delivery_id",
-                format!("{} received this document: its sender alone can {} it", agency.id, request.kind.as_str()),
+                format!(
+                    "{} received this document: its sender alone can {} it",
+                    agency.id,
+                    request.kind.as_str()
+                ),
             )),
         }
     }

@@ -48,17 +48,7 @@ enumeration!(
     Withdrawn
 );
 enumeration!(ask, read_ask, Ask, pb::Ask, Revoke, Update, TakeBack);
-enumeration!(
-    ask_state,
-    read_ask_state,
-    AskState,
-    pb::AskState,
-    Sent,
-    Open,
-    Agreed,
-    Refused,
-    Void
-);
+enumeration!(ask_state, read_ask_state, AskState, pb::AskState, Sent, Open, Agreed, Refused, Void);
 enumeration!(ended_by, read_ended_by, EndedBy, pb::EndedBy, Revoked, Replaced, TakenBack);
 enumeration!(level, read_level, Level, pb::Level, Central, Province, Department, District, Commune, Subunit);
 enumeration!(scope, read_scope, Scope, pb::Scope, Internal, InProvince, Outside);

@@ -83,8 +83,7 @@ impl Forged {
     /// A status about a delivery.
     pub fn status(net: &TestNet, target: DeliveryId, status: Status) -> Forged {
         let mut forged = Forged::good(net, "1");
-        let notice =
-            Notice { status: Some(status), reason: "lý do".to_owned(), ..Notice::about(target, 1) };
+        let notice = Notice { status: Some(status), reason: "lý do".to_owned(), ..Notice::about(target, 1) };
         forged.envelope.kind = Kind::Status;
         forged.envelope.body = Body::Notice(notice);
         Forged { data: Vec::new(), signatures: Vec::new(), ..forged }.named()

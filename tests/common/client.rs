@@ -57,10 +57,15 @@ impl TestNet {
         }
     }
 
+    /// What a node says of itself.
+    pub async fn status(&self, node: &str) -> pb::GetStatusResponse {
+        let admin = self.client(node, "admin").await;
+        admin.node.audit().get_status(pb::GetStatusRequest {}).await.unwrap().into_inner()
+    }
+
     /// How a node's queue to a peer stands.
     pub async fn queue(&self, node: &str, peer: &str) -> pb::QueueStatus {
-        let admin = self.client(node, "admin").await;
-        let status = admin.node.audit().get_status(pb::GetStatusRequest {}).await.unwrap().into_inner();
+        let status = self.status(node).await;
         status.queues.into_iter().find(|q| q.peer == peer).unwrap_or_default()
     }
 }
@@ -249,10 +254,13 @@ impl Client {
 
     /// Waits until the newest thing that was asked has come to a state.
     pub async fn wait_for_asked(&self, id: &Bytes, state: pb::AskState) -> pb::DeliveryView {
-        eventually(&format!("what was asked about {} is {}", hex::encode(id), state.as_str_name()), || async {
-            let view = self.track(id).await.ok()?;
-            view.asked.last().is_some_and(|a| a.state() == state).then_some(view)
-        })
+        eventually(
+            &format!("what was asked about {} is {}", hex::encode(id), state.as_str_name()),
+            || async {
+                let view = self.track(id).await.ok()?;
+                view.asked.last().is_some_and(|a| a.state() == state).then_some(view)
+            },
+        )
         .await
     }
 }

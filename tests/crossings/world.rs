@@ -192,7 +192,8 @@ impl World {
             peer: NodeName::new(if from_a { "b" } else { "a" }).unwrap(),
         };
         let actor = Actor { client: "dms".into(), user: String::new() };
-        let (answer, first) = side.commit(Command::Submit { actor, request_id, deliveries: vec![prepared] })?;
+        let (answer, first) =
+            side.commit(Command::Submit { actor, request_id, deliveries: vec![prepared] })?;
         let Answer::Sent(sent) = answer else { panic!("a submission is answered so") };
         let index = match sent[0].1 {
             Place::Existing(index) => index,
@@ -203,7 +204,12 @@ impl World {
     }
 
     /// The sender sends a document; `content` makes it another one under the same number.
-    pub fn send(&mut self, number: &str, content: &str, replaces: Option<&str>) -> Result<DeliveryId, Rejection> {
+    pub fn send(
+        &mut self,
+        number: &str,
+        content: &str,
+        replaces: Option<&str>,
+    ) -> Result<DeliveryId, Rejection> {
         let kind = if replaces.is_some() { Kind::Replace } else { Kind::New };
         let (from, to) = (agency(SENDER), agency(RECIPIENT));
         let attempt = next_attempt(&self.a, &from, &key(number), &to).unwrap();
@@ -270,7 +276,12 @@ impl World {
         self.submit(item, from_a)
     }
 
-    fn sealed(&mut self, target: &DeliveryId, kind: Kind, says: &str) -> Result<(DeliveryId, bool), Rejection> {
+    fn sealed(
+        &mut self,
+        target: &DeliveryId,
+        kind: Kind,
+        says: &str,
+    ) -> Result<(DeliveryId, bool), Rejection> {
         let mut notice = self.notice(target, true, None, kind);
         let facts = self.a.outgoing(target).facts;
         notice.stated = Some(Stated {

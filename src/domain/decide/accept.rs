@@ -2,7 +2,9 @@
 //! what the log has of it, in the log's order.
 
 use super::asks::open_ask;
-use super::{Actor, Arrival, Decision, Declined, EventKind, Incoming, IncomingState, Outgoing, Records, ViewError};
+use super::{
+    Actor, Arrival, Decision, Declined, EventKind, Incoming, IncomingState, Outgoing, Records, ViewError,
+};
 use super::{fold, is_senders_notice, keys, load, nothing, one};
 use crate::domain::document::Kind;
 use crate::domain::event::{Item, Judged, NoticeFacts, Subject};
@@ -149,9 +151,8 @@ fn is_of_sender(
     target: &DeliveryId,
 ) -> Result<bool, ViewError> {
     let record: Option<Incoming> = load(view, &keys::incoming(target))?;
-    Ok(record.is_some_and(|r| {
-        r.facts.recipient == *to && r.facts.sender == *from && r.facts.kind.is_document()
-    }))
+    Ok(record
+        .is_some_and(|r| r.facts.recipient == *to && r.facts.sender == *from && r.facts.kind.is_document()))
 }
 
 /// What is held and meets its revoke, or its replacement, never comes into force: a whole answer to its origin.
@@ -193,9 +194,7 @@ pub(super) fn ends_held(
     facts: &MessageFacts,
 ) -> Result<Option<EventKind>, ViewError> {
     match (facts.kind, &facts.target, &facts.replaces) {
-        (Kind::Revoke, Some(target), _) => {
-            release_of_held(view, &facts.sender, &facts.recipient, target)
-        }
+        (Kind::Revoke, Some(target), _) => release_of_held(view, &facts.sender, &facts.recipient, target),
         (_, _, Some(replaced)) => held_in_force(view, &facts.sender, replaced, &facts.recipient),
         _ => Ok(None),
     }
@@ -205,5 +204,7 @@ pub(super) fn ends_held(
 pub(super) fn late(view: &(impl Records + ?Sized), held: &Incoming) -> Result<Option<Reason>, ViewError> {
     let (Kind::Update, Some(target)) = (held.facts.kind, held.facts.target) else { return Ok(None) };
     let record: Option<Incoming> = load(view, &keys::incoming(&target))?;
-    Ok(record.is_none_or(|r| r.ended.is_some() || r.state != IncomingState::Received).then_some(Reason::Revoked))
+    Ok(record
+        .is_none_or(|r| r.ended.is_some() || r.state != IncomingState::Received)
+        .then_some(Reason::Revoked))
 }

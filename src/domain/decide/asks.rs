@@ -32,18 +32,25 @@ pub fn may_ask(record: &Outgoing, id: &DeliveryId, ask: Ask) -> Result<(), Rejec
         ));
     }
     no_longer(record.ended.as_ref(), id)?;
-    let not = |what: &str| Err(Rejection::new(Reason::NotDelivered, "delivery_id", format!("delivery {id} {what}")));
+    let not = |what: &str| {
+        Err(Rejection::new(Reason::NotDelivered, "delivery_id", format!("delivery {id} {what}")))
+    };
     match (record.state, ask) {
         (DeliveryState::Refused, _) => not("was refused at the recipient's node: nothing of it is in force"),
         (DeliveryState::Withdrawn, _) => not("was withdrawn before it arrived: nothing of it is in force"),
-        (_, Ask::Revoke) | (DeliveryState::Delivered, _) => match asked_before(&record.asked, Ask::Revoke, None) {
-            Some(revoke) if ask != Ask::Revoke => Err(Rejection::new(
-                Reason::Revoked,
-                "delivery_id",
-                format!("delivery {id} is being revoked by message {}: nothing else can be asked", revoke.notice),
-            )),
-            _ => Ok(()),
-        },
+        (_, Ask::Revoke) | (DeliveryState::Delivered, _) => {
+            match asked_before(&record.asked, Ask::Revoke, None) {
+                Some(revoke) if ask != Ask::Revoke => Err(Rejection::new(
+                    Reason::Revoked,
+                    "delivery_id",
+                    format!(
+                        "delivery {id} is being revoked by message {}: nothing else can be asked",
+                        revoke.notice
+                    ),
+                )),
+                _ => Ok(()),
+            }
+        }
         (state, _) => not(&format!(
             "is {state}, not with its recipient: wait until it is delivered, or revoke it, which is possible now"
         )),

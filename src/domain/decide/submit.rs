@@ -1,7 +1,9 @@
 //! Submit: one key, one content while anything of it is in force; one event per new delivery.
 
 use super::asks::{asked_before, may_ask, open_ask};
-use super::{Actor, Answer, Decision, Declined, EventKind, Place, Prepared, is_senders_notice, outgoing, reused};
+use super::{
+    Actor, Answer, Decision, Declined, EventKind, Place, Prepared, is_senders_notice, outgoing, reused,
+};
 use super::{Incoming, IncomingState, Outgoing, Records, RequestId, ViewError, fold, keys, load, unknown};
 use crate::domain::event::{DocumentFacts, NoticeFacts, Subject};
 use crate::domain::fold::records::{Asked, AttemptRecord, DocumentRecord, RequestRecord};
@@ -152,7 +154,11 @@ fn notice(view: &(impl Records + ?Sized), sender: &AgencyId, n: &mut NoticeFacts
         return Err(Rejection::new(
             Reason::TooMany,
             "delivery_id",
-            format!("{} messages about delivery {} are all that one side may send", limits::NOTICES, n.target),
+            format!(
+                "{} messages about delivery {} are all that one side may send",
+                limits::NOTICES,
+                n.target
+            ),
         )
         .into());
     }

@@ -517,8 +517,7 @@ fn released(
         record.state = IncomingState::Received;
         if let Some(notice) = notices::of_record(&record) {
             let (facts, envelope) = (&record.facts, record.facts.envelope_digest);
-            let message =
-                notices::Message { id: *id, envelope, facts, notice: &notice, index, at: event.at };
+            let message = notices::Message { id: *id, envelope, facts, notice: &notice, index, at: event.at };
             notices::takes_effect(view, &message)?;
         } else {
             record.replaced = notices::replaces(view, &record.facts, *id, index, event.at)?;

@@ -288,7 +288,8 @@ fn learn_end(record: &mut Outgoing, new: Ended) {
     if matches!(record.state, DeliveryState::Refused | DeliveryState::Withdrawn) {
         return;
     }
-    let earlier = record.ended.as_ref().is_none_or(|old| new.there.0 == old.there.0 && new.there.1 < old.there.1);
+    let earlier =
+        record.ended.as_ref().is_none_or(|old| new.there.0 == old.there.0 && new.there.1 < old.there.1);
     if earlier {
         record.ended = Some(new);
     }
