@@ -383,6 +383,13 @@ crl_dir = "crls"
 # Hours that delivery is tried before it is reported as undelivered (default 120, at most 720).
 # delivery_hours = 120
 
+[peers]
+# Seconds that making a connection to another node may take (default 10), and that it may take to answer a message
+# (default 120). A node for which the directory lists no endpoint cannot be called: it calls the others, and collects
+# what they have for it; nothing is configured for that.
+# connect_seconds = 10
+# answer_seconds = 120
+
 [storage]
 # MiB of sled's cache (default 64).
 # cache_mib = 64

@@ -36,6 +36,7 @@ use crate::domain::limits;
 use crate::domain::reason::{Reason, Rejection};
 use crate::ledger::Ledger;
 use crate::wire::proof::ProofVerifier;
+use courier::Queues;
 use directory::DirectoryHolder;
 use handover::Leases;
 
@@ -51,6 +52,7 @@ pub(crate) struct Inner {
     pub(crate) directory: Arc<DirectoryHolder>,
     pub(crate) proofs: ProofVerifier,
     pub(crate) leases: Leases,
+    pub(crate) queues: Queues,
     pub(crate) revocation: trust::InForce,
     pub(crate) judging: judge::Judging,
 }
@@ -64,6 +66,7 @@ impl Exchange {
             directory,
             proofs: ProofVerifier::default(),
             leases: Leases::default(),
+            queues: Queues::default(),
             revocation: trust::InForce::default(),
             judging: judge::Judging::default(),
         };
@@ -78,6 +81,11 @@ impl Exchange {
     /// The log.
     pub fn ledger(&self) -> &Ledger {
         &self.inner.ledger
+    }
+
+    /// The courier's queues.
+    pub fn queues(&self) -> &Queues {
+        &self.inner.queues
     }
 
     /// The directory in force.

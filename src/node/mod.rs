@@ -17,13 +17,14 @@ use crate::domain::decide::Command;
 use crate::domain::event::EventKind;
 use crate::domain::limits;
 use crate::exchange::Exchange;
-use crate::exchange::courier::{self, LocalLink, PeerLink, Queues};
+use crate::exchange::courier::{self, LocalLink, PeerLink};
 use crate::exchange::directory::{AdoptError, DirectoryHolder};
 use crate::exchange::revocation::Revocation;
 use crate::exchange::trust::CrlFileError;
 use crate::ledger::{Clock, Ledger, LedgerConfig, LedgerError, Opened};
 use crate::merkle::{KeyError, NoteSigner};
 use crate::rpc::audit::AuditApi;
+use crate::rpc::collect;
 use crate::rpc::directory::DirectoryApi;
 use crate::rpc::exchange::ExchangeApi;
 use crate::rpc::link::Links;
@@ -168,9 +169,8 @@ impl Node {
 
         let (stop, stopped) = watch::channel(false);
         let links = Links::new(exchange.clone(), tls.dial.clone());
-        let queues = Queues::default();
         let status = StatusSource {
-            queues: queues.clone(),
+            queues: exchange.queues().clone(),
             started_at: exchange.ledger().now(),
             certificate_end: tls.not_after,
         };
@@ -206,6 +206,13 @@ impl Node {
         let serving = serve::serve(peers, listeners.peers, tls.peers, stopped.clone());
         tasks.spawn(async move { serving.await.map_err(grpc) });
         tasks.spawn({
+            let (exchange, links, stopped) = (exchange.clone(), links.clone(), stopped.clone());
+            async move {
+                collect::run(exchange, links, stopped).await;
+                Ok(())
+            }
+        });
+        tasks.spawn({
             let (exchange, stopped) = (exchange.clone(), stopped.clone());
             async move {
                 let local: Arc<dyn PeerLink> = Arc::new(LocalLink::new(exchange.clone()));
@@ -213,7 +220,7 @@ impl Node {
                 let link = move |peer: &crate::domain::NodeName| -> Arc<dyn PeerLink> {
                     if *peer == own { local.clone() } else { links.to(peer) }
                 };
-                courier::run(exchange, queues, link, stopped).await;
+                courier::run(exchange, link, stopped).await;
                 Ok(())
             }
         });

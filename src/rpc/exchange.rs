@@ -319,7 +319,7 @@ impl ExchangeService for ExchangeApi {
             None => Ok(vec![self.exchange.track(&caller, DeliveryId::from_slice(&request.delivery_id)?)?]),
         })()
         .map_err(refuse)?;
-        Ok(Response::new(pb::TrackResponse { deliveries: tracked.iter().map(view).collect() }))
+        Ok(Response::new(pb::TrackResponse { deliveries: tracked.iter().map(|t| view(&self.exchange, t)).collect() }))
     }
 
     async fn record_paper(
@@ -562,7 +562,7 @@ fn load<T: serde::de::DeserializeOwned>(
     crate::domain::fold::load(ledger, key).map_err(|e| crate::ledger::damaged(&e))
 }
 
-fn view(t: &Tracked) -> pb::DeliveryView {
+fn view(exchange: &Exchange, t: &Tracked) -> pb::DeliveryView {
     let facts = t.outgoing.as_ref().map(|o| &o.facts).or_else(|| t.incoming.as_ref().map(|i| &i.facts));
     let key = facts.and_then(|f| f.key.as_ref());
     let mut view = pb::DeliveryView {
@@ -611,9 +611,7 @@ fn view(t: &Tracked) -> pb::DeliveryView {
         view.recipient_verdicts = o.peer_verdicts.map(words::verdicts);
         view.statuses = statuses(&o.statuses);
         view.peer = o.peer.to_string();
-        if o.state == crate::domain::DeliveryState::Queued {
-            view.waiting_for = format!("a receipt of node {}", o.peer);
-        }
+        view.waiting_for = exchange.queues().why(&t.id, o, exchange.ledger().now());
     }
     view
 }

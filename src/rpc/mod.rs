@@ -3,11 +3,13 @@
 //! - [`tls`]: certificates, keys, and who is at the other end.
 //! - [`serve`]: listeners: TLS 1.3, mutual, always.
 //! - [`exchange`], [`audit`], [`report`], [`directory`], [`peer`]: one service each: decode, authorise, call, encode.
+//! - [`collect`]: nodes that cannot be reached, from both sides.
 //! - [`link`]: the way to another node; implements [`crate::exchange::courier::PeerLink`].
 //! - [`client`]: how the command line and the tests call a node.
 
 pub mod audit;
 pub mod client;
+pub mod collect;
 pub mod directory;
 pub mod exchange;
 pub mod link;

@@ -2,11 +2,12 @@
 
 use std::collections::BTreeMap;
 
+use crate::domain::document::Urgency;
 use crate::domain::fold::keys;
 use crate::domain::fold::records::Outgoing;
 use crate::domain::ids::{DeliveryId, NodeName};
 use crate::exchange::Exchange;
-use crate::exchange::courier::Queues;
+use crate::exchange::courier::{BreakerState, Queues};
 use crate::time::Timestamp;
 use crate::wire::pb;
 
@@ -52,7 +53,7 @@ impl StatusSource {
     }
 
     fn queue_states(&self, exchange: &Exchange) -> Vec<pb::QueueStatus> {
-        let mut waiting: BTreeMap<NodeName, (u64, Option<Outgoing>)> = BTreeMap::new();
+        let mut waiting: BTreeMap<NodeName, Waiting> = BTreeMap::new();
         let prefix = keys::outboxes();
         let found = exchange.ledger().index().scan(&prefix, &prefix, COUNTED).unwrap_or_default();
         for (key, value) in found {
@@ -62,34 +63,66 @@ impl StatusSource {
             else {
                 continue;
             };
+            let Some(urgency) = name.get(end + 1).map(|u| usize::from(*u)).filter(|u| *u < 4) else {
+                continue;
+            };
             let entry = waiting.entry(node).or_default();
-            entry.0 += 1;
-            // Within an urgency the first entry is the oldest; one record per urgency is enough.
-            if entry.0 == 1
+            entry.count[urgency] += 1;
+            // Within an urgency the first entry is the oldest, about; one record per urgency is enough.
+            if entry.count[urgency] == 1
                 && let Ok(id) = DeliveryId::from_slice(&value)
             {
-                entry.1 = crate::domain::fold::load(exchange.ledger(), &keys::outgoing(&id)).unwrap_or(None);
+                let record: Option<Outgoing> =
+                    crate::domain::fold::load(exchange.ledger(), &keys::outgoing(&id)).unwrap_or(None);
+                entry.oldest = entry.oldest.into_iter().chain(record.map(|r| r.submitted_at)).min();
             }
         }
-        let states = self.queues.all();
+        let states = self.queues.all(exchange.ledger().now());
         let mut names: Vec<NodeName> = states.keys().chain(waiting.keys()).cloned().collect();
         names.sort();
         names.dedup();
+        let directory = exchange.directory();
         names
             .into_iter()
             .map(|peer| {
                 let state = states.get(&peer).cloned().unwrap_or_default();
-                let (count, oldest) = waiting.remove(&peer).unwrap_or_default();
+                let Waiting { count, oldest } = waiting.remove(&peer).unwrap_or_default();
+                let of = |urgency: Urgency| count[urgency as usize];
                 pb::QueueStatus {
-                    peer: peer.to_string(),
-                    waiting: count,
+                    waiting: count.iter().sum(),
                     in_flight: state.in_flight,
-                    oldest: oldest.map_or(0, |o| o.submitted_at.millis()),
+                    oldest: oldest.map_or(0, Timestamp::millis),
                     last_error: state.last_error,
                     next_try: state.next_try.map_or(0, Timestamp::millis),
+                    breaker: breaker(state.breaker).into(),
+                    failures: state.failures,
+                    failing_since: state.failing_since.map_or(0, Timestamp::millis),
+                    bytes_in_flight: state.bytes_in_flight,
+                    delayed: state.delayed,
+                    flash: of(Urgency::Flash),
+                    very_urgent: of(Urgency::VeryUrgent),
+                    urgent: of(Urgency::Urgent),
+                    normal: of(Urgency::Normal),
+                    calls_in: directory.node(&peer).is_some_and(|n| n.entry.endpoints.is_empty()),
+                    peer: peer.to_string(),
                 }
             })
             .collect()
+    }
+}
+
+/// What waits for a peer: how many of each urgency, and when the oldest was submitted.
+#[derive(Default)]
+struct Waiting {
+    count: [u64; 4],
+    oldest: Option<Timestamp>,
+}
+
+fn breaker(state: BreakerState) -> pb::BreakerState {
+    match state {
+        BreakerState::Closed => pb::BreakerState::Closed,
+        BreakerState::Open => pb::BreakerState::Open,
+        BreakerState::HalfOpen => pb::BreakerState::HalfOpen,
     }
 }
 
