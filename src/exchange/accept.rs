@@ -17,6 +17,7 @@ use std::pin::Pin;
 use bytes::Bytes;
 
 use super::judge::{check_files, stored_parts};
+use super::pressure::Wants;
 use super::{Exchange, message};
 use crate::directory::{Agency, Directory};
 use crate::domain::decide::{Arrival, Command};
@@ -97,6 +98,10 @@ impl Exchange {
         if let Some(known) = known.filter(|k| k.facts.envelope_digest == envelope_digest) {
             return self.ledger().prove(known.answer, &self.ledger().snapshot());
         }
+        // New content only where there is room; what was answered before was answered above.
+        let wants =
+            if envelope.kind.is_document() { Wants::Document(envelope.content_size()) } else { Wants::Entry };
+        let _room = self.pressure().admit(wants)?;
         // 3
         let origin =
             self.inner.proofs.verify(&offer.origin, log_key(&directory, peer)).map_err(|rejection| {

@@ -11,6 +11,7 @@ use std::collections::HashSet;
 use bytes::{Bytes, BytesMut};
 
 use super::judge::{Outcome, PartAtHand, check_files, is_read_whole};
+use super::pressure::{Pledge, Wants};
 use super::{Caller, Exchange, message};
 use crate::config::Role;
 use crate::directory::{Agency, Directory};
@@ -93,6 +94,8 @@ pub struct Upload {
     digests: Vec<Digests>,
     /// Content of what is judged by signatures inside it and is not in the store, by part.
     contents: Vec<Option<Bytes>>,
+    /// Its room on the disk, while it comes.
+    pledge: Option<Pledge>,
 }
 
 struct Receiving {
@@ -133,6 +136,9 @@ impl Exchange {
             }
         }
         let recipients = self.recipients(&directory, &header, &sender, now)?;
+        // What is only checked is not stored.
+        let wants = Wants::Document(parts.iter().map(|p| p.size).sum());
+        let pledge = (!header.validate_only).then(|| self.pressure().admit(wants)).transpose()?;
         let mut upload = Upload {
             exchange: self.clone(),
             directory,
@@ -146,6 +152,7 @@ impl Exchange {
             receiving: None,
             digests: Vec::new(),
             contents: Vec::new(),
+            pledge,
         };
         upload.next_part()?;
         Ok(upload)
@@ -298,6 +305,9 @@ impl Upload {
             let (now, later) = data.split_at(usize::try_from(left).unwrap_or(usize::MAX).min(data.len()));
             receiving.hasher.update(now);
             receiving.seen += now.len() as u64;
+            if let Some(pledge) = &mut self.pledge {
+                pledge.came(now.len() as u64);
+            }
             if let Some(large) = &mut receiving.large {
                 large.write(now).map_err(|e| storage(&e))?;
             } else if part.size <= content::RECORD_BYTES {

@@ -15,18 +15,19 @@
 //! has a stream and a flow control of its own. They use a connection of their own, which is there only while U delivers
 //! large content to C.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Weak};
 use std::time::{Duration, Instant};
 
-use tokio::sync::{Mutex, Semaphore, mpsc, watch};
+use tokio::sync::{Mutex, Semaphore, mpsc};
 use tokio::task::{AbortHandle, JoinSet};
+use tokio_stream::StreamExt as _;
 use tokio_stream::wrappers::ReceiverStream;
-use tonic::{Status, Streaming};
 use tonic::transport::Channel;
+use tonic::{Status, Streaming};
 
-use super::link::{Link, Links, client, unreachable};
-use super::peer::{pieces_of, read_failure, read_retry, serve_offers};
+use super::link::{Link, client, unreachable};
+use super::peer::{PeerApi, pieces_of, read_failure, read_retry};
 use super::tls::Identity;
 use crate::directory::{Directory, Node};
 use crate::domain::ids::NodeName;
@@ -65,13 +66,15 @@ fn to_call(exchange: &Exchange, directory: &Directory) -> HashSet<NodeName> {
 }
 
 /// Collects from every node that it must, until the node stops; follows the directory.
-pub async fn run(exchange: Exchange, links: Links, mut stop: watch::Receiver<bool>) {
+pub async fn run(api: PeerApi) {
+    let exchange = api.exchange();
+    let mut stop = api.stop();
     let mut versions = exchange.directories().subscribe();
     let mut calls = JoinSet::new();
-    let mut called: std::collections::HashMap<NodeName, AbortHandle> = std::collections::HashMap::new();
+    let mut called: HashMap<NodeName, AbortHandle> = HashMap::new();
     loop {
         versions.borrow_and_update();
-        let wanted = to_call(&exchange, &exchange.directory());
+        let wanted = to_call(exchange, &exchange.directory());
         called.retain(|node, call| {
             let keep = wanted.contains(node) && !call.is_finished();
             if !keep {
@@ -80,13 +83,12 @@ pub async fn run(exchange: Exchange, links: Links, mut stop: watch::Receiver<boo
             keep
         });
         for node in wanted {
-            called.entry(node.clone()).or_insert_with(|| {
-                calls.spawn(collect(exchange.clone(), links.clone(), node, stop.clone()))
-            });
+            called.entry(node.clone()).or_insert_with(|| calls.spawn(collect(api.clone(), node)));
         }
         tokio::select! {
-            changed = versions.changed() => if changed.is_err() { break },
+            biased;
             _ = stop.wait_for(|s| *s) => break,
+            changed = versions.changed() => if changed.is_err() { break },
         }
     }
     // What is being accepted comes to its end; the streams end by themselves.
@@ -94,13 +96,15 @@ pub async fn run(exchange: Exchange, links: Links, mut stop: watch::Receiver<boo
 }
 
 /// Collects from one node, again and again.
-async fn collect(exchange: Exchange, links: Links, node: NodeName, mut stop: watch::Receiver<bool>) {
-    let seed = crate::merkle::sha256(format!("{} collects from {node}", exchange.node()).as_bytes());
+async fn collect(api: PeerApi, node: NodeName) {
+    let mut stop = api.stop();
+    let name = format!("{} collects from {node}", api.exchange().node());
+    let seed = crate::merkle::sha256(name.as_bytes());
     let seed = seed.as_bytes().iter().take(8).fold(0, |seed, byte| seed << 8 | u64::from(*byte));
     let mut tries = 0;
     loop {
         let began = Instant::now();
-        let ended = collect_once(&exchange, &links, &node, &stop).await;
+        let ended = collect_once(&api, &node).await;
         if *stop.borrow() {
             return;
         }
@@ -122,25 +126,19 @@ async fn collect(exchange: Exchange, links: Links, node: NodeName, mut stop: wat
     }
 }
 
-async fn collect_once(
-    exchange: &Exchange,
-    links: &Links,
-    node: &NodeName,
-    stop: &watch::Receiver<bool>,
-) -> Result<(), Rejection> {
-    let channel = links.to(node).channel().await?;
+async fn collect_once(api: &PeerApi, node: &NodeName) -> Result<(), Rejection> {
+    let exchange = api.exchange();
+    let channel = api.links().to(node).channel().await?;
     let (answers, receiver) = mpsc::channel(limits::PEER_IN_FLIGHT);
-    let offers = client(&channel)
-        .collect(ReceiverStream::new(receiver))
-        .await
-        .map_err(|s| read_failure(&s))?
-        .into_inner();
+    // Only a called node can end a stream with a status; here it ends without.
+    let answered = ReceiverStream::new(receiver).filter_map(Result::ok);
+    let offers = client(&channel).collect(answered).await.map_err(|s| read_failure(&s))?.into_inner();
     tracing::info!(peer = %node, "collecting");
     // What waits for that node may go now, too.
     exchange.queues().nudge(node);
     let network = exchange.directory().network().to_owned();
     let identity = Identity::Node { network, node: node.to_string() };
-    match serve_offers(exchange, links, node, &identity, offers, answers, stop.clone()).await {
+    match api.serve_offers(node, &identity, offers, answers).await {
         None => Ok(()),
         Some(status) => Err(read_failure(&status)),
     }
@@ -300,10 +298,9 @@ async fn serve_one(
                 link.took(&delivery);
                 pb::ServedContent { data, failure: None }
             }
-            Err(rejection) => pb::ServedContent {
-                data: bytes::Bytes::new(),
-                failure: Some(super::peer::retry(&rejection)),
-            },
+            Err(rejection) => {
+                pb::ServedContent { data: bytes::Bytes::new(), failure: Some(super::peer::retry(&rejection)) }
+            }
         };
         if pieces.send(message).await.is_err() {
             return;

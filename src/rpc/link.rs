@@ -28,6 +28,7 @@ use crate::exchange::Exchange;
 use crate::exchange::accept::{Boxed, ContentSource, Offer};
 use crate::exchange::courier::PeerLink;
 use crate::exchange::courier::failure::Failure;
+use crate::time::Timestamp;
 use crate::wire::pb;
 use crate::wire::pb::directory_service_client::DirectoryServiceClient;
 use crate::wire::pb::peer_service_client::PeerServiceClient;
@@ -153,10 +154,8 @@ impl Link {
         let channel = self.dial().await?;
         self.hello(&channel).await?;
         let (requests, receiver) = mpsc::channel(limits::PEER_IN_FLIGHT);
-        let stream = client(&channel)
-            .deliver(ReceiverStream::new(receiver))
-            .await
-            .map_err(|s| read_failure(&s))?;
+        let stream =
+            client(&channel).deliver(ReceiverStream::new(receiver)).await.map_err(|s| read_failure(&s))?;
         Ok(self.carry(Some(channel), requests, stream.into_inner()))
     }
 
@@ -256,11 +255,12 @@ impl Link {
             clock: ledger.now().millis(),
             checkpoint: ledger.snapshot().checkpoint().map_or_else(String::new, |c| c.note().to_owned()),
         };
-        let answer = client(channel)
-            .hello(request)
-            .await
-            .map_err(|s| read_failure(&s))?
-            .into_inner();
+        let asked = ledger.now();
+        let answer = client(channel).hello(request).await.map_err(|s| read_failure(&s))?.into_inner();
+        if answer.clock > 0 {
+            let theirs = Timestamp::from_millis(answer.clock);
+            self.exchange.clocks().measured(&self.node, asked, ledger.now(), theirs);
+        }
         if answer.directory_version == own.version()
             && answer.directory_digest != own.digest().as_bytes().as_slice()
         {
@@ -387,7 +387,8 @@ impl PeerLink for Link {
             if offer.data.is_some() {
                 return self.exchange_one(offer, None).await;
             }
-            let id = crate::wire::envelope::decode(&offer.envelope).map_err(Failure::of_this_node)?.delivery_id;
+            let id =
+                crate::wire::envelope::decode(&offer.envelope).map_err(Failure::of_this_node)?.delivery_id;
             let pulled = || self.pulled.lock().expect("no holder of this lock panics");
             pulled().insert(id, Instant::now());
             let serving = self.serve_content();
@@ -416,7 +417,8 @@ impl ContentSource for Link {
                 return self.pull_from_standby(request, sink).await;
             }
             let channel = self.channel().await?;
-            let mut pieces = client(&channel).content(request).await.map_err(|s| read_failure(&s))?.into_inner();
+            let mut pieces =
+                client(&channel).content(request).await.map_err(|s| read_failure(&s))?.into_inner();
             while let Some(piece) = pieces.message().await.map_err(|s| read_failure(&s))? {
                 sink(&piece.data)?;
             }

@@ -1,15 +1,16 @@
 //! `PeerService`: what other nodes call. Every message is authorised by the directory in force, so a node that is no
 //! longer listed is refused with the next message.
 
-use std::pin::Pin;
 use std::sync::Arc;
 
+use prost::Message as _;
 use tokio::sync::{Semaphore, mpsc, watch};
 use tokio_stream::wrappers::ReceiverStream;
-use tokio_stream::{Stream, StreamExt as _};
 use tonic::{Request, Response, Status, Streaming};
 
+use super::guard::stopping;
 use super::link::Links;
+use super::quota::{Quotas, What, holder};
 use super::tls::Identity;
 use super::{identity, refuse};
 use crate::domain::ids::{DeliveryId, NodeName};
@@ -17,21 +18,24 @@ use crate::domain::limits;
 use crate::domain::reason::{Reason, Rejection};
 use crate::exchange::Exchange;
 use crate::exchange::accept::Offer;
+use crate::time::Timestamp;
 use crate::wire::pb::peer_service_server::PeerService;
 use crate::wire::proof::Proof;
 use crate::wire::{failure, pb, words};
 
 /// The service.
+#[derive(Clone)]
 pub struct PeerApi {
     exchange: Exchange,
     links: Links,
+    quotas: Quotas,
     stop: watch::Receiver<bool>,
 }
 
 impl PeerApi {
     /// Over the steps; large content is pulled over `links`.
-    pub fn new(exchange: Exchange, links: Links, stop: watch::Receiver<bool>) -> PeerApi {
-        PeerApi { exchange, links, stop }
+    pub fn new(exchange: Exchange, links: Links, quotas: Quotas, stop: watch::Receiver<bool>) -> PeerApi {
+        PeerApi { exchange, links, quotas, stop }
     }
 }
 
@@ -85,36 +89,66 @@ fn forward(
     receiver
 }
 
-/// Takes messages from a node and answers them, many at once, until its stream ends or this node stops; gives back how
-/// the stream failed, if it did.
-pub(super) async fn serve_offers(
-    exchange: &Exchange,
-    links: &Links,
-    name: &NodeName,
-    identity: &Identity,
-    mut offers: Streaming<pb::DeliverRequest>,
-    answers: mpsc::Sender<pb::DeliverResponse>,
-    mut stop: watch::Receiver<bool>,
-) -> Option<Status> {
-    // A peer that does not read its answers is not read from either.
-    let places = Arc::new(Semaphore::new(limits::PEER_IN_FLIGHT));
-    loop {
-        let place = places.clone().acquire_owned().await.ok()?;
-        let offer = tokio::select! {
-            offer = offers.message() => offer,
-            _ = stop.wait_for(|s| *s) => return None,
-        };
-        let offer = match offer {
-            Ok(offer) => offer?,
-            Err(status) => return Some(status),
-        };
-        let (exchange, links, answers) = (exchange.clone(), links.clone(), answers.clone());
-        let (name, identity) = (name.clone(), identity.clone());
-        tokio::spawn(async move {
-            let answer = accept(&exchange, &links, &name, &identity, offer).await;
-            let _ = answers.send(answer).await;
-            drop(place);
-        });
+impl PeerApi {
+    /// The steps.
+    pub(super) fn exchange(&self) -> &Exchange {
+        &self.exchange
+    }
+
+    /// The ways to peers.
+    pub(super) fn links(&self) -> &Links {
+        &self.links
+    }
+
+    /// Whether this node stops.
+    pub(super) fn stop(&self) -> watch::Receiver<bool> {
+        self.stop.clone()
+    }
+
+    /// Takes messages from a node and answers them, many at once, until its stream ends or this node stops; gives back
+    /// how the stream failed, if it did.
+    pub(super) async fn serve_offers(
+        &self,
+        name: &NodeName,
+        identity: &Identity,
+        mut offers: Streaming<pb::DeliverRequest>,
+        answers: mpsc::Sender<Result<pb::DeliverResponse, Status>>,
+    ) -> Option<Status> {
+        let (quotas, who) = (&self.quotas, holder(Some(identity)));
+        let mut stop = self.stop.clone();
+        // A peer that does not read its answers is not read from either.
+        let places = Arc::new(Semaphore::new(limits::PEER_IN_FLIGHT));
+        loop {
+            let place = places.clone().acquire_owned().await.ok()?;
+            let message = tokio::select! {
+                message = offers.message() => message,
+                () = async { drop(stop.wait_for(|s| *s).await) } => {
+                    // What came is answered; what is sent after it goes on the next stream.
+                    drop(place);
+                    let _ = places.acquire_many(limits::PEER_IN_FLIGHT as u32).await;
+                    let _ = answers.send(Err(refuse(stopping()))).await;
+                    return None;
+                }
+            };
+            let message = match message {
+                Ok(message) => message?,
+                Err(status) => return Some(status),
+            };
+            // Over its share, over all its streams, it is not read from.
+            let document = quotas.wait(&who, What::Documents, 1).await;
+            let bytes = quotas.wait(&who, What::Bytes, message.encoded_len()).await;
+            let (api, answers) = (self.clone(), answers.clone());
+            let (name, identity) = (name.clone(), identity.clone());
+            tokio::spawn(async move {
+                let answer = accept(&api.exchange, &api.links, &name, &identity, message).await;
+                if let Some(pb::deliver_response::Outcome::Retry(retry)) = &answer.outcome {
+                    api.quotas.refused(read_retry(retry).reason);
+                }
+                drop((document, bytes));
+                let _ = answers.send(Ok(answer)).await;
+                drop(place);
+            });
+        }
     }
 }
 
@@ -146,9 +180,10 @@ impl Pieces {
         if self.ended {
             return None;
         }
-        let piece = self.delivery.clone().and_then(|id| {
-            Ok((id, self.exchange.content_for_peer(&self.peer, id, self.part, self.offset)?))
-        });
+        let piece = self
+            .delivery
+            .clone()
+            .and_then(|id| Ok((id, self.exchange.content_for_peer(&self.peer, id, self.part, self.offset)?)));
         match &piece {
             Ok((_, data)) if data.is_empty() => return None,
             Ok((_, data)) => self.offset += data.len() as u64,
@@ -162,7 +197,8 @@ pub(super) fn retry(rejection: &Rejection) -> pb::Retry {
     pb::Retry {
         reason: rejection.reason.code().to_owned(),
         message: rejection.message.clone(),
-        retry_after_ms: 1_000,
+        // A refusal that is no event is tried again in any case.
+        retry_after_ms: rejection.reason.retry_after_ms().max(1_000),
     }
 }
 
@@ -187,20 +223,20 @@ fn read_offer(request: pb::DeliverRequest) -> Result<(u64, Offer, bool), Rejecti
 
 #[tonic::async_trait]
 impl PeerService for PeerApi {
-    type DeliverStream = Pin<Box<dyn Stream<Item = Result<pb::DeliverResponse, Status>> + Send>>;
+    type DeliverStream = ReceiverStream<Result<pb::DeliverResponse, Status>>;
 
     async fn deliver(&self, request: Request<Streaming<pb::DeliverRequest>>) -> Answer<Self::DeliverStream> {
         let name = peer(&self.exchange, &request)?;
         let identity = identity(&request)?;
         let stream = request.into_inner();
         let (answers, receiver) = mpsc::channel(limits::PEER_IN_FLIGHT);
-        let (exchange, links, stop) = (self.exchange.clone(), self.links.clone(), self.stop.clone());
+        let api = self.clone();
         // Who delivers is there to be delivered to.
-        exchange.queues().nudge(&name);
+        self.exchange.queues().nudge(&name);
         tokio::spawn(async move {
-            serve_offers(&exchange, &links, &name, &identity, stream, answers, stop).await;
+            api.serve_offers(&name, &identity, stream, answers).await;
         });
-        Ok(Response::new(Box::pin(ReceiverStream::new(receiver).map(Ok))))
+        Ok(Response::new(ReceiverStream::new(receiver)))
     }
 
     type CollectStream = ReceiverStream<Result<pb::DeliverRequest, Status>>;
@@ -255,12 +291,16 @@ impl PeerService for PeerApi {
             return Err(refuse(Rejection::new(Reason::UnknownCaller, "", "only nodes say hello")));
         };
         let directory = self.exchange.directory();
-        if let Ok(name) = peer(&self.exchange, &request)
-            && request.get_ref().directory_version > directory.version()
-        {
-            refresh(&self.links, &name);
-        }
         let ledger = self.exchange.ledger();
+        if let Ok(name) = peer(&self.exchange, &request) {
+            if request.get_ref().directory_version > directory.version() {
+                refresh(&self.links, &name);
+            }
+            let theirs = request.get_ref().clock;
+            if theirs > 0 {
+                self.exchange.clocks().heard(&name, Timestamp::from_millis(theirs), ledger.now());
+            }
+        }
         let checkpoint = ledger.snapshot().checkpoint().map_or_else(String::new, |c| c.note().to_owned());
         Ok(Response::new(pb::HelloResponse {
             node: self.exchange.node().to_string(),

@@ -182,7 +182,14 @@ fn feed(view: &mut (impl View + ?Sized), agency: &AgencyId, index: u64) -> Resul
 /// Submitted: the delivery is queued for its peer; the document's key is taken; a notice reaches its own side.
 fn submitted(view: &mut (impl View + ?Sized), index: u64, event: &Event) -> Result<(), ViewError> {
     let EventKind::Submitted {
-        item, request_id, content_digests, verdicts, not_after, peer, content_size, ..
+        item,
+        request_id,
+        content_digests,
+        verdicts,
+        not_after,
+        peer,
+        content_size,
+        ..
     } = &event.kind
     else {
         return Ok(());

@@ -26,7 +26,7 @@ pub(super) struct Shared(Arc<Semaphore>);
 
 impl Default for Shared {
     fn default() -> Shared {
-        Shared(semaphore(limits::BYTES_IN_FLIGHT))
+        Shared(semaphore(limits::BYTES_OUT))
     }
 }
 
@@ -48,17 +48,17 @@ pub(super) struct Room {
 impl Budget {
     /// The room of a peer.
     pub(super) fn new(shared: Shared) -> Budget {
-        Budget { peer: semaphore(limits::PEER_BYTES), own: semaphore(limits::PEER_OWN_BYTES), shared }
+        Budget { peer: semaphore(limits::PEER_OUT_BYTES), own: semaphore(limits::PEER_OUT_OWN_BYTES), shared }
     }
 
     /// Bytes that are taken.
     pub(super) fn taken(&self) -> u64 {
-        limits::PEER_BYTES.saturating_sub(self.peer.available_permits() as u64 * UNIT)
+        limits::PEER_OUT_BYTES.saturating_sub(self.peer.available_permits() as u64 * UNIT)
     }
 
     /// Room at once, if there is any.
     pub(super) fn try_take(&self, bytes: u64) -> Option<Room> {
-        let units = units(bytes.min(limits::PEER_BYTES));
+        let units = units(bytes.min(limits::PEER_OUT_BYTES));
         let peer = self.peer.clone().try_acquire_many_owned(units).ok()?;
         let of_all = self
             .own
@@ -72,9 +72,9 @@ impl Budget {
     /// Waits for room.
     pub(super) async fn take(&self, bytes: u64) -> Room {
         const OPEN: &str = "the semaphores of a budget are never closed";
-        let units = units(bytes.min(limits::PEER_BYTES));
+        let units = units(bytes.min(limits::PEER_OUT_BYTES));
         let peer = self.peer.clone().acquire_many_owned(units).await.expect(OPEN);
-        let of_all = if u64::from(units) * UNIT > limits::PEER_OWN_BYTES {
+        let of_all = if u64::from(units) * UNIT > limits::PEER_OUT_OWN_BYTES {
             self.shared.0.clone().acquire_many_owned(units).await
         } else {
             tokio::select! {
@@ -103,14 +103,14 @@ mod tests {
             while let Some(room) = bad.try_take(SMALL) {
                 taken.push(room);
             }
-            assert!((taken.len() - before) as u64 * SMALL <= limits::PEER_BYTES);
-            assert!(bad.taken() <= limits::PEER_BYTES);
+            assert!((taken.len() - before) as u64 * SMALL <= limits::PEER_OUT_BYTES);
+            assert!(bad.taken() <= limits::PEER_OUT_BYTES);
         }
-        let most = limits::BYTES_IN_FLIGHT + 100 * limits::PEER_OWN_BYTES;
+        let most = limits::BYTES_OUT + 100 * limits::PEER_OUT_OWN_BYTES;
         assert!(taken.len() as u64 * SMALL <= most);
         let good = Budget::new(shared);
         let rooms: Vec<Room> = std::iter::from_fn(|| good.try_take(SMALL)).collect();
-        assert_eq!(rooms.len() as u64, limits::PEER_OWN_BYTES / SMALL);
+        assert_eq!(rooms.len() as u64, limits::PEER_OUT_OWN_BYTES / SMALL);
         drop(rooms);
         assert_eq!(good.taken(), 0);
     }

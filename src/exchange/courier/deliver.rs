@@ -45,9 +45,8 @@ async fn attempt(
     let record: Option<Outgoing> =
         load(exchange.ledger(), &keys::outgoing(&id)).map_err(|e| here(damaged(&e)))?;
     // Given up meanwhile, or sent to another node.
-    let open = |r: &Outgoing| {
-        matches!(r.state, DeliveryState::Queued | DeliveryState::Held) && r.peer == *peer
-    };
+    let open =
+        |r: &Outgoing| matches!(r.state, DeliveryState::Queued | DeliveryState::Held) && r.peer == *peer;
     let Some(record) = record.filter(open) else { return Ok(Outcome::Gone) };
     let head = exchange.stored_head(&record.facts.envelope_digest).map_err(here)?;
     let (head, _room) = match budget.try_take(size(&head)) {

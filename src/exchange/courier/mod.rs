@@ -3,7 +3,7 @@
 //! One task per peer, so that one peer that is down, slow or hostile changes nothing for the others. What goes next,
 //! what waits and how much is under way is decided by [`schedule`], which is pure; a task reads the outbox for it, puts
 //! in flight what it says, and tells it how that ended. Each message is loaded from the store when its turn comes and
-//! there is room (`limits::PEER_BYTES`). What has outlived its `not_after` is given up as Undelivered by `upkeep`,
+//! there is room (`limits::PEER_OUT_BYTES`). What has outlived its `not_after` is given up as Undelivered by `upkeep`,
 //! wherever it waits. After a crash the outbox, a fold, is all that is needed to go on.
 //!
 //! - [`schedule`]: the order of a peer's messages; [`breaker`], [`backoff`], [`failure`]: when a peer and a message are
@@ -40,8 +40,8 @@ use crate::domain::reason::{Reason, Rejection};
 use crate::store::StoreError;
 use crate::wire::proof::Proof;
 use failure::Failure;
-pub use queues::{BreakerState, QueueState, Queues};
 use queues::Queue;
+pub use queues::{BreakerState, QueueState, Queues};
 use schedule::{Entry, Outcome, Start, Want};
 
 /// How often a quiet task looks again.
@@ -128,7 +128,8 @@ pub async fn run(
             queue.wake.notify_one();
         }
         tokio::select! {
-            () = tokio::time::sleep(IDLE), if again => {}
+            biased;
+            _ = stop.wait_for(|s| *s) => break,
             changed = head.changed() => if changed.is_err() { break },
             // A peer may have another address now, or a certificate that is listed at last.
             changed = directory.changed() => {
@@ -137,7 +138,7 @@ pub async fn run(
                 }
                 queues.nudge_all();
             }
-            _ = stop.wait_for(|s| *s) => break,
+            () = tokio::time::sleep(IDLE), if again => {}
         }
     }
     while running.join_next().await.is_some() {}
@@ -191,7 +192,10 @@ impl PeerTask {
                 Some(at) => queues.instant(at),
                 None => Instant::now() + IDLE,
             };
+            // Every turn looks at all of it, whichever woke the task: the order starves none, and a run can be repeated.
             tokio::select! {
+                biased;
+                _ = stop.wait_for(|s| *s) => break,
                 Some(done) = work.tasks.join_next_with_id(), if !work.tasks.is_empty() => {
                     let mut done = Some(done);
                     while let Some(joined) = done {
@@ -201,7 +205,6 @@ impl PeerTask {
                 }
                 () = self.queue.wake.notified() => {}
                 () = tokio::time::sleep_until(next_due) => {}
-                _ = stop.wait_for(|s| *s) => break,
             }
         }
         // What is under way may still come to its end; the rest is in the outbox.
@@ -276,9 +279,9 @@ impl PeerTask {
             let Some(start) = next else { return };
             let (exchange, link) = (self.exchange.clone(), self.link.clone());
             let (peer, budget) = (self.peer.clone(), self.queue.budget.clone());
-            let task = work.tasks.spawn(async move {
-                deliver::deliver(&exchange, &*link, &peer, &budget, start.id).await
-            });
+            let task = work
+                .tasks
+                .spawn(async move { deliver::deliver(&exchange, &*link, &peer, &budget, start.id).await });
             work.started.insert(task.id(), start);
         }
     }
@@ -287,7 +290,10 @@ impl PeerTask {
         let (task, outcome) = joined.unwrap_or_else(|error| {
             let what = "trying it failed in an unforeseen way: see the node's log";
             let rejection = Rejection::new(Reason::Internal, "", what);
-            (error.id(), Outcome::Failed(Failure { rejection, fault: failure::Fault::Lasting, retry_after: 0 }))
+            (
+                error.id(),
+                Outcome::Failed(Failure { rejection, fault: failure::Fault::Lasting, retry_after: 0 }),
+            )
         });
         let Some(start) = work.started.remove(&task) else { return };
         let mut schedule = self.queue.schedule();

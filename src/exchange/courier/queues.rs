@@ -47,6 +47,17 @@ pub enum BreakerState {
     HalfOpen,
 }
 
+impl BreakerState {
+    /// The word for it.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            BreakerState::Closed => "closed",
+            BreakerState::Open => "open",
+            BreakerState::HalfOpen => "half-open",
+        }
+    }
+}
+
 /// How a peer's queue stands.
 #[derive(Debug, Clone, Default)]
 pub struct QueueState {
@@ -207,7 +218,9 @@ impl Queues {
                     let rejection = &failure.rejection;
                     match failure.fault {
                         Fault::Peer if is_away => away(),
-                        Fault::Peer => format!("node {peer} failed {tries} times: {rejection}; next try {at}"),
+                        Fault::Peer => {
+                            format!("node {peer} failed {tries} times: {rejection}; next try {at}")
+                        }
                         Fault::Busy => format!("node {peer} has no room for now: {rejection}; next try {at}"),
                         Fault::Temporary => {
                             format!("node {peer} could not take it yet: {rejection}; next try {at}")

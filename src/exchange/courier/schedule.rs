@@ -201,9 +201,11 @@ impl Schedule {
             }
             let share = self.share(urgency);
             let lowest = (urgency, AgencyId::default());
-            let hungry = self.over.range(lowest..).take_while(|((u, _), _)| *u == urgency).find(|(key, _)| {
-                self.shares.get(*key).copied().unwrap_or_default() < share.div_ceil(2)
-            });
+            let hungry = self
+                .over
+                .range(lowest..)
+                .take_while(|((u, _), _)| *u == urgency)
+                .find(|(key, _)| self.shares.get(*key).copied().unwrap_or_default() < share.div_ceil(2));
             if let Some(((_, sender), from)) = hungry {
                 let only = Some((sender.clone(), cursor.next));
                 return Some(Want { urgency, from: *from, most: PAGE, only });
