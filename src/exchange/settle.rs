@@ -10,12 +10,12 @@ use crate::domain::decide::Command;
 use crate::domain::event::{EventKind, LogRef, RoleVerdicts};
 use crate::domain::fold::records::Outgoing;
 use crate::domain::fold::{keys, load};
-use crate::domain::ids::{DeliveryId, Digest};
+use crate::domain::ids::{DeliveryId, Digest, NodeName};
 use crate::domain::reason::{Reason, Rejection};
 use crate::domain::status::DeliveryState;
 use crate::ledger::{LedgerError, damaged, storage};
 use crate::merkle::leaf_hash;
-use crate::wire::proof::Proof;
+use crate::wire::{self, proof::Proof};
 
 /// What an event at the recipient's node answers.
 struct Answer<'a> {
@@ -66,6 +66,19 @@ impl<'a> Answer<'a> {
 }
 
 impl Exchange {
+    /// Settles with a proof that came when its delivery was no longer waited for: it may have been given up. `peer` is
+    /// who sent it.
+    pub async fn settle_late(&self, peer: &NodeName, proof: &Proof) -> Result<DeliveryState, Rejection> {
+        let bad = |what: String| Rejection::new(Reason::BadProof, "receipt", what);
+        let event = wire::leaf::decode(&proof.leaf).map_err(|e| bad(e.to_string()))?;
+        let id = event.kind.delivery_id().ok_or_else(|| bad(format!("it proves a `{}` event", event.kind.name())))?;
+        let record: Option<Outgoing> = load(self.ledger(), &keys::outgoing(&id)).map_err(|e| damaged(&e))?;
+        if record.is_none_or(|r| r.peer != *peer) {
+            return Err(bad(format!("no delivery {id} is for this peer")));
+        }
+        self.settle(id, proof).await
+    }
+
     /// Verifies a proof from the recipient's node and records the outcome.
     pub async fn settle(&self, id: DeliveryId, proof: &Proof) -> Result<DeliveryState, Rejection> {
         let bad = |what: String| Rejection::new(Reason::BadProof, "receipt", what);

@@ -175,10 +175,17 @@ impl Link {
         };
         let (node, waiting) = (self.node.clone(), connection.pending.clone());
         let open = connection.open.clone();
+        let exchange = self.exchange.clone();
         tokio::spawn(async move {
             let why = loop {
                 match answers.message().await {
-                    Ok(Some(answer)) => answered(&waiting, answer),
+                    Ok(Some(answer)) => {
+                        if let Some(late) = answered(&waiting, answer)
+                            && let Err(rejection) = exchange.settle_late(&node, &late).await
+                        {
+                            tracing::info!(peer = %node, reason = %rejection, "a late answer settles nothing");
+                        }
+                    }
                     Ok(None) => break "it closed the stream".to_owned(),
                     Err(status) => break read_failure(&status).to_string(),
                 }
@@ -298,11 +305,14 @@ impl Link {
     }
 }
 
-/// Gives an answer to who waits for it; one that nobody waits for is dropped.
-fn answered(pending: &Pending, answer: pb::DeliverResponse) {
+/// Gives an answer to who waits for it; a proof that nobody waits for any more comes back.
+fn answered(pending: &Pending, answer: pb::DeliverResponse) -> Option<Proof> {
     use pb::deliver_response::Outcome;
     let waiter = pending.lock().expect("no holder of this lock panics").remove(&answer.id);
-    let Some(waiter) = waiter else { return };
+    let Some(waiter) = waiter else {
+        let Some(Outcome::Receipt(proof)) = answer.outcome else { return None };
+        return Proof::from_wire(proof).ok();
+    };
     let result = match answer.outcome {
         Some(Outcome::Receipt(proof)) => Proof::from_wire(proof).map_err(Failure::of_peer),
         Some(Outcome::Retry(retry)) => {
@@ -311,6 +321,7 @@ fn answered(pending: &Pending, answer: pb::DeliverResponse) {
         None => Err(Failure::of_peer(Rejection::new(Reason::BadProof, "", "an empty answer"))),
     };
     let _ = waiter.send(result);
+    None
 }
 
 /// A client of the other node's service, with this project's limits.
