@@ -71,7 +71,10 @@ impl Exchange {
     pub async fn settle_late(&self, peer: &NodeName, proof: &Proof) -> Result<DeliveryState, Rejection> {
         let bad = |what: String| Rejection::new(Reason::BadProof, "receipt", what);
         let event = wire::leaf::decode(&proof.leaf).map_err(|e| bad(e.to_string()))?;
-        let id = event.kind.delivery_id().ok_or_else(|| bad(format!("it proves a `{}` event", event.kind.name())))?;
+        let id = event
+            .kind
+            .delivery_id()
+            .ok_or_else(|| bad(format!("it proves a `{}` event", event.kind.name())))?;
         let record: Option<Outgoing> = load(self.ledger(), &keys::outgoing(&id)).map_err(|e| damaged(&e))?;
         if record.is_none_or(|r| r.peer != *peer) {
             return Err(bad(format!("no delivery {id} is for this peer")));

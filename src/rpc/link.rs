@@ -345,6 +345,7 @@ impl Link {
             origin: Some(offer.origin.to_wire()),
             signatures: offer.signatures,
             data: offer.data.unwrap_or_default(),
+            directory_version: offer.directory_version,
         };
         let broke = |what| Failure::of_peer(unreachable(&self.node, what));
         let limit = self.exchange.config().peer_answer;

@@ -217,6 +217,7 @@ fn read_offer(request: pb::DeliverRequest) -> Result<(u64, Offer, bool), Rejecti
         origin: Proof::from_wire(origin)?,
         signatures: request.signatures,
         data: Some(request.data),
+        directory_version: request.directory_version,
     };
     Ok((request.id, offer, inline))
 }

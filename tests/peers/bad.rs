@@ -36,7 +36,9 @@ async fn check(net: &TestNet, a: &Client, size: usize, said: &str) {
             })
             .collect();
         for answer in a.send_many(docs).await {
-            let Some(pb::send_many_response::Outcome::Sent(sent)) = answer.outcome else { panic!("{answer:?}") };
+            let Some(pb::send_many_response::Outcome::Sent(sent)) = answer.outcome else {
+                panic!("{answer:?}")
+            };
             let ids: Vec<_> = sent.results.into_iter().map(|r| r.delivery_id).collect();
             for id in &ids[1..] {
                 a.wait_for(id, pb::DeliveryState::Delivered).await;
@@ -145,10 +147,16 @@ async fn a_peer_that_refuses_one_message_for_now_is_no_peer_that_fails() {
     // Never the first, always the others.
     let answer: Answer = Arc::new(move |offer| {
         let receipt = Receipt::of(offer);
-        let lienthong::domain::event::Subject::Document(document) = &receipt.item.subject else { return None };
+        let lienthong::domain::event::Subject::Document(document) = &receipt.item.subject else {
+            return None;
+        };
         if document.key.number() == "1" {
             let message = "not from this node".to_owned();
-            return Some(Outcome::Retry(pb::Retry { reason: "wrong_peer".into(), message, retry_after_ms: 0 }));
+            return Some(Outcome::Retry(pb::Retry {
+                reason: "wrong_peer".into(),
+                message,
+                retry_after_ms: 0,
+            }));
         }
         Some(Outcome::Receipt(log.lock().unwrap().prove(at, receipt.received()).to_wire()))
     });
@@ -159,7 +167,10 @@ async fn a_peer_that_refuses_one_message_for_now_is_no_peer_that_fails() {
         why.contains("wrong_peer").then_some(why)
     })
     .await;
-    assert!(why.starts_with("node c does not take it: wrong_peer: not from this node; that may last"), "{why}");
+    assert!(
+        why.starts_with("node c does not take it: wrong_peer: not from this node; that may last"),
+        "{why}"
+    );
     for number in 2..20 {
         let id = a.deliver(&net.document("H01.1", &["G01"], &number.to_string())).await.remove(0);
         a.wait_for(&id, pb::DeliveryState::Delivered).await;

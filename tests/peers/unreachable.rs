@@ -64,7 +64,9 @@ async fn documents_and_statuses_go_both_ways_over_the_connections_that_it_makes(
 async fn large_content_goes_both_ways() {
     let (net, _relay) = running().await;
     let (a, b) = (net.dms("a").await, net.dms("b").await);
-    for (from, sender, to, recipient, seed) in [(&a, "H01.1", &b, "H01.22", 1), (&b, "H01.22", &a, "H01.1", 2)] {
+    for (from, sender, to, recipient, seed) in
+        [(&a, "H01.1", &b, "H01.22", 1), (&b, "H01.22", &a, "H01.1", 2)]
+    {
         let annex = bytes((1 << 20) - 7, seed + 10);
         let doc = net
             .document_of(sender, &[recipient], "1", bytes(2 << 20, seed))

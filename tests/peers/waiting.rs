@@ -27,10 +27,8 @@ async fn everything_that_waits_for_a_peer_that_never_comes_is_given_up_when_its_
     })
     .await;
     net.clock.set(soon.plus_millis(1));
-    eventually("they are given up", || async {
-        (net.queue("a", "b").await.waiting == 60).then_some(())
-    })
-    .await;
+    eventually("they are given up", || async { (net.queue("a", "b").await.waiting == 60).then_some(()) })
+        .await;
     let told = a.told(&["H01.1"], "").await.unwrap();
     assert_eq!(told.len(), 540);
     assert!(told.iter().all(|i| i.kind() == pb::WatchKind::Undelivered && i.reason == "peer_unreachable"));

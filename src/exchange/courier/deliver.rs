@@ -93,7 +93,8 @@ impl Exchange {
         } else {
             None
         };
-        Ok(Offer { envelope: head.bytes, origin, signatures: signatures.concat(), data })
+        let directory_version = self.directory().version();
+        Ok(Offer { envelope: head.bytes, origin, signatures: signatures.concat(), data, directory_version })
     }
 
     /// A piece of a part that a peer was offered; empty at its end.
