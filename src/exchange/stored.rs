@@ -25,7 +25,7 @@ pub(super) struct Stored {
     pub bytes: Bytes,
     /// What it means.
     pub envelope: Envelope,
-    /// Detached signatures, by part.
+    /// Detached signatures, by part, or those of a notice.
     pub signatures: Vec<Vec<Bytes>>,
 }
 
@@ -46,10 +46,11 @@ impl Exchange {
 
     /// The detached signatures that an envelope names, by part.
     pub(super) fn stored_signatures(&self, envelope: &Envelope) -> Result<Vec<Vec<Bytes>>, Rejection> {
-        let of_part = |part: &crate::domain::Part| {
-            part.signatures.iter().map(|(digest, _)| self.stored_content(digest)).collect()
-        };
-        envelope.parts().iter().map(of_part).collect()
+        envelope
+            .signatures()
+            .into_iter()
+            .map(|named| named.iter().map(|(digest, _)| self.stored_content(digest)).collect())
+            .collect()
     }
 
     /// The whole of a content.

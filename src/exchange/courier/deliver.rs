@@ -48,6 +48,10 @@ async fn attempt(
     let open =
         |r: &Outgoing| matches!(r.state, DeliveryState::Queued | DeliveryState::Held) && r.peer == *peer;
     let Some(record) = record.filter(open) else { return Ok(Outcome::Gone) };
+    if record.waits_for_revoke() && record.state == DeliveryState::Queued {
+        // The revoke goes first: what has not arrived then never comes into force.
+        return Err(here(Rejection::new(Reason::Revoked, "", "its revoke goes first")));
+    }
     let head = exchange.stored_head(&record.facts.envelope_digest).map_err(here)?;
     let (head, _room) = match budget.try_take(size(&head)) {
         Some(room) => (head, room),
@@ -73,7 +77,7 @@ async fn attempt(
 /// Bytes that an offer takes in memory, about.
 fn size(head: &Head) -> u64 {
     let signatures: u64 =
-        head.envelope.parts().iter().flat_map(|p| &p.signatures).map(|(_, size)| u64::from(*size)).sum();
+        head.envelope.signatures().into_iter().flatten().map(|(_, size)| u64::from(*size)).sum();
     let content = head.envelope.content_size();
     let inline = if is_inline(content) { content } else { 0 };
     head.bytes.len() as u64 + signatures + inline + FRAME_BYTES

@@ -17,6 +17,8 @@ pub enum Fault {
     Temporary,
     /// This message, and it looks as if that will last: both sides must agree on something first.
     Lasting,
+    /// This node could not do its part; the peer was not asked, or its answer could not be kept.
+    Here,
 }
 
 /// The waits of messages that failed for now.
@@ -53,13 +55,13 @@ impl Failure {
 
     /// This node could not do its part.
     pub fn of_this_node(rejection: Rejection) -> Failure {
-        let fault = if rejection.reason == Reason::Damaged { Fault::Lasting } else { Fault::Temporary };
-        Failure { rejection, fault, retry_after: 0 }
+        Failure { rejection, fault: Fault::Here, retry_after: 0 }
     }
 
     /// How long to wait after so many tries that failed so before, in milliseconds.
     pub fn wait(&self, tries: u32, seed: u64) -> u64 {
-        let backoff = if self.fault == Fault::Lasting { SLOWLY } else { SOON };
+        let damaged = self.fault == Fault::Here && self.rejection.reason == Reason::Damaged;
+        let backoff = if self.fault == Fault::Lasting || damaged { SLOWLY } else { SOON };
         let asked = if self.fault == Fault::Busy { self.retry_after.min(PUT_OFF) } else { 0 };
         backoff.wait(tries, seed).max(asked)
     }

@@ -290,10 +290,7 @@ impl PeerTask {
         let (task, outcome) = joined.unwrap_or_else(|error| {
             let what = "trying it failed in an unforeseen way: see the node's log";
             let rejection = Rejection::new(Reason::Internal, "", what);
-            (
-                error.id(),
-                Outcome::Failed(Failure { rejection, fault: failure::Fault::Lasting, retry_after: 0 }),
-            )
+            (error.id(), Outcome::Failed(Failure::of_this_node(rejection)))
         });
         let Some(start) = work.started.remove(&task) else { return };
         let mut schedule = self.queue.schedule();

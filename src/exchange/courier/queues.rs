@@ -194,6 +194,9 @@ impl Queues {
         if record.state != DeliveryState::Queued {
             return String::new();
         }
+        if record.waits_for_revoke() {
+            return format!("its revoke to arrive at node {peer}");
+        }
         let Some(schedule) = schedule else { return format!("its turn to go to node {peer}") };
         let away = || {
             let since = schedule.breaker().failing_since().map(|at| self.time(at, now));
@@ -211,7 +214,7 @@ impl Queues {
             Some(Standing::Behind(first)) => {
                 format!("behind notice {first} about the same delivery, which node {peer} must have first")
             }
-            Some(Standing::Revoked) => format!("its revocation, which node {peer} must have first"),
+            Some(Standing::Revoked) => format!("its revoke to arrive at node {peer}"),
             Some(Standing::Delayed(at)) => match schedule.failure(id) {
                 Some((failure, tries)) => {
                     let at = self.time(*at, now);
@@ -225,6 +228,7 @@ impl Queues {
                         Fault::Temporary => {
                             format!("node {peer} could not take it yet: {rejection}; next try {at}")
                         }
+                        Fault::Here => format!("this node: {rejection}; next try {at}"),
                         Fault::Lasting => format!(
                             "node {peer} does not take it: {rejection}; that may last: tried again {at}, and given \
                              up {until}"

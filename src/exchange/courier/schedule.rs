@@ -421,6 +421,7 @@ impl Schedule {
                         self.breaker.busy();
                     }
                     Fault::Temporary | Fault::Lasting => back = self.breaker.answered(),
+                    Fault::Here => {}
                 }
                 let same = matches!(&message.last, Some(Last::Failed(f)) if f.fault == failure.fault);
                 message.tries = if same { message.tries.saturating_add(1) } else { 0 };
