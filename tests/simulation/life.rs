@@ -44,6 +44,11 @@ impl Life {
         self.fuse.fetch_min(steps, Ordering::Relaxed);
     }
 
+    /// It lasts.
+    pub fn last(&self) {
+        self.fuse.store(u64::MAX, Ordering::Relaxed);
+    }
+
     /// It ends.
     pub fn end(&self) {
         if self.on.swap(false, Ordering::Relaxed) {

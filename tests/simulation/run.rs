@@ -99,7 +99,6 @@ async fn live(plan: &Plan, world: &Arc<World>, dice: &Dice) {
             world.violate(format!("not settled after {} s: {}", SETTLES.as_secs(), unsettled(world, &systems)));
             return;
         }
-        if plan.is_shown { eprintln!("{:?} {}", calm.elapsed(), unsettled(world, &systems)); }
         tokio::time::sleep(Duration::from_secs(2)).await;
     }
     systems.followed_all().await;

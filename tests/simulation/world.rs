@@ -348,8 +348,9 @@ impl World {
         self.is_rough.store(false, Ordering::Relaxed);
         self.net.set_rough(Default::default());
         self.net.set_cut(Default::default());
-        for site in &self.nodes {
+        for (at, site) in self.nodes.iter().enumerate() {
             site.platter.set_faults(Faults::default());
+            self.life(at).iter().for_each(|life| life.last());
         }
     }
 
