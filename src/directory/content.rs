@@ -31,6 +31,10 @@ pub struct Content {
     pub valid_until: Timestamp,
     /// Roots of document signatures: DER in base64.
     pub roots: Vec<String>,
+    /// Certificates that never sign documents, whatever their extensions allow: timestamp and OCSP authorities, TLS,
+    /// certification authorities. DER in base64.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub refused_signers: Vec<String>,
     /// Nodes.
     pub nodes: Vec<NodeEntry>,
     /// Agencies.
@@ -100,6 +104,13 @@ pub struct CodeEntry {
     /// First day on which it is no longer valid.
     #[serde(with = "opt_text", default, skip_serializing_if = "Option::is_none")]
     pub to: Option<Date>,
+}
+
+impl CodeEntry {
+    /// Whether it is the agency's code on that day.
+    pub fn is_valid(&self, on: Date) -> bool {
+        self.from.is_none_or(|from| on >= from) && self.to.is_none_or(|to| on < to)
+    }
 }
 
 /// A node and when it hosts.

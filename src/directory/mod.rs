@@ -10,6 +10,8 @@
 pub mod build;
 pub mod content;
 mod place;
+#[cfg(test)]
+mod tests;
 
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
@@ -196,6 +198,9 @@ impl Directory {
             }
             agencies.push(Agency { id, entry: entry.into(), parent });
         }
+        for der in decode_all(&content.refused_signers).map_err(|e| odd("refused_signers", e))? {
+            trust = trust.with_refused(&der)?;
+        }
         for (i, agency) in agencies.iter().enumerate() {
             let mut seen = HashSet::from([i]);
             let mut at = agency.parent;
@@ -283,12 +288,8 @@ impl Directory {
     /// An agency by a code that is valid on that day: current or old form. A code that was never limited in time
     /// and belongs to one agency only is found on any day.
     pub fn by_code(&self, code: &str, on: Date) -> Option<&Agency> {
-        self.inner.by_code.get(code)?.iter().map(|i| &self.inner.agencies[*i]).find(|a| {
-            a.entry
-                .codes
-                .iter()
-                .any(|c| c.code == code && c.from.is_none_or(|f| on >= f) && c.to.is_none_or(|t| on < t))
-        })
+        let mut agencies = self.inner.by_code.get(code)?.iter().map(|i| &self.inner.agencies[*i]);
+        agencies.find(|a| a.entry.codes.iter().any(|c| c.code == code && c.is_valid(on)))
     }
 
     /// Whether an agency stands anywhere under this code, on any day.

@@ -1,6 +1,6 @@
 //! Opening a log, after a stop or after a crash: the same code.
 //!
-//! 1. Take the lock: one process per data folder.
+//! 1. Take the lock: one process per data folder. A folder of a newer form is refused before anything else.
 //! 2. Read the end of the journal. What it ends with is what was committed.
 //! 3. Open sled. It may be behind (it is caught up), damaged (it is made again), but never ahead: a journal that ends
 //!    before what sled or the marker of the last clean stop knows has lost acknowledged events, and is refused, with
@@ -17,7 +17,7 @@ use tokio::sync::{mpsc, watch};
 
 use super::overlay::Overlay;
 use super::writer::{Staged, Writer, apply_block, apply_event};
-use super::{Clock, DirectoryStamp, Inner, Ledger, Random, Snapshot};
+use super::{Clock, CommitStats, DirectoryStamp, Inner, Ledger, Random, Snapshot};
 use crate::domain::event::Event;
 use crate::domain::fold::records;
 use crate::domain::limits;
@@ -26,6 +26,7 @@ use crate::store::StoreError;
 use crate::store::clean::CleanMarker;
 use crate::store::content::ContentStore;
 use crate::store::disk::Disk;
+use crate::store::format;
 use crate::store::index::{Head, Index, Sum};
 use crate::store::journal::{End, Journal, Position, Reader};
 use crate::time::Timestamp;
@@ -122,6 +123,7 @@ impl Ledger {
         std::fs::create_dir_all(&config.data).map_err(StoreError::io("creating", &config.data))?;
         // 1
         let lock = lock(&layout.lock())?;
+        format::open(&config.data)?;
         let (data, cache_bytes) = (config.data.clone(), config.cache_bytes);
         let sled = |end: &End, key: &NoteVerifier| sled_of(&layout, cache_bytes, end, key);
         let (ledger, writer, opened) = recover(config, sled)?;
@@ -231,6 +233,7 @@ fn recover(
     });
     let (jobs_sender, jobs_receiver) = mpsc::channel(limits::COMMANDS_WAITING);
     let stamp = Arc::new(DirectoryStamp::default());
+    let stats = Arc::new(CommitStats::default());
     let origin = config.signer.verifier().name().to_owned();
     let writer = Writer {
         jobs: jobs_receiver,
@@ -243,6 +246,7 @@ fn recover(
         signer: config.signer,
         clock: config.clock.clone(),
         stamp: stamp.clone(),
+        stats: stats.clone(),
         last_time: state.last_time,
         random: config.random,
         salts: Vec::new(),
@@ -259,6 +263,7 @@ fn recover(
         clock: config.clock,
         origin,
         failed: failed_receiver,
+        stats,
         stopped: std::sync::Mutex::default(),
     };
     Ok((Ledger { inner: Arc::new(inner) }, writer, opened))
@@ -471,6 +476,7 @@ pub(super) async fn close(ledger: Ledger, data: &Path) -> Result<(), StoreError>
 
 /// Opens a copy of a stopped node's sled for offline commands, so that the original is never changed.
 pub fn offline_index(data: &Path, copy_to: &Path) -> Result<Index, StoreError> {
+    format::check(data)?;
     let from = Layout::new(data).sled();
     Index::wait_closed(&from)?;
     let mut todo = vec![from.clone()];

@@ -2,6 +2,7 @@
 //!
 //! - [`disk`]: the storage port: the few operations that everything durable stands on; tests inject faults here.
 //! - [`appender`]: a preallocated file that only grows, used by journal and content.
+//! - [`format`]: which form a data folder has.
 //! - [`journal`]: blocks of log leaves with their checkpoint; appending one is the commit.
 //! - [`content`]: documents, signatures, envelopes and proofs by digest.
 //! - [`index`]: sled: the log as everything reads it, and all folds; never the commit point. `memtable` has what is
@@ -16,6 +17,7 @@ pub mod clean;
 pub mod content;
 pub mod disk;
 mod filter;
+pub mod format;
 pub mod index;
 pub mod journal;
 mod memtable;
@@ -62,6 +64,20 @@ pub enum StoreError {
         path: PathBuf,
         /// What is wrong.
         problem: String,
+    },
+    /// The data is of a form that this program does not know.
+    #[error(
+        "{path}: the data is of form {form}, made by version {made_by}; this program knows form {} and changed \
+         nothing: run a newer version of this program, or restore a backup made by this one",
+        format::FORM
+    )]
+    Newer {
+        /// The file that says so.
+        path: PathBuf,
+        /// The form.
+        form: u32,
+        /// The version that made it.
+        made_by: String,
     },
     /// Another process uses the data.
     #[error("{path} is in use by another process: stop it first")]
