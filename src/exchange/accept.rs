@@ -16,6 +16,7 @@ use std::pin::Pin;
 
 use bytes::Bytes;
 
+use super::existence::judged_at;
 use super::intake::replaces_own;
 use super::judge::{check_files, stored_parts};
 use super::pressure::Wants;
@@ -162,16 +163,17 @@ impl Exchange {
             let received = self.receive_content(&envelope, &offer, source).await?;
             arrival.content_digests = envelope.content_digests();
             let registered = directory.registered(&sender).id.clone();
+            let at = judged_at(&directory, peer, origin.checkpoint(), now);
             let outcome = if envelope.kind.is_document() {
                 let parts = stored_parts(&envelope, &received.signatures, &received.digests);
-                Some(self.judge(registered.as_str(), &directory, &parts, now).await?)
+                Some(self.judge(registered.as_str(), &directory, &parts, at).await?)
             } else if let Some(statement) = envelope.statement() {
                 let signatures = received.signatures.concat();
-                Some(self.judge_statement(registered.as_str(), &directory, &statement, &signatures, now)?)
+                Some(self.judge_statement(registered.as_str(), &directory, &statement, &signatures, at)?)
             } else {
                 None
             };
-            if let Some(outcome) = outcome {
+            if let Some(outcome) = outcome.map(|outcome| outcome.proven(at, now)) {
                 let verdicts = outcome.verdicts;
                 let policy = self.config().revocation_unknown;
                 arrival.verdicts = verdicts;
