@@ -310,7 +310,9 @@ fn verify_proof(args: &AuditArgs, file: &Path) -> Result<Outcome, CliError> {
             .map_err(|e| CliError::file("path of", file, &e))?,
         checkpoint: parsed.checkpoint,
     };
-    match ProofVerifier::default().verify(&proof, |origin| (origin == key.name()).then(|| key.clone())) {
+    match ProofVerifier::default()
+        .verify(&proof, |checkpoint| (checkpoint.claimed().origin == key.name()).then(|| key.clone()))
+    {
         Ok(verified) => {
             let head = verified.checkpoint().checkpoint();
             match args.format {

@@ -30,7 +30,7 @@ pub(super) fn document_facts(kind: Kind, metadata: &Metadata, document_digest: D
 }
 
 /// Verdicts as an event records them.
-pub(super) fn role_verdicts(verdicts: &Verdicts) -> RoleVerdicts {
+pub(crate) fn role_verdicts(verdicts: &Verdicts) -> RoleVerdicts {
     RoleVerdicts { person: verdicts.person, agency: verdicts.agency, reason: verdicts.reason }
 }
 

@@ -1,6 +1,7 @@
 //! gRPC: services, TLS and identity.
 //!
 //! - [`tls`]: certificates, keys, and who is at the other end.
+//! - [`evidence`]: the files of a delivery's evidence, for [`audit`].
 //! - [`serve`]: listeners: TLS 1.3, mutual, always.
 //! - [`exchange`], [`audit`], [`report`], [`directory`], [`peer`]: one service each: decode, authorise, call, encode.
 //! - [`link`]: the way to another node; implements [`crate::exchange::courier::PeerLink`].
@@ -9,6 +10,7 @@
 pub mod audit;
 pub mod client;
 pub mod directory;
+pub mod evidence;
 pub mod exchange;
 pub mod link;
 pub mod peer;
