@@ -4,7 +4,8 @@
 //! - [`args`]: what can be typed.
 //! - [`demo`]: real nodes on loopback replay a scenario.
 //! - [`network`], [`pki`]: making a whole local network; [`init`]: making one node.
-//! - [`serve`], [`dms`], [`operate`], [`audit`]: running a node; what a system does by hand; reports; the log.
+//! - [`serve`], [`status`], [`dms`], [`notices`], [`operate`], [`audit`]: running a node; how it does; what a system does by
+//!   hand; reports; the log.
 //! - [`verify`], [`sign`]: signatures of files, judged and made.
 //! - [`load`]: a measured load with its limit beside it.
 
@@ -12,9 +13,11 @@ pub mod args;
 pub mod audit;
 pub mod demo;
 pub mod dms;
+mod evidence;
 pub mod init;
 pub mod load;
 pub mod network;
+pub mod notices;
 pub mod operate;
 pub mod pki;
 pub mod remote;
@@ -22,6 +25,7 @@ pub mod scenario;
 pub mod serve;
 mod show;
 pub mod sign;
+pub mod status;
 mod tiles;
 pub mod verify;
 

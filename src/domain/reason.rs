@@ -134,6 +134,12 @@ reasons! {
     Leased "leased" Precondition,
     /// The agency has no part in this delivery, or not in this way.
     WrongParty "wrong_party" Denied,
+    /// The document is not in force any more at its recipient.
+    Revoked "revoked" Precondition,
+    /// The document was revoked before it arrived.
+    Withdrawn "withdrawn" Precondition,
+    /// The delivery is not with its recipient.
+    NotDelivered "not_delivered" Precondition,
     /// A status that this party does not give.
     WrongStatus "wrong_status" Invalid,
     /// The message needs the agency's valid seal.
@@ -162,6 +168,18 @@ impl Reason {
     /// Whether the same request may succeed later, unchanged.
     pub fn is_temporary(self) -> bool {
         matches!(self.class(), Class::Unavailable | Class::Exhausted | Class::Internal)
+    }
+}
+
+impl Reason {
+    /// How long to wait before the same request is tried again, in milliseconds; 0 for what would fail again.
+    pub fn retry_after_ms(self) -> u32 {
+        match self {
+            // Somebody must make room first.
+            Reason::StorageFull => 30_000,
+            _ if self.is_temporary() => 1_000,
+            _ => 0,
+        }
     }
 }
 

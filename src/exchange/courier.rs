@@ -153,9 +153,10 @@ pub async fn run(
             wake.notify_one();
         }
         tokio::select! {
-            () = tokio::time::sleep(IDLE), if again => {}
-            changed = head.changed() => if changed.is_err() { break },
+            biased;
             _ = stop.wait_for(|s| *s) => break,
+            changed = head.changed() => if changed.is_err() { break },
+            () = tokio::time::sleep(IDLE), if again => {}
         }
     }
     while running.join_next().await.is_some() {}
@@ -238,7 +239,10 @@ impl PeerTask {
             self.fill(&mut turn, &mut work);
             let next_due = turn.delayed.keys().next().map_or_else(|| Instant::now() + IDLE, |(at, _)| *at);
             self.queues.set(&self.peer, |q| q.in_flight = turn.in_flight.len() as u64);
+            // Every turn looks at all of it, whichever woke the task: the order starves none, and a run can be repeated.
             tokio::select! {
+                biased;
+                _ = stop.wait_for(|s| *s) => break,
                 Some(done) = work.join_next(), if !work.is_empty() => {
                     let mut done = Some(done);
                     while let Some(joined) = done {
@@ -250,7 +254,6 @@ impl PeerTask {
                 }
                 () = self.wake.notified() => {}
                 () = tokio::time::sleep_until(next_due) => {}
-                _ = stop.wait_for(|s| *s) => break,
             }
         }
         // What is under way may still come to its end; the rest is in the outbox.
@@ -407,8 +410,13 @@ async fn deliver(exchange: &Exchange, link: &dyn PeerLink, id: DeliveryId) -> Re
     if !matches!(record.state, DeliveryState::Queued | DeliveryState::Held) {
         return Ok(End::Over);
     }
-    let offer = exchange.offer(&record)?;
-    match link.deliver(offer).await {
+    let delivered = if record.waits_for_revoke() && record.state == DeliveryState::Queued {
+        // The revoke goes first: what has not arrived then never comes into force.
+        Err(Rejection::new(Reason::Revoked, "", "its revoke goes first"))
+    } else {
+        link.deliver(exchange.offer(&record)?).await
+    };
+    match delivered {
         // An answer is never given up on, however late: it may be the proof that it arrived.
         Ok(proof) => match exchange.settle(id, &proof).await? {
             DeliveryState::Held => Ok(End::Held),

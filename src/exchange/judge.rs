@@ -4,8 +4,8 @@
 //! that is too large for that has its signatures beside it. Files are judged on threads of their own, a few at a time: a large or hostile one delays no message.
 //! What was used and did not come with the document (revocation lists, OCSP responses) is kept with the content.
 
-use std::collections::HashSet;
-use std::sync::{Mutex, PoisonError};
+use std::collections::{HashMap, HashSet};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use bytes::Bytes;
 use tokio::sync::Semaphore;
@@ -19,7 +19,7 @@ use crate::domain::reason::{Reason, Rejection};
 use crate::domain::{Envelope, limits};
 use crate::ledger::storage;
 use crate::merkle::Hash;
-use crate::signature::{Digests, MAX_PDF, Trust, Verdicts, judge_detached, judge_pdf};
+use crate::signature::{Digests, Hasher, MAX_PDF, Trust, Verdicts, digest_needs, judge_detached, judge_pdf};
 use crate::time::Timestamp;
 
 /// A PDF up to this size is judged at once: it takes less than handing it over.
@@ -30,12 +30,28 @@ const KEPT: usize = 1_000;
 /// What judging needs beside the trust.
 pub(crate) struct Judging {
     files: Semaphore,
+    /// The same for each sender that has any, so that at most so many of one wait before another's.
+    of_senders: Mutex<HashMap<String, Arc<Semaphore>>>,
     kept: Mutex<HashSet<Digest>>,
 }
 
 impl Default for Judging {
     fn default() -> Self {
-        Judging { files: Semaphore::new(limits::JUDGED_AT_ONCE), kept: Mutex::default() }
+        Judging {
+            files: Semaphore::new(limits::JUDGED_AT_ONCE),
+            of_senders: Mutex::default(),
+            kept: Mutex::default(),
+        }
+    }
+}
+
+impl Judging {
+    fn of_sender(&self, sender: &str) -> Arc<Semaphore> {
+        let mut all = self.of_senders.lock().unwrap_or_else(PoisonError::into_inner);
+        // Who waits holds a second handle.
+        all.retain(|_, semaphore| Arc::strong_count(semaphore) > 1);
+        let new = || Arc::new(Semaphore::new(limits::JUDGED_AT_ONCE));
+        all.entry(sender.to_owned()).or_insert_with(new).clone()
     }
 }
 
@@ -124,6 +140,25 @@ impl Exchange {
         Ok(Outcome { verdicts: message::role_verdicts(&found), judged, found })
     }
 
+    /// Judges the seal of a notice, which is over its statement.
+    pub(super) fn judge_statement(
+        &self,
+        sender: &str,
+        directory: &Directory,
+        statement: &str,
+        signatures: &[Bytes],
+        now: Timestamp,
+    ) -> Result<Outcome, Rejection> {
+        let trust = self.trust(directory);
+        let mut hasher = Hasher::new(digest_needs(signatures));
+        hasher.update(statement.as_bytes());
+        let found = judge_detached(signatures, &hasher.finish(), sender, &trust, now);
+        self.missed(&found);
+        let judged = judged(&found);
+        self.keep_evidence(&trust, &judged)?;
+        Ok(Outcome { verdicts: message::role_verdicts(&found), judged, found })
+    }
+
     async fn judge_file(
         &self,
         part: &PartAtHand<'_>,
@@ -131,7 +166,10 @@ impl Exchange {
         trust: &Trust,
         now: Timestamp,
     ) -> Result<Verdicts, Rejection> {
-        let _place = self.inner.judging.files.acquire().await;
+        let judging = &self.inner.judging;
+        let of_sender = judging.of_sender(sender);
+        let _turn = of_sender.acquire().await;
+        let _place = judging.files.acquire().await;
         let content = match &part.content {
             Some(content) => content.clone(),
             None => self.stored_content(&part.part.sha256)?,
@@ -156,7 +194,10 @@ impl Exchange {
     fn keep_evidence(&self, trust: &Trust, judged: &Judged) -> Result<(), Rejection> {
         for digest in &judged.evidence {
             let known = |kept: &HashSet<Digest>| kept.contains(digest);
-            if known(&self.inner.judging.kept.lock().unwrap_or_else(PoisonError::into_inner)) {
+            // A full disk may have taken it again.
+            if !self.ledger().content().is_lost(digest)
+                && known(&self.inner.judging.kept.lock().unwrap_or_else(PoisonError::into_inner))
+            {
                 continue;
             }
             let list = trust.crls().find(digest.as_bytes()).map(|list| list.der());

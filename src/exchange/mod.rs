@@ -2,7 +2,7 @@
 //!
 //! [`intake`] (a system sends) → [`courier`] (the outbox goes out) → [`accept`] (the other node judges and records)
 //! → [`settle`] (the proof comes back) → [`handover`] (the recipient's system fetches and acknowledges) →
-//! [`status`] (and reports). [`held`] is what waits for a decision, [`paper`] enters what went on paper, [`track`]
+//! [`status`] (and reports). [`notice`] is a revoke or an update of what was sent, [`held`] is what waits for a decision, [`paper`] enters what went on paper, [`track`]
 //! follows a delivery, [`directory`] keeps the list of agencies, `judge` judges signatures at either node, [`trust`] has
 //! the revocation data in force, and [`revocation`] gets it. No step is skipped for any kind of message, and between
 //! two agencies of one node the way is
@@ -11,6 +11,7 @@
 //! [`Exchange`] is what all steps share. Ports: [`crate::ledger::Clock`] for time, [`courier::PeerLink`] for peers.
 
 pub mod accept;
+pub mod clocks;
 pub mod courier;
 pub mod directory;
 pub mod handover;
@@ -18,7 +19,9 @@ pub mod held;
 pub mod intake;
 pub(crate) mod judge;
 pub(crate) mod message;
+pub mod notice;
 pub mod paper;
+pub mod pressure;
 pub mod revocation;
 pub mod settle;
 pub mod status;
@@ -35,6 +38,7 @@ use crate::domain::ids::{self, AgencyId, NodeName};
 use crate::domain::limits;
 use crate::domain::reason::{Reason, Rejection};
 use crate::ledger::Ledger;
+use crate::time::Date;
 use crate::wire::proof::ProofVerifier;
 use directory::DirectoryHolder;
 use handover::Leases;
@@ -53,11 +57,15 @@ pub(crate) struct Inner {
     pub(crate) leases: Leases,
     pub(crate) revocation: trust::InForce,
     pub(crate) judging: judge::Judging,
+    pub(crate) pressure: pressure::Pressure,
+    pub(crate) clocks: clocks::Clocks,
 }
 
 impl Exchange {
     /// Puts it together.
     pub fn new(config: Arc<Config>, ledger: Ledger, directory: Arc<DirectoryHolder>) -> Exchange {
+        let pressure = pressure::Pressure::new(config.reserve_bytes, config.critical_bytes);
+        let clocks = clocks::Clocks::new(config.clock_tolerance_ms);
         let inner = Inner {
             config,
             ledger,
@@ -66,6 +74,8 @@ impl Exchange {
             leases: Leases::default(),
             revocation: trust::InForce::default(),
             judging: judge::Judging::default(),
+            pressure,
+            clocks,
         };
         Exchange { inner: Arc::new(inner) }
     }
@@ -73,6 +83,16 @@ impl Exchange {
     /// This node's configuration.
     pub fn config(&self) -> &Config {
         &self.inner.config
+    }
+
+    /// The room on the disk.
+    pub fn pressure(&self) -> &pressure::Pressure {
+        &self.inner.pressure
+    }
+
+    /// How the clocks of other nodes go.
+    pub fn clocks(&self) -> &clocks::Clocks {
+        &self.inner.clocks
     }
 
     /// The log.
@@ -117,7 +137,7 @@ impl Exchange {
                 format!("no agency `{shown}` in directory version {}", directory.version()),
             )
         })?;
-        caller.check(agency, role, field)?;
+        caller.check(agency, role, field, today)?;
         if agency.is_closed(today) {
             let closed = agency.entry.closed_on.map_or_else(String::new, |d| d.to_string());
             return Err(Rejection::new(
@@ -155,18 +175,19 @@ impl Caller {
         &self.client.name
     }
 
-    /// Whether it may act for the agency in that role.
-    pub fn may(&self, agency: &Agency, role: Role) -> bool {
+    /// Whether it may act for the agency in that role, by the codes that are the agency's on that day: one that was given
+    /// to another agency since then does not open the first.
+    pub fn may(&self, agency: &Agency, role: Role, on: Date) -> bool {
         let listed = match &self.client.agencies {
             None => true,
-            Some(codes) => agency.entry.codes.iter().any(|c| codes.contains(&c.code)),
+            Some(codes) => agency.entry.codes.iter().any(|c| c.is_valid(on) && codes.contains(&c.code)),
         };
         listed && self.client.roles.contains(&role)
     }
 
     /// Refuses unless it may.
-    pub fn check(&self, agency: &Agency, role: Role, field: &'static str) -> Result<(), Rejection> {
-        if self.may(agency, role) {
+    pub fn check(&self, agency: &Agency, role: Role, field: &'static str, on: Date) -> Result<(), Rejection> {
+        if self.may(agency, role, on) {
             return Ok(());
         }
         let role = match role {
@@ -215,7 +236,7 @@ impl Caller {
         directory
             .agencies()
             .iter()
-            .filter(|a| a.node(today) == Some(exchange.node()) && self.may(a, role))
+            .filter(|a| a.node(today) == Some(exchange.node()) && self.may(a, role, today))
             .map(|a| a.id.clone())
             .collect()
     }

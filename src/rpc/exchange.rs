@@ -3,12 +3,15 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
+use prost::Message as _;
 use tokio::sync::{Semaphore, mpsc, watch};
 use tokio_stream::StreamExt as _;
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::{Request, Response, Status, Streaming};
 
-use super::{caller, refuse};
+use super::guard::stopping;
+use super::quota::{Quotas, What, holder};
+use super::{caller, identity, notices, refuse};
 use crate::config::Role;
 use crate::domain::fold::records::{FeedKind, Incoming, IncomingState, Outgoing};
 use crate::domain::ids::{AgencyId, DeliveryId, RequestId};
@@ -20,19 +23,21 @@ use crate::exchange::paper::PaperRequest;
 use crate::exchange::status::Report;
 use crate::exchange::track::Tracked;
 use crate::exchange::{Caller, Exchange};
+use crate::store::content::RECORD_BYTES;
 use crate::wire::pb::exchange_service_server::ExchangeService;
-use crate::wire::{pb, words};
+use crate::wire::{failure, pb, words};
 
 /// The service.
 pub struct ExchangeApi {
     exchange: Exchange,
+    quotas: Quotas,
     stop: watch::Receiver<bool>,
 }
 
 impl ExchangeApi {
     /// Over the steps; streams end when `stop` says so.
-    pub fn new(exchange: Exchange, stop: watch::Receiver<bool>) -> ExchangeApi {
-        ExchangeApi { exchange, stop }
+    pub fn new(exchange: Exchange, quotas: Quotas, stop: watch::Receiver<bool>) -> ExchangeApi {
+        ExchangeApi { exchange, quotas, stop }
     }
 }
 
@@ -42,6 +47,8 @@ type Answer<T> = Result<Response<T>, Status>;
 impl ExchangeService for ExchangeApi {
     async fn send(&self, request: Request<Streaming<pb::SendRequest>>) -> Answer<pb::SendResponse> {
         let caller = caller(&self.exchange, &request)?;
+        let who = holder(identity(&request).ok().as_ref());
+        let _document = self.quotas.take(&who, What::Documents, 1).map_err(refuse)?;
         let mut stream = request.into_inner();
         let bad = |what: &str| refuse(Rejection::new(Reason::BadStream, "", what));
         let header = match stream.message().await.map_err(unreadable)?.and_then(|m| m.part) {
@@ -51,6 +58,7 @@ impl ExchangeService for ExchangeApi {
             }
             None => return Err(bad("the stream ended before the header")),
         };
+        let _bytes = self.quotas.take(&who, What::Bytes, in_memory(&header)).map_err(refuse)?;
         let mut upload =
             read_header(header).and_then(|h| self.exchange.begin_send(&caller, h)).map_err(refuse)?;
         while let Some(message) = stream.message().await.map_err(unreadable)? {
@@ -83,6 +91,7 @@ impl ExchangeService for ExchangeApi {
         request: Request<Streaming<pb::SendManyRequest>>,
     ) -> Answer<Self::SendManyStream> {
         let caller = caller(&self.exchange, &request)?;
+        let (quotas, who) = (self.quotas.clone(), holder(identity(&request).ok().as_ref()));
         let mut stream = request.into_inner();
         let (answers, receiver) = mpsc::channel(limits::STREAM_IN_FLIGHT);
         let exchange = self.exchange.clone();
@@ -100,9 +109,7 @@ impl ExchangeService for ExchangeApi {
                     // What came is answered; what did not must not look as if it had.
                     drop(place);
                     let _ = places.acquire_many(limits::STREAM_IN_FLIGHT as u32).await;
-                    let stopping =
-                        Rejection::new(Reason::Stopping, "", "this node is stopping: send the rest again");
-                    let _ = answers.send(Err(refuse(stopping))).await;
+                    let _ = answers.send(Err(refuse(stopping()))).await;
                     break;
                 };
                 let message = match message {
@@ -117,8 +124,9 @@ impl ExchangeService for ExchangeApi {
                     }
                 };
                 let (exchange, caller, answers) = (exchange.clone(), caller.clone(), answers.clone());
+                let (quotas, who) = (quotas.clone(), who.clone());
                 tokio::spawn(async move {
-                    let answer = send_one(&exchange, &caller, message).await;
+                    let answer = send_one(&exchange, &caller, &quotas, &who, message).await;
                     let _ = answers.send(Ok(answer)).await;
                     drop(place);
                 });
@@ -155,6 +163,7 @@ impl ExchangeService for ExchangeApi {
                 office: r.office,
                 officer: r.officer,
                 user: r.user,
+                answers: words::read_optional_id(&r.answers)?,
             })
         })()
         .map_err(refuse)?;
@@ -167,12 +176,10 @@ impl ExchangeService for ExchangeApi {
     }
 
     async fn send_notice(&self, request: Request<pb::SendNoticeRequest>) -> Answer<pb::SendNoticeResponse> {
-        caller(&self.exchange, &request)?;
-        Err(refuse(Rejection::new(
-            Reason::Unimplemented,
-            "kind",
-            "revoke and update cannot be sent with this version: tell the recipient by other means",
-        )))
+        let caller = caller(&self.exchange, &request)?;
+        let notice = notices::read(request.into_inner()).map_err(refuse)?;
+        let sent = self.exchange.send_notice(&caller, notice).await.map_err(refuse)?;
+        Ok(Response::new(notices::response(sent)))
     }
 
     type WatchStream = ReceiverStream<Result<pb::WatchResponse, Status>>;
@@ -212,7 +219,10 @@ impl ExchangeService for ExchangeApi {
                 }
                 tokio::select! {
                     changed = head.changed() => if changed.is_err() { return },
-                    _ = stop.wait_for(|s| *s) => return,
+                    () = async { drop(stop.wait_for(|s| *s).await) } => {
+                        let _ = items.send(Err(refuse(stopping()))).await;
+                        return;
+                    }
                     () = items.closed() => return,
                 }
             }
@@ -228,6 +238,7 @@ impl ExchangeService for ExchangeApi {
         let items = entries
             .into_iter()
             .map(|e| {
+                let about = e.record.replaced.or(e.record.facts.target);
                 let facts = e.record.facts;
                 pb::InboxItem {
                     delivery_id: id(&e.id),
@@ -240,6 +251,9 @@ impl ExchangeService for ExchangeApi {
                     received_at: e.record.received_at.millis(),
                     held: e.record.state == IncomingState::Held,
                     leased: e.leased,
+                    kind: words::kind(facts.kind).into(),
+                    ended_by: e.record.ended.map_or(0, |end| words::ended_by(end.by).into()),
+                    about: about.as_ref().map_or_else(Bytes::new, id),
                 }
             })
             .collect();
@@ -264,6 +278,7 @@ impl ExchangeService for ExchangeApi {
                 signatures: opened.signatures,
                 lease_until: opened.lease_until.millis(),
                 log_index: opened.index,
+                updates: opened.updates,
             };
             let header = pb::FetchResponse { part: Some(pb::fetch_response::Part::Header(header)) };
             if pieces.send(Ok(header)).await.is_err() {
@@ -363,11 +378,15 @@ impl ExchangeApi {
 async fn send_one(
     exchange: &Exchange,
     caller: &Caller,
+    quotas: &Quotas,
+    who: &Arc<str>,
     message: pb::SendManyRequest,
 ) -> pb::SendManyResponse {
     use pb::send_many_response::Outcome;
     let request_id = message.header.as_ref().map_or_else(String::new, |h| h.request_id.clone());
     let sent = async {
+        let _document = quotas.take(who, What::Documents, 1)?;
+        let _bytes = quotas.take(who, What::Bytes, message.encoded_len())?;
         let header = message.header.ok_or_else(|| Rejection::missing("header"))?;
         if message.data.len() > limits::BULK_BYTES {
             return Err(Rejection::new(
@@ -384,13 +403,26 @@ async fn send_one(
     };
     let outcome = match sent.await {
         Ok(receipt) => Outcome::Sent(send_response(receipt)),
-        Err(rejection) => Outcome::Problem(problem(&rejection)),
+        Err(rejection) => {
+            quotas.refused(rejection.reason);
+            Outcome::Problem(problem(&rejection))
+        }
     };
     pb::SendManyResponse { request_id, outcome: Some(outcome) }
 }
 
-/// A message that is over the limit or no message at all; or the client is gone, and reads no answer.
+/// Bytes that a document takes while it comes: its header, one message, and one record on its way to the store.
+fn in_memory(header: &pb::SendHeader) -> usize {
+    let size: u64 = header.parts.iter().fold(0, |sum, part| sum.saturating_add(part.size));
+    header.encoded_len() + size.min(limits::DATA_BYTES as u64 + RECORD_BYTES) as usize
+}
+
+/// A message that is over the limit or no message at all; or the client is gone, and reads no answer. What this node
+/// says by itself stays as it is.
 fn unreadable(status: Status) -> Status {
+    if failure::is_own(&status) {
+        return status;
+    }
     refuse(Rejection::new(Reason::BadStream, "", format!("the message cannot be read: {}", status.message())))
 }
 
@@ -403,6 +435,7 @@ fn problem(rejection: &Rejection) -> pb::Problem {
         reason: rejection.reason.code().to_owned(),
         field: rejection.field.clone(),
         message: rejection.message.clone(),
+        retry_after_ms: rejection.reason.retry_after_ms(),
     }
 }
 
@@ -536,11 +569,13 @@ fn watch_item(exchange: &Exchange, n: &Notification) -> Result<pb::WatchResponse
     let incoming: Option<Incoming> =
         if sent.is_none() { load(ledger, &keys::incoming(&n.delivery_id))? } else { None };
     let reason = sent.as_ref().and_then(|o| o.reason).map_or_else(String::new, |r| r.code().to_owned());
+    let kind_sent = sent.as_ref().map(|o| o.facts.kind);
     let counterpart = sent
         .map(|o| o.facts.recipient_code)
         .or_else(|| incoming.map(|i| i.facts.sender_code))
+        .or_else(|| n.message.as_ref().map(|m| m.sender_code.clone()))
         .unwrap_or_default();
-    Ok(pb::WatchResponse {
+    let mut item = pb::WatchResponse {
         cursor: cursor(n.index + 1),
         kind: kind.into(),
         agency: n.agency.to_string(),
@@ -550,7 +585,14 @@ fn watch_item(exchange: &Exchange, n: &Notification) -> Result<pb::WatchResponse
         status: status.map_or(0, |s: BusinessStatus| words::status(s).into()),
         reason,
         counterpart,
-    })
+        ..pb::WatchResponse::default()
+    };
+    match (&n.message, kind_sent) {
+        (Some(message), _) => notices::tell(&mut item, message),
+        (None, Some(kind)) => notices::tell_own(&mut item, kind, &n.delivery_id),
+        (None, None) => {}
+    }
+    Ok(item)
 }
 
 use crate::domain::fold::keys;
@@ -566,6 +608,8 @@ fn view(t: &Tracked) -> pb::DeliveryView {
     let facts = t.outgoing.as_ref().map(|o| &o.facts).or_else(|| t.incoming.as_ref().map(|i| &i.facts));
     let key = facts.and_then(|f| f.key.as_ref());
     let mut view = pb::DeliveryView {
+        kind: facts.map_or(0, |f| words::kind(f.kind).into()),
+        document_digest: facts.and_then(|f| f.document_digest).map_or_else(Bytes::new, |d| words::digest(&d)),
         delivery_id: id(&t.id),
         sender: facts.map_or_else(String::new, |f| f.sender_code.clone()),
         recipient: facts.map_or_else(String::new, |f| f.recipient_code.clone()),
@@ -596,6 +640,8 @@ fn view(t: &Tracked) -> pb::DeliveryView {
         view.recipient_verdicts = Some(words::verdicts(i.verdicts));
         view.settled_at = i.received_at.millis();
         view.settled_index = i.index;
+        view.ended = i.ended.as_ref().map(notices::ended);
+        view.asked = notices::asked(&i.asked);
         view.statuses = statuses(&i.statuses);
         view.peer = i.peer.to_string();
     }
@@ -610,8 +656,12 @@ fn view(t: &Tracked) -> pb::DeliveryView {
         view.sender_verdicts = Some(words::verdicts(o.verdicts));
         view.recipient_verdicts = o.peer_verdicts.map(words::verdicts);
         view.statuses = statuses(&o.statuses);
+        view.ended = o.ended.as_ref().map(notices::ended);
+        view.asked = notices::asked(&o.asked);
         view.peer = o.peer.to_string();
-        if o.state == crate::domain::DeliveryState::Queued {
+        if o.waits_for_revoke() && o.state == crate::domain::DeliveryState::Queued {
+            view.waiting_for = format!("its revoke to arrive at node {}", o.peer);
+        } else if o.state == crate::domain::DeliveryState::Queued {
             view.waiting_for = format!("a receipt of node {}", o.peer);
         }
     }

@@ -3,6 +3,7 @@
 //! - [`tls`]: certificates, keys, and who is at the other end.
 //! - [`evidence`]: the files of a delivery's evidence, for [`audit`].
 //! - [`serve`]: listeners: TLS 1.3, mutual, always.
+//! - [`quota`], [`guard`]: what one caller may have at once, and where every call is counted.
 //! - [`exchange`], [`audit`], [`report`], [`directory`], [`peer`]: one service each: decode, authorise, call, encode.
 //! - [`link`]: the way to another node; implements [`crate::exchange::courier::PeerLink`].
 //! - [`client`]: how the command line and the tests call a node.
@@ -12,8 +13,11 @@ pub mod client;
 pub mod directory;
 pub mod evidence;
 pub mod exchange;
+pub mod guard;
 pub mod link;
+mod notices;
 pub mod peer;
+pub mod quota;
 pub mod report;
 pub mod serve;
 pub mod status;

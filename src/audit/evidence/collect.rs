@@ -13,9 +13,9 @@ use super::{CollectError, damaged, names};
 use crate::audit::{Query, list};
 use crate::directory::Directory;
 use crate::domain::document::DocumentRef;
-use crate::domain::envelope::Envelope;
+use crate::domain::envelope::{Body, Envelope};
 use crate::domain::event::{Event, EventKind, Judged};
-use crate::domain::fold::records::{AttemptRecord, Incoming, Outgoing};
+use crate::domain::fold::records::{AttemptRecord, Incoming, Outgoing, WithdrawnRecord};
 use crate::domain::fold::{self, keys, load};
 use crate::domain::ids::{AgencyId, DeliveryId, Digest};
 use crate::domain::limits;
@@ -251,13 +251,19 @@ pub(super) fn collect(source: &Source<'_>, id: DeliveryId) -> Result<Collected, 
     let facts = outgoing.as_ref().map(|r| &r.facts).or(incoming.as_ref().map(|r| &r.facts));
     let facts = facts.ok_or_else(|| damaged(format!("delivery {id} has no record")))?;
     let statuses = outgoing.iter().flat_map(|r| &r.statuses).chain(incoming.iter().flat_map(|r| &r.statuses));
-    let statuses: BTreeSet<u64> = statuses.map(|s| s.index).collect();
+    let asked = outgoing.iter().flat_map(|r| &r.asked).chain(incoming.iter().flat_map(|r| &r.asked));
+    let about: BTreeSet<u64> = statuses.map(|s| s.index).chain(asked.map(|a| a.index)).collect();
+    // A revoke that came before the document.
+    let withdrawn: Option<WithdrawnRecord> = match &incoming {
+        Some(_) => load(source.index, &keys::withdrawn(&id)).map_err(folds)?,
+        None => None,
+    };
 
     let mut gathered =
         Gathered { source, proofs: BTreeMap::new(), files: Vec::new(), versions: BTreeSet::new() };
     let envelope = gathered.message(id, facts.envelope_digest)?;
     let mut messages: Vec<(DeliveryId, Envelope)> = Vec::new();
-    for index in statuses.into_iter().take(MESSAGES) {
+    for index in about.into_iter().take(MESSAGES) {
         let event = event_at(source, index)?;
         if let Some(item) = event.kind.item()
             && messages.iter().all(|(known, _)| *known != item.delivery_id)
@@ -265,6 +271,11 @@ pub(super) fn collect(source: &Source<'_>, id: DeliveryId) -> Result<Collected, 
             let (id, digest) = (item.delivery_id, item.envelope_digest);
             messages.push((id, gathered.message(id, digest)?));
         }
+    }
+    if let Some(notice) = withdrawn.map(|w| w.notice).filter(|n| messages.iter().all(|(known, _)| known != n))
+        && let Some(record) = load::<Incoming>(source.index, &keys::incoming(&notice)).map_err(folds)?
+    {
+        messages.push((notice, gathered.message(notice, record.facts.envelope_digest)?));
     }
     gathered.document(&envelope)?;
     let events = gathered.events()?;
@@ -296,6 +307,13 @@ impl Gathered<'_> {
             .map_err(|e| damaged(format!("envelope {envelope_digest}: {e}")))?;
         self.versions.insert(envelope.directory_version);
         self.files.push(Planned::here(names::envelope(&id), bytes));
+        if let Body::Notice(notice) = &envelope.body {
+            for (at, (digest, _)) in notice.signatures.iter().enumerate() {
+                if let Some(bytes) = self.whole(digest, limits::SIGNATURE_BYTES as u64)? {
+                    self.files.push(Planned::here(names::notice_signature(&id, at), bytes));
+                }
+            }
+        }
         let agencies: Vec<Option<AgencyId>> = match &self.source.audience {
             Audience::Node => vec![None],
             Audience::Agencies(agencies) => agencies.iter().cloned().map(Some).collect(),

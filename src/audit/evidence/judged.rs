@@ -93,15 +93,19 @@ pub(super) fn check<R: Read + Seek>(
     judging: &Judging<'_>,
     exporter: &str,
     events: &[ProvenEvent],
-    main: &Message,
+    message: &Message,
 ) -> Result<(), Broken> {
+    if !message.envelope.kind.is_document() && message.envelope.statement().is_none() {
+        // A status is authentic by its sender's log.
+        return Ok(());
+    }
     let mut parts: Option<Option<Vec<AtHand>>> = None;
-    for found in events.iter().filter(|e| !e.again && e.event.kind.delivery_id() == Some(main.id)) {
+    for found in events.iter().filter(|e| !e.again && e.event.kind.delivery_id() == Some(message.id)) {
         let Some((verdicts, facts, times)) = recorded(found, events) else { continue };
         let what = verdicts_text(found, verdicts);
         let at_hand = match &mut parts {
             Some(known) => known,
-            empty => empty.insert(at_hand(container, main)?),
+            empty => empty.insert(at_hand(container, message)?),
         };
         let Some(parts) = at_hand else {
             let why = "files of the document are not in the container, so its signatures cannot be judged again here";
@@ -265,21 +269,38 @@ fn verdicts_text(found: &ProvenEvent, verdicts: RoleVerdicts) -> String {
 /// Everything that is judged; `None` where something of it is not in the container.
 fn at_hand<R: Read + Seek>(
     container: &mut Container<R>,
-    main: &Message,
+    message: &Message,
 ) -> Result<Option<Vec<AtHand>>, Broken> {
+    if let Some(statement) = message.envelope.statement() {
+        let named: usize = message.envelope.signatures().iter().map(|s| s.len()).sum();
+        let paths = (0..named).map(|at| names::notice_signature(&message.id, at));
+        let Some(signatures) = signatures(container, paths)? else { return Ok(None) };
+        let mut hasher = Hasher::new(digest_needs(&signatures));
+        hasher.update(statement.as_bytes());
+        return Ok(Some(vec![AtHand { digests: hasher.finish(), signatures, whole: None }]));
+    }
     let mut all = Vec::new();
-    let parts = main.envelope.parts();
+    let parts = message.envelope.parts();
     for (part, files) in parts.iter().zip(names::parts(parts)) {
-        let mut signatures: Vec<Bytes> = Vec::new();
-        for path in &files.signatures {
-            let Some(entry) = container.entry(path) else { return Ok(None) };
-            signatures.push(container.whole(&entry, limits::SIGNATURE_BYTES as u64)?.into());
-        }
+        let Some(signatures) = signatures(container, files.signatures)? else { return Ok(None) };
         let Some(entry) = container.entry(&files.content) else { return Ok(None) };
         let mut hasher = Hasher::new(digest_needs(&signatures));
         container.read(&entry, |piece| hasher.update(piece))?;
         let whole = is_read_whole(part).then_some(entry);
         all.push(AtHand { digests: hasher.finish(), signatures, whole });
+    }
+    Ok(Some(all))
+}
+
+/// Signatures by their files; `None` where one is not in the container.
+fn signatures<R: Read + Seek>(
+    container: &mut Container<R>,
+    paths: impl IntoIterator<Item = String>,
+) -> Result<Option<Vec<Bytes>>, Broken> {
+    let mut all = Vec::new();
+    for path in paths {
+        let Some(entry) = container.entry(&path) else { return Ok(None) };
+        all.push(container.whole(&entry, limits::SIGNATURE_BYTES as u64)?.into());
     }
     Ok(Some(all))
 }

@@ -8,6 +8,8 @@ use crate::domain::envelope::Envelope;
 use crate::domain::event::{Event, EventKind, Item, LogRef, Subject};
 use crate::domain::ids::{AgencyId, DeliveryId, Digest, NodeName};
 use crate::domain::limits;
+use crate::domain::reason::Reason;
+use crate::domain::status::DeliveryState;
 use crate::exchange::accept::{check_origin, subject};
 use crate::exchange::settle::{Answer, Outstanding};
 
@@ -292,8 +294,11 @@ impl<'a> Case<'a> {
             report.fails(&found.file, what, "no proof of that event is here");
             return;
         };
-        let same = (answer.outcome, answer.reason, answer.verdicts, answered.event.at)
-            == (*outcome, *reason, *verdicts, *received_at);
+        // Refused because it was revoked on its way: the sender took it back.
+        let withdrawn = *outcome == DeliveryState::Withdrawn
+            && (answer.outcome, answer.reason) == (DeliveryState::Refused, Some(Reason::Withdrawn));
+        let same = (answer.outcome == *outcome || withdrawn)
+            && (answer.reason, answer.verdicts, answered.event.at) == (*reason, *verdicts, *received_at);
         match same {
             true => report.holds(&found.file, what, "outcome, reason, verdicts and time compared"),
             false => {

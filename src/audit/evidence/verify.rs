@@ -15,6 +15,7 @@ use super::manifest::{self, Manifest};
 use super::messages::{self, Message, ProvenEvent};
 use super::{About, FORMAT, file_of_digest, names};
 use crate::directory::{Directory, MAX_BYTES};
+use crate::domain::envelope::Body;
 use crate::domain::event::EventKind;
 use crate::domain::ids::{DeliveryId, Digest};
 use crate::domain::limits;
@@ -150,11 +151,15 @@ impl<R: Read + Seek> Check<'_, R> {
         self.seal(&manifest, &xml, &revocation)?;
         let Some(main) = self.about_agrees(&about, &events, &messages) else { return Ok(()) };
         messages::check(self.report, &directories, &about.log, &events, &messages);
-        self.content(&messages[main])?;
+        for message in &messages {
+            self.content(message)?;
+        }
         let judging = Judging { directories: &directories, roots: self.given.roots, revocation: &revocation };
-        judged::check(self.report, &mut self.container, &judging, &about.log, &events, &messages[main])?;
+        for message in &messages {
+            judged::check(self.report, &mut self.container, &judging, &about.log, &events, message)?;
+        }
         self.certificates(&directories, &events)?;
-        self.places(&manifest, &messages[main]);
+        self.places(&manifest, &messages, main);
         self.report.delivery = Some(messages[main].id);
         Ok(())
     }
@@ -519,30 +524,38 @@ impl<R: Read + Seek> Check<'_, R> {
         Ok(found)
     }
 
-    /// The document's parts, and the signatures beside them.
-    fn content(&mut self, main: &Message) -> Result<(), Broken> {
-        let parts = main.envelope.parts();
+    /// The files that a message names: parts, and signatures beside them.
+    fn content(&mut self, message: &Message) -> Result<(), Broken> {
+        let mut named: Vec<(String, Digest, u64)> = Vec::new();
+        let parts = message.envelope.parts();
         for (part, files) in parts.iter().zip(names::parts(parts)) {
-            let signatures = part.signatures.iter().zip(&files.signatures);
-            let all = signatures.map(|((digest, size), file)| (file, *digest, u64::from(*size)));
-            for (file, digest, size) in std::iter::once((&files.content, part.sha256, part.size)).chain(all) {
-                let what = "it is what was sent";
-                let Some(entry) = self.container.entry(file) else {
-                    let why = "it is not in the container: it never came to the node that exported, or is kept no longer. \
-                         Its SHA-256 is proven";
-                    self.report.notes(file, format!("a file with SHA-256 {digest} was sent"), why);
-                    continue;
-                };
-                let found = self.sha256(&entry)?;
-                if found != digest || entry.size != size {
-                    let why = format!("its SHA-256 is {found}, its envelope says {digest}");
-                    self.report.fails(file, what, why);
-                } else {
-                    let how = format!(
-                        "{size} bytes with SHA-256 {digest}, as its envelope and the events of the logs say"
-                    );
-                    self.report.holds(file, what, how);
-                }
+            named.push((files.content, part.sha256, part.size));
+            let signatures = part.signatures.iter().zip(files.signatures);
+            named.extend(signatures.map(|((digest, size), file)| (file, *digest, u64::from(*size))));
+        }
+        if let Body::Notice(notice) = &message.envelope.body {
+            let signatures = notice.signatures.iter().enumerate();
+            named.extend(signatures.map(|(at, (digest, size))| {
+                (names::notice_signature(&message.id, at), *digest, u64::from(*size))
+            }));
+        }
+        for (file, digest, size) in named {
+            let what = "it is what was sent";
+            let Some(entry) = self.container.entry(&file) else {
+                let why = "it is not in the container: it never came to the node that exported, or is kept no longer. Its \
+                     SHA-256 is proven";
+                self.report.notes(&file, format!("a file with SHA-256 {digest} was sent"), why);
+                continue;
+            };
+            let found = self.sha256(&entry)?;
+            if found != digest || entry.size != size {
+                let why = format!("its SHA-256 is {found}, its envelope says {digest}");
+                self.report.fails(&file, what, why);
+            } else {
+                let how = format!(
+                    "{size} bytes with SHA-256 {digest}, as its envelope and the events of the logs say"
+                );
+                self.report.holds(&file, what, how);
             }
         }
         Ok(())
@@ -581,8 +594,8 @@ impl<R: Read + Seek> Check<'_, R> {
     }
 
     /// Every file is at a place of its kind, with the media type of it.
-    fn places(&mut self, manifest: &Manifest, main: &Message) {
-        let parts = main.envelope.parts();
+    fn places(&mut self, manifest: &Manifest, messages: &[Message], main: usize) {
+        let parts = messages[main].envelope.parts();
         let files = names::parts(parts);
         for file in &manifest.files {
             let path = file.path.as_str();
@@ -593,7 +606,7 @@ impl<R: Read + Seek> Check<'_, R> {
             let known = [names::PAGE, names::ABOUT].contains(&path)
                 || part.is_some()
                 || beside
-                || (path.starts_with(names::MESSAGE) && path.ends_with(".envelope"))
+                || messages.iter().any(|m| m.file == path || of_notice(m, path))
                 || folders.iter().any(|folder| path.starts_with(folder));
             let expected = part.map_or(names::media_type(path), |i| parts[i].media_type.as_str());
             if !known {
@@ -604,4 +617,10 @@ impl<R: Read + Seek> Check<'_, R> {
             }
         }
     }
+}
+
+/// Whether a file is a signature of this notice.
+fn of_notice(message: &Message, path: &str) -> bool {
+    let Body::Notice(notice) = &message.envelope.body else { return false };
+    (0..notice.signatures.len()).any(|at| names::notice_signature(&message.id, at) == path)
 }
