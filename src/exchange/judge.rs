@@ -97,7 +97,7 @@ pub(super) fn stored_parts<'a>(
 }
 
 /// Whether a part is read whole for the signatures inside it.
-pub(super) fn is_read_whole(part: &Part) -> bool {
+pub(crate) fn is_read_whole(part: &Part) -> bool {
     is_pdf(part) && part.size <= MAX_PDF as u64
 }
 
@@ -226,7 +226,8 @@ impl Exchange {
     }
 }
 
-fn judged(found: &Verdicts) -> Judged {
+/// How verdicts came about, as an event records it.
+pub(crate) fn judged(found: &Verdicts) -> Judged {
     let signatures = found.signatures.iter().take(limits::SIGNATURES).map(|s| SignatureFacts {
         role: s.role,
         verdict: s.verdict,
