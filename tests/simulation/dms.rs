@@ -8,8 +8,8 @@ use std::time::Duration;
 use bytes::Bytes;
 use lienthong::domain::fold::records::IncomingState;
 use lienthong::domain::{
-    AgencyId, DeliveryId, DocumentKey, Kind, Metadata, Origin, PartRole, Reason, Rejection, RequestId, Status,
-    Urgency,
+    AgencyId, DeliveryId, DocumentKey, Kind, Metadata, Origin, PartRole, Reason, Rejection, RequestId,
+    Status, Urgency,
 };
 use lienthong::exchange::handover::{InboxEntry, Notification};
 use lienthong::exchange::intake::{Header, PartHeader, Receipt};
@@ -169,7 +169,8 @@ impl Systems {
                     == (doc.header.sender.as_str(), &doc.header.metadata.key, recipient.as_str())
             });
             if !right {
-                self.world.violate(format!("{} is answered with {id} of something else", doc.header.request_id));
+                self.world
+                    .violate(format!("{} is answered with {id} of something else", doc.header.request_id));
             }
         }
     }
@@ -256,7 +257,8 @@ impl Systems {
         let opened = self.world.call(at, move |exchange, _| async move {
             let opened = exchange.fetch(&Caller::new(dms()), &code, id, "").await?;
             let content = exchange.ledger().content();
-            let there = opened.content.content_digests().iter().all(|d| matches!(content.get(d), Ok(Some(_))));
+            let there =
+                opened.content.content_digests().iter().all(|d| matches!(content.get(d), Ok(Some(_))));
             Ok((opened.index, leaf(&exchange, opened.index)?, there))
         });
         match opened.await {

@@ -129,8 +129,11 @@ impl Observer {
     pub fn advance(&mut self, platter: &Platter, mut told: impl FnMut(&Hash)) -> Result<(), String> {
         let bad = |what: String| format!("the durable log of {}: {what}", self.name);
         let disk = Arc::new(platter.durable());
-        let mut reader = Reader::open(disk, Path::new("journal"), self.position).map_err(|e| bad(e.to_string()))?;
-        while let Some(block) = reader.next_block().map_err(|e| format!("the durable log of {}: {e}", self.name))? {
+        let mut reader =
+            Reader::open(disk, Path::new("journal"), self.position).map_err(|e| bad(e.to_string()))?;
+        while let Some(block) =
+            reader.next_block().map_err(|e| format!("the durable log of {}: {e}", self.name))?
+        {
             if block.first != self.tree.size() {
                 return Err(format!("{}: block {} follows {}", self.name, block.first, self.tree.size()));
             }
@@ -218,7 +221,9 @@ impl Observer {
                 }
                 came.state = if refused.is_some() { Came::Refused } else { Came::Received };
                 came.released = true;
-                if refused.is_some() && let Some(triple) = triple(&came.item) {
+                if refused.is_some()
+                    && let Some(triple) = triple(&came.item)
+                {
                     self.in_force.remove(&triple);
                 }
                 Ok(())

@@ -88,7 +88,11 @@ impl Inode {
         let lucky = *dice.pick(&[0, 100, 500, 900, 1000]);
         for write in std::mem::take(&mut self.dirty) {
             // Zeros at the end are one piece: a run of sectors that nobody tells apart.
-            let zeros = Write { offset: write.offset + write.data.len() as u64, len: write.len - write.data.len(), data: Vec::new() };
+            let zeros = Write {
+                offset: write.offset + write.data.len() as u64,
+                len: write.len - write.data.len(),
+                data: Vec::new(),
+            };
             let sectors = write.data.chunks(SECTOR).enumerate();
             let sectors = sectors.map(|(n, sector)| Write::new(sector, write.offset + (n * SECTOR) as u64));
             for piece in sectors.chain((zeros.len > 0).then_some(zeros)) {
@@ -331,13 +335,16 @@ impl Disk for SimDisk {
     }
 
     fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
-        self.rename_or_remove(|state| Ok(Change::Moved(from.to_owned(), to.to_owned(), find(&state.seen, from)?)))
+        self.rename_or_remove(|state| {
+            Ok(Change::Moved(from.to_owned(), to.to_owned(), find(&state.seen, from)?))
+        })
     }
 
     fn sync_dir(&self, dir: &Path) -> io::Result<()> {
         self.step(|state, goes| {
             if !state.faults.lies && goes != Goes::Fails {
-                let (now, later) = std::mem::take(&mut state.changes).into_iter().partition(|c| c.dir() == dir);
+                let (now, later) =
+                    std::mem::take(&mut state.changes).into_iter().partition(|c| c.dir() == dir);
                 state.changes = later;
                 Vec::into_iter(now).for_each(|change: Change| change.apply(&mut state.durable));
             }
@@ -356,7 +363,11 @@ impl Disk for SimDisk {
 
     fn list(&self, dir: &Path) -> io::Result<Vec<String>> {
         self.look(|state| {
-            if state.dirs.contains(dir) { Ok(list(&state.seen, dir)) } else { Err(io::ErrorKind::NotFound.into()) }
+            if state.dirs.contains(dir) {
+                Ok(list(&state.seen, dir))
+            } else {
+                Err(io::ErrorKind::NotFound.into())
+            }
         })
     }
 

@@ -174,7 +174,10 @@ impl World {
         drop(observer);
         if !found || receipt.log != self.nodes[peer].name.log_origin(1) || !agrees {
             let name = NODES[at];
-            self.violate(format!("{name} settled {id} as {outcome} by {receipt:?}, which {} did not record", sent.peer));
+            self.violate(format!(
+                "{name} settled {id} as {outcome} by {receipt:?}, which {} did not record",
+                sent.peer
+            ));
         }
     }
 
@@ -290,7 +293,11 @@ impl World {
         let (world, of) = (self.clone(), life.clone());
         let link = move |peer: &NodeName| -> Arc<dyn PeerLink> {
             let to = world.nodes.iter().position(|n| n.name == *peer).unwrap();
-            if to == at { local.clone() } else { Arc::new(SimLink { world: world.clone(), life: of.clone(), to }) }
+            if to == at {
+                local.clone()
+            } else {
+                Arc::new(SimLink { world: world.clone(), life: of.clone(), to })
+            }
         };
         tasks.spawn(courier::run(exchange.clone(), Queues::default(), link, stopped));
         tasks.spawn({
@@ -308,7 +315,11 @@ impl World {
     async fn bury(self: Arc<Self>, mut ends: mpsc::UnboundedReceiver<usize>) {
         while let Some(at) = ends.recv().await {
             self.end(at, None);
-            let wait = if self.is_rough.load(Ordering::Relaxed) { self.dice.millis(0, 8_000) } else { Duration::ZERO };
+            let wait = if self.is_rough.load(Ordering::Relaxed) {
+                self.dice.millis(0, 8_000)
+            } else {
+                Duration::ZERO
+            };
             let rough = self.is_rough.load(Ordering::Relaxed);
             let fuse = (rough && self.dice.chance(200)).then(|| self.dice.between(1, 80));
             let world = self.clone();
@@ -327,7 +338,11 @@ impl World {
         self.note(format_args!("{} ends, {how_it_was:?}", NODES[at]));
         self.nodes[at].platter.end(how_it_was, how.is_none());
         let mut counts = self.counts.lock().unwrap();
-        if how_it_was == End::Cut { counts.cuts += 1 } else { counts.kills += 1 }
+        if how_it_was == End::Cut {
+            counts.cuts += 1
+        } else {
+            counts.kills += 1
+        }
         drop(counts);
         drop(running);
     }
