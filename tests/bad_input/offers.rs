@@ -456,9 +456,11 @@ async fn a_revoke_without_a_valid_seal_or_of_anothers_document_changes_nothing()
     a.wait_for(&others, pb::DeliveryState::Delivered).await;
     let target = DeliveryId::from_slice(&others).unwrap();
     let foreign = Forged::revoke(&net, target, document.clone());
+    let told = a.told(&["H01.1"], "").await.unwrap();
     let answer = calling.offer(foreign.offer(&net, &mut log)).await.unwrap();
     assert!(matches!(proven(&answer), EventKind::Received { .. }));
     assert_eq!(a.track(&others).await.unwrap().ended, None);
+    assert_eq!(a.told(&["H01.1"], "").await.unwrap(), told);
     a.fetch("H01.1", &others).await.unwrap();
     // And the good one does what it says.
     let answer = calling.offer(sealed.offer(&net, &mut log)).await.unwrap();

@@ -364,7 +364,7 @@ fn refused(view: &mut (impl View + ?Sized), index: u64, event: &Event) -> Result
     };
     store(view, key, &record);
     if *reason == Reason::Withdrawn {
-        view.delete(&keys::withdrawn(&item.delivery_id));
+        view.delete(&keys::withdrawn(&item.delivery_id, &item.parties.sender));
     }
     Ok(true)
 }
