@@ -230,6 +230,7 @@ fn as_json(s: &pb::GetStatusResponse) -> Value {
                 "oldest_delivery": hex::encode(&q.oldest_delivery), "oldest_reason": q.oldest_reason,
                 "breaker": q.breaker, "failures": q.failures, "next_probe": time(q.next_probe),
                 "last_error": q.last_error, "next_try": time(q.next_try),
+                "failing_since": time(q.failing_since), "delayed": q.delayed, "calls_in": q.calls_in,
             })
         })
         .collect();

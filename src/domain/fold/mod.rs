@@ -18,7 +18,6 @@ use serde::de::DeserializeOwned;
 use super::event::{Event, EventKind, Item, Subject};
 use super::ids::{AgencyId, DeliveryId};
 use super::ratio::Electronic;
-use super::reason::Reason;
 use super::status::{Ask, DeliveryState, Status};
 use records::{
     AttemptRecord, DocumentRecord, Incoming, IncomingState, MessageFacts, Outgoing, RequestRecord,
@@ -110,6 +109,21 @@ pub fn apply(view: &mut (impl View + ?Sized), index: u64, event: &Event) -> Resu
             stands_in_record = false;
             if let Some(record) = load::<Incoming>(view, &keys::incoming(delivery_id))? {
                 agencies.push(record.facts.recipient);
+            }
+        }
+        EventKind::Exported { delivery_id, agency } => {
+            // The affair of the agency whose auditor it was; what the node's auditors take is that of each side.
+            stands_in_record = false;
+            match agency {
+                Some(agency) => agencies.push(agency.clone()),
+                None => {
+                    if let Some(record) = load::<Outgoing>(view, &keys::outgoing(delivery_id))? {
+                        agencies.push(record.facts.sender);
+                    }
+                    if let Some(record) = load::<Incoming>(view, &keys::incoming(delivery_id))? {
+                        agencies.push(record.facts.recipient);
+                    }
+                }
             }
         }
         EventKind::HandedOver { delivery_id } => {
@@ -363,9 +377,6 @@ fn refused(view: &mut (impl View + ?Sized), index: u64, event: &Event) -> Result
         stated: None,
     };
     store(view, key, &record);
-    if *reason == Reason::Withdrawn {
-        view.delete(&keys::withdrawn(&item.delivery_id, &item.parties.sender));
-    }
     Ok(true)
 }
 
