@@ -572,11 +572,13 @@ fn watch_item(exchange: &Exchange, n: &Notification) -> Result<pb::WatchResponse
         if sent.is_none() { load(ledger, &keys::incoming(&n.delivery_id))? } else { None };
     let reason = sent.as_ref().and_then(|o| o.reason).map_or_else(String::new, |r| r.code().to_owned());
     let kind_sent = sent.as_ref().map(|o| o.facts.kind);
-    let counterpart = sent
-        .map(|o| o.facts.recipient_code)
-        .or_else(|| incoming.map(|i| i.facts.sender_code))
-        .or_else(|| n.message.as_ref().map(|m| m.sender_code.clone()))
-        .unwrap_or_default();
+    let counterpart = match &n.message {
+        Some(message) => message.sender_code.clone(),
+        None => sent
+            .map(|o| o.facts.recipient_code)
+            .or_else(|| incoming.map(|i| i.facts.sender_code))
+            .unwrap_or_default(),
+    };
     let mut item = pb::WatchResponse {
         cursor: cursor(n.index + 1),
         kind: kind.into(),
