@@ -179,7 +179,7 @@ fn shortened(text: &str, most: usize) -> String {
 fn ending(ms: i64) -> String {
     match ms {
         ..=0 => ", ENDED".to_owned(),
-        ..=2_592_000_000 => format!(", ENDS in {}", span(ms)),
+        1..=2_592_000_000 => format!(", ENDS in {}", span(ms)),
         _ => String::new(),
     }
 }
