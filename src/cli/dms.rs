@@ -8,9 +8,9 @@ use serde_json::json;
 
 use super::remote::Remote;
 use super::show::{columns, time};
-use super::{CliError, Format, Outcome, note, out};
+use super::{CliError, Format, Outcome, note, notices, out};
 use crate::domain::limits::CHUNK_BYTES;
-use crate::domain::{DeliveryId, Status, Urgency};
+use crate::domain::{Body, DeliveryId, Notice, Status, Urgency};
 use crate::ledger::{Clock as _, SystemClock};
 use crate::merkle::sha256;
 use crate::rpc::exchange::collect_fetch;
@@ -23,7 +23,7 @@ fn bytes_of(id: &DeliveryId) -> Bytes {
 }
 
 /// A request id of one's own, when none is given: the time and the process.
-fn request_id(given: Option<&String>) -> String {
+pub(super) fn request_id(given: Option<&String>) -> String {
     given.cloned().unwrap_or_else(|| format!("cli-{}-{}", SystemClock.now().millis(), std::process::id()))
 }
 
@@ -52,21 +52,11 @@ pub struct SendArgs {
     /// Notation.
     #[arg(long)]
     notation: String,
-    /// Subject.
-    #[arg(long)]
-    subject: String,
-    /// Name of the document type.
-    #[arg(long = "type", default_value = "công văn")]
-    type_name: String,
-    /// Day of issue (default: today).
-    #[arg(long, value_name = "DAY")]
-    issued_on: Option<crate::time::Date>,
-    /// normal, urgent, very_urgent or flash.
-    #[arg(long, default_value = "normal")]
-    urgency: Urgency,
-    /// It was scanned from paper.
-    #[arg(long)]
-    scanned: bool,
+    #[command(flatten)]
+    about: AboutArgs,
+    /// Number, notation and year of a document of the same sender that this one replaces; needs the agency's seal.
+    #[arg(long, value_name = "NUMBER/NOTATION/YEAR")]
+    replaces: Option<String>,
     /// Certificate (PEM) to sign with; its key is beside it. May be repeated: a person, then the agency's seal.
     #[arg(long, value_name = "CERT")]
     sign: Vec<PathBuf>,
@@ -79,6 +69,57 @@ pub struct SendArgs {
     /// How to print.
     #[arg(long, value_enum, default_value = "table")]
     format: Format,
+}
+
+/// What a document says of itself, beside its number.
+#[derive(Debug, clap::Args)]
+pub(super) struct AboutArgs {
+    /// Subject.
+    #[arg(long)]
+    subject: String,
+    /// Name of the document type.
+    #[arg(long = "type", default_value = "công văn")]
+    type_name: String,
+    /// Day of issue (sending: today, where it is left out).
+    #[arg(long, value_name = "DAY")]
+    pub(super) issued_on: Option<crate::time::Date>,
+    /// normal, urgent, very_urgent or flash.
+    #[arg(long, default_value = "normal")]
+    urgency: Urgency,
+    /// It was scanned from paper.
+    #[arg(long)]
+    scanned: bool,
+}
+
+impl AboutArgs {
+    /// As metadata without number and notation.
+    pub(super) fn metadata(&self, issued_on: crate::time::Date) -> pb::Metadata {
+        pb::Metadata {
+            subject: self.subject.clone(),
+            type_name: self.type_name.clone(),
+            issued_on: issued_on.to_string(),
+            urgency: words::urgency(self.urgency).into(),
+            origin: if self.scanned { pb::Origin::Scanned } else { pb::Origin::BornDigital }.into(),
+            ..pb::Metadata::default()
+        }
+    }
+}
+
+/// A document as it is typed; notations have slashes of their own at times, numbers and years never.
+fn read_replaced(text: &str, sender: &str) -> Result<pb::DocumentRef, CliError> {
+    let read = || {
+        let (number, rest) = text.split_once('/')?;
+        let (notation, year) = rest.rsplit_once('/')?;
+        Some(pb::DocumentRef {
+            agency: sender.to_owned(),
+            number: number.to_owned(),
+            notation: notation.to_owned(),
+            year: year.parse().ok()?,
+        })
+    };
+    read().ok_or_else(|| {
+        CliError::failed(format!("--replaces `{text}`: give NUMBER/NOTATION/YEAR, such as 12/CV-VP/2016"))
+    })
 }
 
 fn signer(certificate: &Path) -> Result<Signer, CliError> {
@@ -170,16 +211,12 @@ pub async fn send(args: SendArgs) -> Result<Outcome, CliError> {
         request_id: request_id(args.request_id.as_ref()),
         sender: args.sender.clone(),
         recipients: args.recipients.clone(),
-        kind: pb::Kind::New.into(),
+        kind: if args.replaces.is_some() { pb::Kind::Replace } else { pb::Kind::New }.into(),
         metadata: Some(pb::Metadata {
             number: args.number.clone(),
             notation: args.notation.clone(),
-            subject: args.subject.clone(),
-            type_name: args.type_name.clone(),
-            issued_on: args.issued_on.unwrap_or_else(|| now.date()).to_string(),
-            urgency: words::urgency(args.urgency).into(),
-            origin: if args.scanned { pb::Origin::Scanned } else { pb::Origin::BornDigital }.into(),
-            ..pb::Metadata::default()
+            replaces: args.replaces.as_deref().map(|r| read_replaced(r, &args.sender)).transpose()?,
+            ..args.about.metadata(args.about.issued_on.unwrap_or_else(|| now.date()))
         }),
         parts,
         validate_only: args.validate_only,
@@ -276,7 +313,9 @@ pub async fn inbox(args: InboxArgs) -> Result<Outcome, CliError> {
             .map(|i| {
                 json!({"delivery_id": hex::encode(&i.delivery_id), "sender": i.sender, "number": i.number,
                     "notation": i.notation, "issued_on": i.issued_on, "received_at": time(i.received_at),
-                    "urgency": i.urgency().as_str_name(), "held": i.held, "leased": i.leased})
+                    "urgency": i.urgency().as_str_name(), "held": i.held, "leased": i.leased,
+                    "kind": words::read_kind(i.kind).map_or("?", |k| k.as_str()),
+                    "ended_by": notices::ended_by(i.ended_by()), "about": hex::encode(&i.about)})
             })
             .collect();
         out(serde_json::to_string_pretty(&list).unwrap_or_default());
@@ -295,12 +334,27 @@ pub async fn inbox(args: InboxArgs) -> Result<Outcome, CliError> {
                 i.issued_on.clone(),
                 time(i.received_at),
                 effect.to_owned(),
-                if i.leased { "fetched".into() } else { String::new() },
+                inbox_flags(i),
             ]
         })
         .collect();
     out(columns(&["delivery", "from", "document", "issued", "received", "effect", ""], &rows));
     Ok(Outcome::Done)
+}
+
+/// What there is to know beside the columns.
+fn inbox_flags(item: &pb::InboxItem) -> String {
+    let kind = match item.kind() {
+        pb::Kind::New | pb::Kind::Unspecified => "",
+        kind => words::read_kind(kind.into()).map_or("", |k| k.as_str()),
+    };
+    let flags = [
+        kind,
+        if item.held { "held" } else { "" },
+        notices::ended_by(item.ended_by()),
+        if item.leased { "fetched" } else { "" },
+    ];
+    flags.into_iter().filter(|f| !f.is_empty()).collect::<Vec<_>>().join(", ")
 }
 
 /// Options of the command.
@@ -355,6 +409,11 @@ pub async fn fetch(args: FetchArgs) -> Result<Outcome, CliError> {
             };
             write_new(&path, signatures.next().map_or(&[], |s| s.as_ref()))?;
             out(format!("  signature {}", path.display()));
+        }
+    }
+    for update in &header.updates {
+        if let Body::Notice(Notice { metadata: Some(metadata), .. }) = envelope::decode(update)?.body {
+            out(format!("updated: subject \"{}\", issued on {}", metadata.subject, metadata.issued_on));
         }
     }
     out(if header.legally_effective {
@@ -442,16 +501,20 @@ pub async fn release(args: ReleaseArgs) -> Result<Outcome, CliError> {
 pub struct RespondArgs {
     /// Delivery.
     id: DeliveryId,
-    /// 02 refused, 03 accepted, 04 assigned, 05 processing, 06 completed.
+    /// 02 refused, 03 accepted, 04 assigned, 05 processing, 06 completed; 15 agreed or 16 refused, to what the sender asks;
+    /// 15 says of a revoked document that it was cancelled.
     status: Status,
     #[command(flatten)]
     remote: Remote,
     /// Code of the agency.
     #[arg(long)]
     agency: String,
-    /// Why; required for 02.
+    /// Why; required for 02 and 16.
     #[arg(long, default_value = "")]
     reason: String,
+    /// For 15 and 16: the message that is answered, where more than one is open (`track` and `watch` name it).
+    #[arg(long, value_name = "ID")]
+    answers: Option<DeliveryId>,
     /// Office in charge.
     #[arg(long, default_value = "")]
     office: String,
@@ -470,6 +533,7 @@ pub async fn respond(args: RespondArgs) -> Result<Outcome, CliError> {
         status: words::status(args.status).into(),
         reason: args.reason,
         office: args.office,
+        answers: args.answers.as_ref().map_or_else(Bytes::new, bytes_of),
         ..pb::SendStatusRequest::default()
     };
     let answer = client.exchange().send_status(request).await?.into_inner();
@@ -550,6 +614,7 @@ pub async fn track(args: TrackArgs) -> Result<Outcome, CliError> {
             let flag = if s.out_of_order { " (out of order)" } else { "" };
             out(format!("  {}  status {:02}{flag}, event {}", time(s.at), s.status, s.log_index));
         }
+        notices::lines(v).iter().for_each(out);
     }
     Ok(Outcome::Done)
 }
@@ -564,7 +629,10 @@ fn view_json(v: &pb::DeliveryView) -> serde_json::Value {
         .iter()
         .map(|s| json!({"status": format!("{:02}", s.status), "at": time(s.at), "out_of_order": s.out_of_order}))
         .collect();
+    let (asked, ended) = notices::json(v);
     json!({
+        "kind": words::read_kind(v.kind).map_or("?", |k| k.as_str()), "asked": asked, "ended": ended,
+        "document_digest": hex::encode(&v.document_digest),
         "delivery_id": hex::encode(&v.delivery_id), "sender": v.sender, "recipient": v.recipient,
         "number": v.number, "notation": v.notation, "year": v.year, "attempt": v.attempt, "state": state_name(v),
         "reason": v.reason, "submitted_at": time(v.submitted_at), "settled_at": time(v.settled_at),
@@ -598,8 +666,18 @@ pub async fn watch(args: WatchArgs) -> Result<Outcome, CliError> {
         let what = i.kind().as_str_name().trim_start_matches("WATCH_KIND_").to_lowercase();
         let status = if i.status == 0 { String::new() } else { format!(" {:02}", i.status) };
         let reason = if i.reason.is_empty() { String::new() } else { format!(" ({})", i.reason) };
+        // A status is told by its number; another message by its kind, and by what answers it.
+        let message = match words::read_kind(i.message_kind) {
+            Some(kind) if kind != crate::domain::Kind::Status => {
+                format!(" {} {}", kind.as_str(), hex::encode(&i.message_id))
+            }
+            Some(_) if i.status == 13 => format!(" {}", hex::encode(&i.message_id)),
+            _ => String::new(),
+        };
+        let written = i.written_reason.replace(['\n', '\r', '\t'], " ");
+        let written = if written.is_empty() { String::new() } else { format!(" \"{written}\"") };
         out(format!(
-            "{}  {}  {what}{status}{reason}  {}  {}  cursor {}",
+            "{}  {}  {what}{status}{reason}{message}{written}  {}  {}  cursor {}",
             time(i.at),
             i.agency,
             i.counterpart,

@@ -410,8 +410,13 @@ async fn deliver(exchange: &Exchange, link: &dyn PeerLink, id: DeliveryId) -> Re
     if !matches!(record.state, DeliveryState::Queued | DeliveryState::Held) {
         return Ok(End::Over);
     }
-    let offer = exchange.offer(&record)?;
-    match link.deliver(offer).await {
+    let delivered = if record.waits_for_revoke() && record.state == DeliveryState::Queued {
+        // The revoke goes first: what has not arrived then never comes into force.
+        Err(Rejection::new(Reason::Revoked, "", "its revoke goes first"))
+    } else {
+        link.deliver(exchange.offer(&record)?).await
+    };
+    match delivered {
         // An answer is never given up on, however late: it may be the proof that it arrived.
         Ok(proof) => match exchange.settle(id, &proof).await? {
             DeliveryState::Held => Ok(End::Held),

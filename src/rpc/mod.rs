@@ -13,6 +13,7 @@ pub mod directory;
 pub mod exchange;
 pub mod guard;
 pub mod link;
+mod notices;
 pub mod peer;
 pub mod quota;
 pub mod report;
