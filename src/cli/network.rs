@@ -393,6 +393,13 @@ crl_dir = "crls"
 # Milliseconds that another node's clock may be off before it is told (default 1000).
 # clock_tolerance_ms = 1000
 
+[peers]
+# Seconds that making a connection to another node may take (default 10), and that it may take to answer a message
+# (default 120). A node for which the directory lists no endpoint cannot be called: it calls the others, and collects
+# what they have for it; nothing is configured for that.
+# connect_seconds = 10
+# answer_seconds = 120
+
 [storage]
 # MiB of sled's cache (default 64).
 # cache_mib = 64

@@ -178,7 +178,7 @@ fn shortened(text: &str, most: usize) -> String {
 /// How soon something ends, when it is soon.
 fn ending(ms: i64) -> String {
     match ms {
-        ..=0 => ", ENDED".to_owned(),
+        i64::MIN..=0 => ", ENDED".to_owned(),
         1..=2_592_000_000 => format!(", ENDS in {}", span(ms)),
         _ => String::new(),
     }
