@@ -236,6 +236,7 @@ fn as_json(s: &pb::GetStatusResponse) -> Value {
                 "breaker": q.breaker, "failures": q.failures, "failing_since": time(q.failing_since),
                 "delayed": q.delayed, "calls_in": q.calls_in, "next_probe": time(q.next_probe),
                 "last_error": q.last_error, "next_try": time(q.next_try),
+                "failing_since": time(q.failing_since), "delayed": q.delayed, "calls_in": q.calls_in,
             })
         })
         .collect();

@@ -149,8 +149,9 @@ fn queue_status(
         waiting: waiting.by_urgency.iter().sum(),
         in_flight: state.in_flight,
         oldest: oldest.map_or(0, |(_, at)| at.millis()),
-        // Errors begin with their reason.
-        oldest_reason: oldest.and_then(|_| state.last_error.split(':').next()).unwrap_or_default().to_owned(),
+        oldest_reason: oldest
+            .and_then(|(id, _)| exchange.queues().reason(peer, &id))
+            .map_or_else(String::new, |reason| reason.code().to_owned()),
         last_error: state.last_error,
         next_try: state.next_try.map_or(0, Timestamp::millis),
         next_probe: match state.breaker {

@@ -42,7 +42,7 @@ use crate::wire::proof::Proof;
 use failure::Failure;
 use queues::Queue;
 pub use queues::{BreakerState, QueueState, Queues};
-use schedule::{Entry, Outcome, Start, Want};
+use schedule::{Entry, Found, Outcome, Start, Want};
 
 /// How often a quiet task looks again.
 const IDLE: Duration = Duration::from_secs(30);
@@ -220,7 +220,7 @@ impl PeerTask {
             let want = self.queue.schedule().wants(queues.moment(), size);
             let Some(want) = want else { return true };
             match self.entries(&want, size) {
-                Ok((found, ended)) => self.queue.schedule().take(&want, found, ended, size),
+                Ok(found) => self.queue.schedule().take(&want, found),
                 Err(error) => {
                     tracing::error!(%error, peer = %self.peer, "the outbox cannot be read");
                     return true;
@@ -230,8 +230,8 @@ impl PeerTask {
         false
     }
 
-    /// A part of the outbox, and whether that is all of it up to `size`.
-    fn entries(&self, want: &Want, size: u64) -> Result<(Vec<(u64, Option<Entry>)>, bool), StoreError> {
+    /// A part of the outbox, below `size`.
+    fn entries(&self, want: &Want, size: u64) -> Result<Found, StoreError> {
         let ledger = self.exchange.ledger();
         let prefix = [keys::outbox_of(&self.peer), vec![want.urgency as u8]].concat();
         let from = keys::outbox(&self.peer, want.urgency, want.from);
@@ -248,7 +248,7 @@ impl PeerTask {
             let entry = id.ok().and_then(|id| self.entry(want, index, id));
             entries.push((index, entry));
         }
-        Ok((entries, ended))
+        Ok(Found { entries, ended, size })
     }
 
     fn entry(&self, want: &Want, index: u64, id: DeliveryId) -> Option<Entry> {

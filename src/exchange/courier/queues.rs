@@ -14,6 +14,7 @@ use super::schedule::{Schedule, Standing};
 use crate::domain::DeliveryState;
 use crate::domain::fold::records::Outgoing;
 use crate::domain::ids::{DeliveryId, NodeName};
+use crate::domain::reason::Reason;
 use crate::merkle::sha256;
 use crate::time::Timestamp;
 
@@ -175,6 +176,15 @@ impl Queues {
     /// A moment as the node's time.
     fn time(&self, at: Moment, now: Timestamp) -> Timestamp {
         now.plus_millis(at.0 as i64 - self.moment().0 as i64)
+    }
+
+    /// Why the last try of a delivery failed; for one that was not tried, why the peer is not.
+    pub fn reason(&self, peer: &NodeName, id: &DeliveryId) -> Option<Reason> {
+        let queue = self.get(peer)?;
+        let schedule = queue.schedule();
+        let of_peer = || schedule.newest_failure().filter(|_| schedule.breaker().state() != State::Closed);
+        let failure = schedule.failure(id).map(|(failure, _)| failure).or_else(of_peer);
+        failure.map(|f| f.rejection.reason)
     }
 
     /// Why a delivery waits, for a person; empty when it does not wait.

@@ -70,6 +70,17 @@ pub struct Want {
     only: Option<(AgencyId, u64)>,
 }
 
+/// What was read of it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Found {
+    /// Each index with its entry, in order; `None` where there is nothing to send any more.
+    pub entries: Vec<(u64, Option<Entry>)>,
+    /// Nothing more is there below `size`.
+    pub ended: bool,
+    /// Size of the log by then; nothing beyond it was read.
+    pub size: u64,
+}
+
 /// A message to put in flight.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Start {
@@ -223,9 +234,9 @@ impl Schedule {
         (AHEAD / senders.max(1)).clamp(SHARE.0, SHARE.1)
     }
 
-    /// Takes in what was read: each index with its entry, `None` where there is nothing to send any more. `ended` says
-    /// that nothing more is there up to `size`.
-    pub fn take(&mut self, want: &Want, found: Vec<(u64, Option<Entry>)>, ended: bool, size: u64) {
+    /// Takes in what was read of what it wanted.
+    pub fn take(&mut self, want: &Want, found: Found) {
+        let Found { entries: found, ended, size } = found;
         let at = want.urgency as usize;
         if let Some((sender, to)) = &want.only {
             let key = (want.urgency, sender.clone());

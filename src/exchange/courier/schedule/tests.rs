@@ -64,10 +64,10 @@ impl Stage {
     fn read(&mut self) {
         while let Some(want) = self.schedule.wants(self.now, self.size) {
             let range = (want.urgency, want.from)..=(want.urgency, u64::MAX);
-            let found: Vec<_> =
+            let entries: Vec<_> =
                 self.outbox.range(range).take(want.most).map(|((_, i), e)| (*i, Some(e.clone()))).collect();
-            let ended = found.len() < want.most;
-            self.schedule.take(&want, found, ended, self.size);
+            let ended = entries.len() < want.most;
+            self.schedule.take(&want, Found { entries, ended, size: self.size });
         }
     }
 
@@ -306,7 +306,7 @@ fn a_sign_of_life_sends_a_probe_at_once_and_the_one_that_failed_least() {
     assert_eq!(probe.len(), 1);
     stage.end(probe[0], Outcome::Over);
     let mut order = numbers(&probe);
-    while stage.outbox.len() > 0 {
+    while !stage.outbox.is_empty() {
         for start in stage.start() {
             order.push(number(start.id));
             stage.end(start, Outcome::Over);
