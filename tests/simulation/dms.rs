@@ -304,6 +304,7 @@ impl Systems {
                 agency: code.to_owned(),
                 delivery_id: id,
                 status,
+                answers: None,
                 reason: "lý do".to_owned(),
                 office: String::new(),
                 officer: String::new(),
