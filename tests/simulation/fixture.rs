@@ -76,12 +76,7 @@ pub fn agencies(node: usize) -> [String; 2] {
 
 /// The client that acts for all agencies of its node.
 pub fn dms() -> Client {
-    Client {
-        name: "dms".to_owned(),
-        agencies: None,
-        roles: [Role::Dms].into(),
-        node_roles: [].into(),
-    }
+    Client { name: "dms".to_owned(), agencies: None, roles: [Role::Dms].into(), node_roles: [].into() }
 }
 
 /// When every run begins.
@@ -100,7 +95,8 @@ impl Fixture {
             let key = log_signer(&node.name).verifier().to_string();
             node.log_keys = vec![LogKey { key, first: 0, last: None }];
         }
-        let authority = NoteSigner::from_pkcs8(&format!("{NETWORK}/directory"), &pkcs8(b"authority")).unwrap();
+        let authority =
+            NoteSigner::from_pkcs8(&format!("{NETWORK}/directory"), &pkcs8(b"authority")).unwrap();
         let note = build::sign(&made.directory, &authority).unwrap();
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("directory.note");
@@ -137,7 +133,9 @@ fn make_signed() {
     let mut list = "code,legacy_code,name,level,parent,node\n".to_owned();
     for (i, node) in NODES.iter().enumerate() {
         let [of, below] = agencies(i);
-        list += &format!("{of},,UBND huyện {of},district,,{node}\n{below},,UBND xã {below},commune,{of},{node}\n");
+        list += &format!(
+            "{of},,UBND huyện {of},district,,{node}\n{below},,UBND xã {below},commune,{of},{node}\n"
+        );
     }
     let agencies = build::read_agencies(list.as_bytes()).unwrap();
     let any = ([127, 0, 0, 1], 1).into();

@@ -200,8 +200,8 @@ async fn accept(
     back: &SimLink,
     request: pb::DeliverRequest,
 ) -> Result<Proof, Rejection> {
-    let inline = !request.data.is_empty()
-        || lienthong::wire::envelope::decode(&request.envelope)?.content_size() == 0;
+    let inline =
+        !request.data.is_empty() || lienthong::wire::envelope::decode(&request.envelope)?.content_size() == 0;
     let offer = Offer {
         envelope: request.envelope,
         origin: Proof::from_wire(request.origin.ok_or_else(|| Rejection::missing("origin"))?)?,

@@ -59,7 +59,11 @@ pub fn run(plan: Plan) -> Outcome {
         for at in 0..nodes {
             world.end(at, Some(End::Killed));
         }
-        Outcome { violation: world.violation(), digest: world.digest(), counts: *world.counts.lock().unwrap() }
+        Outcome {
+            violation: world.violation(),
+            digest: world.digest(),
+            counts: *world.counts.lock().unwrap(),
+        }
     })
 }
 
@@ -77,7 +81,7 @@ async fn live(plan: &Plan, world: &Arc<World>, dice: &Dice) {
     for at in 0..world.nodes.len() {
         systems.take_in(at);
     }
-    let documents = dice.between(3, 8);
+    let documents = dice.between(2, 7);
     world.counts.lock().unwrap().documents = documents;
     for number in 1..=documents {
         let doc = systems.document(number);
@@ -96,7 +100,11 @@ async fn live(plan: &Plan, world: &Arc<World>, dice: &Dice) {
             return;
         }
         if calm.elapsed() > SETTLES {
-            world.violate(format!("not settled after {} s: {}", SETTLES.as_secs(), unsettled(world, &systems)));
+            world.violate(format!(
+                "not settled after {} s: {}",
+                SETTLES.as_secs(),
+                unsettled(world, &systems)
+            ));
             return;
         }
         tokio::time::sleep(Duration::from_secs(2)).await;
@@ -188,7 +196,8 @@ fn cut(dice: &Dice, nodes: usize) -> BTreeSet<(usize, usize)> {
     let is_here = |at: usize| here >> at & 1 == 1;
     let both = dice.chance(700);
     let all = (0..nodes).flat_map(|from| (0..nodes).map(move |to| (from, to)));
-    all.filter(|(from, to)| is_here(*from) && !is_here(*to) || both && !is_here(*from) && is_here(*to)).collect()
+    all.filter(|(from, to)| is_here(*from) && !is_here(*to) || both && !is_here(*from) && is_here(*to))
+        .collect()
 }
 
 /// Whether everything has come to its end.
@@ -205,7 +214,8 @@ fn is_settled(world: &Arc<World>, systems: &Systems) -> bool {
 
 fn waits(incoming: &Incoming) -> bool {
     let document = incoming.item.kind().is_document();
-    document && !incoming.handed_over && incoming.state != Came::Refused
+    let ended = incoming.given_back || incoming.state == Came::Refused;
+    document && !incoming.handed_over && !ended
 }
 
 fn unsettled(world: &World, systems: &Systems) -> String {
@@ -226,7 +236,8 @@ async fn finish(world: &Arc<World>) {
         let Some(exchange) = world.exchange(at) else { return };
         let key = log_signer(&site.name);
         let disk = Arc::new(site.platter.durable());
-        let checked = audit::check(Path::new("journal"), disk, exchange.ledger().index(), key.verifier(), |_| {});
+        let checked =
+            audit::check(Path::new("journal"), disk, exchange.ledger().index(), key.verifier(), |_| {});
         match checked {
             Ok(checked) if checked.is_clean() => {}
             Ok(checked) => world.violate(format!("the audit of {}: {:?}", site.name, checked.findings)),
@@ -259,14 +270,15 @@ fn between(world: &World) {
             counts.deliveries += 1;
             let agree = match sent.state {
                 DeliveryState::Delivered => there == Some(Came::Received),
-                DeliveryState::Refused => there == Some(Came::Refused),
+                DeliveryState::Refused | DeliveryState::Withdrawn => there == Some(Came::Refused),
                 // Provisional: nobody knows what became of it.
                 DeliveryState::Undelivered => true,
                 _ => false,
             };
             counts.refused += u64::from(sent.state == DeliveryState::Refused);
             counts.undelivered += u64::from(sent.state == DeliveryState::Undelivered);
-            counts.late += u64::from(sent.state == DeliveryState::Undelivered && there == Some(Came::Received));
+            counts.late +=
+                u64::from(sent.state == DeliveryState::Undelivered && there == Some(Came::Received));
             if !agree {
                 world.violate(format!("{id} is {} at {}, {there:?} at {}", sent.state, NODES[at], sent.peer));
             }
@@ -280,7 +292,8 @@ fn between(world: &World) {
             if std::ptr::eq(origin, site) {
                 continue;
             }
-            let known = origin.observer.lock().unwrap().outgoing.get(id).is_some_and(|o| o.place == came.origin);
+            let known =
+                origin.observer.lock().unwrap().outgoing.get(id).is_some_and(|o| o.place == came.origin);
             if !known {
                 world.violate(format!("{id} came to {} and was never sent", NODES[at]));
             }
@@ -300,9 +313,7 @@ fn statuses(world: &World, at: usize, sent: &Outgoing) {
     if !told.iter().all(|status| rest.any(|g| g == status)) {
         world.violate(format!("{id}: {given:?} was given, {told:?} was told"));
     }
-    let about = |o: &&Outgoing| {
-        matches!(&o.item.subject, lienthong::domain::event::Subject::Notice(n) if n.target == id)
-    };
+    let about = |o: &&Outgoing| matches!(&o.item.subject, lienthong::domain::event::Subject::Notice(n) if n.target == id);
     let observer = peer.observer.lock().unwrap();
     let all = observer.outgoing.values().filter(about).all(|o| o.state == DeliveryState::Delivered);
     if all && told != given {

@@ -57,7 +57,7 @@ pub struct Counts {
     pub faults: u64,
     pub undelivered: u64,
     pub refused: u64,
-    /// Undelivered at the origin, and received all the same: its answer never came back.
+    /// Of these, received all the same: the answer never came back.
     pub late: u64,
     pub held: u64,
 }
@@ -77,6 +77,25 @@ pub struct World {
     began: tokio::time::Instant,
 }
 
+impl Counts {
+    /// Both together.
+    pub fn plus(self, other: Counts) -> Counts {
+        Counts {
+            documents: self.documents + other.documents,
+            acknowledged: self.acknowledged + other.acknowledged,
+            deliveries: self.deliveries + other.deliveries,
+            events: self.events + other.events,
+            kills: self.kills + other.kills,
+            cuts: self.cuts + other.cuts,
+            faults: self.faults + other.faults,
+            undelivered: self.undelivered + other.undelivered,
+            refused: self.refused + other.refused,
+            late: self.late + other.late,
+            held: self.held + other.held,
+        }
+    }
+}
+
 impl World {
     /// Of so many nodes, none of which runs.
     pub fn new(seed: u64, nodes: usize, is_shown: bool) -> Arc<World> {
@@ -84,11 +103,11 @@ impl World {
         let (ended, ends) = mpsc::unbounded_channel();
         let site = |i: usize| {
             let name = NodeName::new(NODES[i]).unwrap();
-            let key = log_signer(&name).verifier().clone();
+            let signer = log_signer(&name);
             Site {
                 platter: Platter::new(dice.fork(100 + i as u64)),
                 clock: Arc::new(SimClock::new(start())),
-                observer: Mutex::new(Observer::new(NODES[i], key)),
+                observer: Mutex::new(Observer::new(NODES[i], signer.verifier())),
                 has_crl: AtomicBool::new(true),
                 running: Mutex::default(),
                 name,
@@ -174,7 +193,10 @@ impl World {
         drop(observer);
         if !found || receipt.log != self.nodes[peer].name.log_origin(1) || !agrees {
             let name = NODES[at];
-            self.violate(format!("{name} settled {id} as {outcome} by {receipt:?}, which {} did not record", sent.peer));
+            self.violate(format!(
+                "{name} settled {id} as {outcome} by {receipt:?}, which {} did not record",
+                sent.peer
+            ));
         }
     }
 
@@ -290,7 +312,11 @@ impl World {
         let (world, of) = (self.clone(), life.clone());
         let link = move |peer: &NodeName| -> Arc<dyn PeerLink> {
             let to = world.nodes.iter().position(|n| n.name == *peer).unwrap();
-            if to == at { local.clone() } else { Arc::new(SimLink { world: world.clone(), life: of.clone(), to }) }
+            if to == at {
+                local.clone()
+            } else {
+                Arc::new(SimLink { world: world.clone(), life: of.clone(), to })
+            }
         };
         tasks.spawn(courier::run(exchange.clone(), Queues::default(), link, stopped));
         tasks.spawn({
@@ -308,7 +334,11 @@ impl World {
     async fn bury(self: Arc<Self>, mut ends: mpsc::UnboundedReceiver<usize>) {
         while let Some(at) = ends.recv().await {
             self.end(at, None);
-            let wait = if self.is_rough.load(Ordering::Relaxed) { self.dice.millis(0, 8_000) } else { Duration::ZERO };
+            let wait = if self.is_rough.load(Ordering::Relaxed) {
+                self.dice.millis(0, 8_000)
+            } else {
+                Duration::ZERO
+            };
             let rough = self.is_rough.load(Ordering::Relaxed);
             let fuse = (rough && self.dice.chance(200)).then(|| self.dice.between(1, 80));
             let world = self.clone();
@@ -327,7 +357,11 @@ impl World {
         self.note(format_args!("{} ends, {how_it_was:?}", NODES[at]));
         self.nodes[at].platter.end(how_it_was, how.is_none());
         let mut counts = self.counts.lock().unwrap();
-        if how_it_was == End::Cut { counts.cuts += 1 } else { counts.kills += 1 }
+        if how_it_was == End::Cut {
+            counts.cuts += 1
+        } else {
+            counts.kills += 1
+        }
         drop(counts);
         drop(running);
     }
