@@ -4,7 +4,7 @@
 //! - [`args`]: what can be typed.
 //! - [`demo`]: real nodes on loopback replay a scenario.
 //! - [`network`], [`pki`]: making a whole local network; [`init`]: making one node.
-//! - [`serve`], [`dms`], [`operate`], [`audit`]: running a node; what a system does by hand; reports; the log.
+//! - [`serve`], [`send`], [`fetch`], [`dms`], [`operate`], [`audit`]: running a node; what a system does by hand; reports; the log.
 //! - [`verify`], [`sign`]: signatures of files, judged and made.
 //! - [`load`]: a measured load with its limit beside it.
 
@@ -12,6 +12,7 @@ pub mod args;
 pub mod audit;
 pub mod demo;
 pub mod dms;
+pub mod fetch;
 pub mod init;
 pub mod load;
 pub mod network;
@@ -19,6 +20,7 @@ pub mod operate;
 pub mod pki;
 pub mod remote;
 pub mod scenario;
+pub mod send;
 pub mod serve;
 mod show;
 pub mod sign;

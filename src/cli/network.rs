@@ -382,6 +382,10 @@ crl_dir = "crls"
 # max_content_bytes = 10737418240
 # Hours that delivery is tried before it is reported as undelivered (default 120, at most 720).
 # delivery_hours = 120
+# Hours that a large upload or transfer which broke off may be gone on with (default 24, at most 720).
+# resume_hours = 24
+# Bytes that such transfers of one client, or of one other node, may have on this disk (default 100 GiB).
+# resume_bytes = 107374182400
 
 [storage]
 # MiB of sled's cache (default 64).

@@ -92,6 +92,8 @@ pub struct Signatures {
 pub struct Limits {
     pub max_content_bytes: Option<u64>,
     pub delivery_hours: Option<u64>,
+    pub resume_hours: Option<u64>,
+    pub resume_bytes: Option<u64>,
 }
 
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]

@@ -58,6 +58,32 @@ pub const DATA_BYTES: usize = 1024 * 1024;
 pub const BULK_BYTES: usize = 1024 * 1024;
 /// Bytes of one chunk that this node writes to a stream.
 pub const CHUNK_BYTES: usize = 256 * 1024;
+/// Bytes of a large upload or pull that one call keeps in memory before it writes them.
+pub const BATCH_BYTES: usize = 512 * 1024;
+/// Bytes of a large upload or pull after which what came is made durable: at most so many come again after a break.
+pub const MARK_BYTES: u64 = 8 * 1024 * 1024;
+/// Threads that hash and write large content at once: more only wait for the same disk.
+pub const TRANSFER_THREADS: usize = 4;
+/// Large uploads of one client, or pulls from one peer, that are under way or may be gone on with.
+pub const PARTIALS: usize = 32;
+/// Bytes that those may have in all, by default: ten of the largest documents.
+pub const PARTIAL_BYTES: u64 = 10 * CONTENT_BYTES;
+/// How long an upload or pull that broke off may be gone on with, by default (24 hours).
+pub const PARTIAL_MS: i64 = 24 * 3600 * 1000;
+/// Messages with content of its own to pull that are under way to one peer, and pulled from one: small ones pass them.
+pub const PEER_LARGE: usize = 4;
+/// Pulls of large content under way from all peers.
+pub const PULLS: usize = 8;
+/// Streams of large content served to all peers: each may have about 1 MiB in memory.
+pub const SERVES: usize = 32;
+/// Large messages to one peer that are known and wait for a place.
+pub const PARKED: usize = 10_000;
+/// Fetches of large content of one client at once.
+pub const CLIENT_FETCHES: usize = 32;
+/// Fetches of large content of all clients at once: each may have about 1 MiB in memory.
+pub const FETCHES: usize = 64;
+/// Bytes of a PDF from which it is judged alone: it may need 100 MiB for that.
+pub const JUDGED_ALONE_BYTES: u64 = 4 * 1024 * 1024;
 /// Bytes of an envelope: metadata at its longest and a thousand signature digests stay below.
 pub const ENVELOPE_BYTES: usize = 256 * 1024;
 /// Bytes of a log leaf.

@@ -11,14 +11,15 @@ use std::collections::{BTreeMap, HashMap, HashSet, VecDeque};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use bytes::{Bytes, BytesMut};
-use tokio::sync::{Notify, watch};
+use bytes::BytesMut;
+use tokio::sync::{Notify, Semaphore, watch};
 use tokio::task::JoinSet;
 use tokio::time::Instant;
 
 use super::Exchange;
-use super::accept::{Boxed, ContentSource, Offer, is_inline};
+use super::accept::{Boxed, ContentPieces, ContentSource, Offer, is_inline};
 use super::stored::Stored;
+use super::transfer::places::Parked;
 use crate::domain::decide::Command;
 use crate::domain::document::Urgency;
 use crate::domain::fold::records::Outgoing;
@@ -26,10 +27,10 @@ use crate::domain::fold::{keys, load};
 use crate::domain::ids::{DeliveryId, NodeName};
 use crate::domain::reason::{Reason, Rejection};
 use crate::domain::{DeliveryState, limits};
-use crate::ledger::{LedgerError, damaged, storage};
+use crate::ledger::{LedgerError, damaged};
 use crate::store::StoreError;
 use crate::time::Timestamp;
-use crate::wire::{self, proof::Proof};
+use crate::wire::proof::Proof;
 
 /// The first wait after a failure.
 const BACKOFF_FIRST: Duration = Duration::from_millis(200);
@@ -69,22 +70,15 @@ impl PeerLink for LocalLink {
 }
 
 impl ContentSource for LocalLink {
-    fn pull<'a>(
-        &'a self,
+    fn open(
+        &self,
         delivery: DeliveryId,
         part: u32,
-        sink: &'a mut (dyn FnMut(&[u8]) -> Result<(), Rejection> + Send),
-    ) -> Boxed<'a, Result<(), Rejection>> {
+        offset: u64,
+    ) -> Boxed<'_, Result<Box<dyn ContentPieces>, Rejection>> {
         Box::pin(async move {
-            let mut offset = 0;
-            loop {
-                let piece = self.exchange.content_for_peer(self.exchange.node(), delivery, part, offset)?;
-                if piece.is_empty() {
-                    return Ok(());
-                }
-                offset += piece.len() as u64;
-                sink(&piece)?;
-            }
+            let own = self.exchange.node();
+            Ok(Box::new(self.exchange.content_for_peer(own, delivery, part, offset)?) as Box<_>)
         })
     }
 }
@@ -146,6 +140,7 @@ pub async fn run(
                     link: link(&peer),
                     peer: peer.clone(),
                     wake: wake.clone(),
+                    large: Arc::new(Semaphore::new(limits::PEER_LARGE)),
                 };
                 running.spawn(task.run(stop.clone()));
                 wake
@@ -185,6 +180,8 @@ struct PeerTask {
     link: Arc<dyn PeerLink>,
     peer: NodeName,
     wake: Arc<Notify>,
+    /// Places of messages whose content is pulled: small ones pass them.
+    large: Arc<Semaphore>,
 }
 
 /// A message that is tried.
@@ -207,6 +204,8 @@ enum End {
     Over,
     /// The other node has it in custody, and is asked again.
     Held,
+    /// It has large content, and waits for its place among such messages.
+    Parked(Urgency, u64),
 }
 
 /// What the task remembers between turns.
@@ -222,6 +221,8 @@ struct Turn {
     notices: HashMap<DeliveryId, VecDeque<Message>>,
     /// Number of notices that wait behind another.
     behind: usize,
+    /// Messages with large content that wait for a place.
+    parked: Parked<Message>,
     sequence: u64,
     /// Failures in a row of the peer itself.
     failures: u32,
@@ -277,7 +278,7 @@ impl PeerTask {
             if turn.drained[urgency as usize] == size {
                 continue;
             }
-            'urgency: while turn.in_flight.len() + turn.behind < window {
+            'urgency: while turn.in_flight.len() + turn.behind < window && !turn.parked.is_full() {
                 let from = turn.next[urgency as usize];
                 let prefix = [keys::outbox_of(&self.peer), vec![urgency as u8]].concat();
                 let wanted = window - turn.in_flight.len() - turn.behind;
@@ -337,8 +338,8 @@ impl PeerTask {
     fn start(&self, turn: &mut Turn, work: &mut Work, message: Message) {
         if turn.in_flight.insert(message.id) {
             let exchange = self.exchange.clone();
-            let link = self.link.clone();
-            work.spawn(async move { (message, deliver(&exchange, &*link, message.id).await) });
+            let (link, large) = (self.link.clone(), self.large.clone());
+            work.spawn(async move { (message, deliver(&exchange, &*link, &large, message.id).await) });
         }
     }
 
@@ -346,6 +347,10 @@ impl PeerTask {
         let Message { id, tries, target } = message;
         turn.in_flight.remove(&id);
         match outcome {
+            Ok(End::Parked(urgency, index)) => {
+                turn.parked.park(urgency, index, message);
+                return;
+            }
             Ok(End::Held) => {
                 turn.failures = 0;
                 turn.sequence += 1;
@@ -390,6 +395,10 @@ impl PeerTask {
                 });
             }
         }
+        for _ in 0..self.large.available_permits() {
+            let Some(next) = turn.parked.next() else { break };
+            self.start(turn, work, next);
+        }
     }
 }
 
@@ -401,13 +410,23 @@ fn backoff(tries: u32, id: &DeliveryId) -> Duration {
 }
 
 /// One message to its end: proof settled, or given up because its time is over.
-async fn deliver(exchange: &Exchange, link: &dyn PeerLink, id: DeliveryId) -> Result<End, Rejection> {
+async fn deliver(
+    exchange: &Exchange,
+    link: &dyn PeerLink,
+    large: &Semaphore,
+    id: DeliveryId,
+) -> Result<End, Rejection> {
     let record: Option<Outgoing> = load(exchange.ledger(), &keys::outgoing(&id)).map_err(|e| damaged(&e))?;
     let Some(record) = record else { return Ok(End::Over) };
     if !matches!(record.state, DeliveryState::Queued | DeliveryState::Held) {
         return Ok(End::Over);
     }
     let offer = exchange.offer(&record)?;
+    let _place = match (&offer.data, large.try_acquire()) {
+        (Some(_), _) => None,
+        (None, Ok(place)) => Some(place),
+        (None, Err(_)) => return Ok(End::Parked(record.facts.urgency, record.submitted_index)),
+    };
     match link.deliver(offer).await {
         // An answer is never given up on, however late: it may be the proof that it arrived.
         Ok(proof) => match exchange.settle(id, &proof).await? {
@@ -442,31 +461,5 @@ impl Exchange {
             None
         };
         Ok(Offer { envelope: bytes, origin, signatures: signatures.concat(), data })
-    }
-
-    /// A piece of a part that a peer was offered; empty at its end.
-    pub fn content_for_peer(
-        &self,
-        peer: &NodeName,
-        id: DeliveryId,
-        part: u32,
-        offset: u64,
-    ) -> Result<Bytes, Rejection> {
-        let unknown = || {
-            Rejection::new(
-                Reason::UnknownDelivery,
-                "delivery_id",
-                format!("no delivery {id} is for this peer"),
-            )
-        };
-        let record: Outgoing = load(self.ledger(), &keys::outgoing(&id))
-            .map_err(|e| damaged(&e))?
-            .filter(|r: &Outgoing| r.peer == *peer)
-            .ok_or_else(unknown)?;
-        let store = self.ledger().content();
-        let bytes = store.get(&record.facts.envelope_digest).map_err(|e| storage(&e))?.ok_or_else(unknown)?;
-        let envelope = wire::envelope::decode(&bytes)?;
-        let part = envelope.parts().get(part as usize).ok_or_else(unknown)?;
-        self.content_piece(&part.sha256, part.size, offset)
     }
 }

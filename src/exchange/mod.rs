@@ -3,7 +3,8 @@
 //! [`intake`] (a system sends) → [`courier`] (the outbox goes out) → [`accept`] (the other node judges and records)
 //! → [`settle`] (the proof comes back) → [`handover`] (the recipient's system fetches and acknowledges) →
 //! [`status`] (and reports). [`held`] is what waits for a decision, [`paper`] enters what went on paper, [`track`]
-//! follows a delivery, [`directory`] keeps the list of agencies, `judge` judges signatures at either node, [`trust`] has
+//! follows a delivery, [`directory`] keeps the list of agencies, `judge` judges signatures at either node, `transfer`
+//! takes large content in piece by piece, [`trust`] has
 //! the revocation data in force, and [`revocation`] gets it. No step is skipped for any kind of message, and between
 //! two agencies of one node the way is
 //! the same without the network.
@@ -24,6 +25,7 @@ pub mod settle;
 pub mod status;
 mod stored;
 pub mod track;
+pub(crate) mod transfer;
 pub mod trust;
 
 use std::sync::Arc;
@@ -53,11 +55,13 @@ pub(crate) struct Inner {
     pub(crate) leases: Leases,
     pub(crate) revocation: trust::InForce,
     pub(crate) judging: judge::Judging,
+    pub(crate) transfers: transfer::Transfers,
 }
 
 impl Exchange {
     /// Puts it together.
     pub fn new(config: Arc<Config>, ledger: Ledger, directory: Arc<DirectoryHolder>) -> Exchange {
+        let transfers = transfer::Transfers::new(ledger.content().take_partials());
         let inner = Inner {
             config,
             ledger,
@@ -66,6 +70,7 @@ impl Exchange {
             leases: Leases::default(),
             revocation: trust::InForce::default(),
             judging: judge::Judging::default(),
+            transfers,
         };
         Exchange { inner: Arc::new(inner) }
     }

@@ -16,13 +16,14 @@ use tokio_rustls::TlsConnector;
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::transport::{Channel, Endpoint};
 
+use super::content::{self, ContentLane};
 use super::peer::{read_failure, read_retry};
 use super::tls::Identity;
-use crate::domain::ids::{DeliveryId, NodeName};
+use crate::domain::ids::NodeName;
 use crate::domain::limits;
 use crate::domain::reason::{Reason, Rejection};
 use crate::exchange::Exchange;
-use crate::exchange::accept::{Boxed, ContentSource, Offer};
+use crate::exchange::accept::{Boxed, Offer};
 use crate::exchange::courier::PeerLink;
 use crate::wire::pb;
 use crate::wire::pb::directory_service_client::DirectoryServiceClient;
@@ -59,6 +60,7 @@ impl Links {
                     tls: self.tls.clone(),
                     node: node.clone(),
                     connection: tokio::sync::Mutex::new(None),
+                    content: ContentLane::default(),
                 })
             })
             .clone()
@@ -71,6 +73,7 @@ pub struct Link {
     tls: Arc<rustls::ClientConfig>,
     node: NodeName,
     connection: tokio::sync::Mutex<Option<Connection>>,
+    pub(super) content: ContentLane,
 }
 
 type Pending = Arc<Mutex<HashMap<u64, oneshot::Sender<Result<Proof, Rejection>>>>>;
@@ -140,6 +143,13 @@ impl Link {
     pub async fn refresh(&self) -> Result<(), Rejection> {
         let channel = self.connection().await?.channel;
         self.hello(&channel).await
+    }
+
+    /// A connection, within the time for it.
+    pub(super) async fn dial_in_time(&self) -> Result<Channel, Rejection> {
+        tokio::time::timeout(CONNECT, self.dial()).await.unwrap_or_else(|_| {
+            Err(unreachable(&self.node, format!("no connection within {} s", CONNECT.as_secs())))
+        })
     }
 
     /// TCP, TLS, and the right name at the other end.
@@ -242,6 +252,7 @@ impl PeerLink for Link {
             let connection = self.connection().await?;
             let id = connection.next_id.fetch_add(1, Ordering::Relaxed);
             let (sender, receiver) = oneshot::channel();
+            let pulled = content::pulled(&offer);
             connection.pending.lock().expect("no holder of this lock panics").insert(id, sender);
             let request = pb::DeliverRequest {
                 id,
@@ -257,41 +268,14 @@ impl PeerLink for Link {
                 forget();
                 return Err(unreachable(&self.node, "the stream is closed"));
             }
-            match tokio::time::timeout(ANSWER, receiver).await {
-                Ok(Ok(result)) => result,
-                Ok(Err(_)) => Err(unreachable(&self.node, "the stream broke")),
-                Err(_) => {
+            match content::answer(&self.exchange, pulled, ANSWER, receiver).await {
+                Some(Ok(result)) => result,
+                Some(Err(_)) => Err(unreachable(&self.node, "the stream broke")),
+                None => {
                     forget();
                     Err(unreachable(&self.node, format!("no answer within {} s", ANSWER.as_secs())))
                 }
             }
-        })
-    }
-}
-
-impl ContentSource for Link {
-    fn pull<'a>(
-        &'a self,
-        delivery: DeliveryId,
-        part: u32,
-        sink: &'a mut (dyn FnMut(&[u8]) -> Result<(), Rejection> + Send),
-    ) -> Boxed<'a, Result<(), Rejection>> {
-        Box::pin(async move {
-            let channel = self.connection().await?.channel;
-            let request = pb::ContentRequest {
-                delivery_id: bytes::Bytes::copy_from_slice(delivery.as_bytes()),
-                part,
-                offset: 0,
-            };
-            let mut pieces = PeerServiceClient::new(channel)
-                .content(request)
-                .await
-                .map_err(|s| read_failure(&s))?
-                .into_inner();
-            while let Some(piece) = pieces.message().await.map_err(|s| read_failure(&s))? {
-                sink(&piece.data)?;
-            }
-            Ok(())
         })
     }
 }

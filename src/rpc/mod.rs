@@ -3,13 +3,16 @@
 //! - [`tls`]: certificates, keys, and who is at the other end.
 //! - [`serve`]: listeners: TLS 1.3, mutual, always.
 //! - [`exchange`], [`audit`], [`report`], [`directory`], [`peer`]: one service each: decode, authorise, call, encode.
+//! - `content`: large content between nodes, on connections of its own; `fetch`: to the recipient's system.
 //! - [`link`]: the way to another node; implements [`crate::exchange::courier::PeerLink`].
 //! - [`client`]: how the command line and the tests call a node.
 
 pub mod audit;
 pub mod client;
+mod content;
 pub mod directory;
 pub mod exchange;
+mod fetch;
 pub mod link;
 pub mod peer;
 pub mod report;

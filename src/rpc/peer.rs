@@ -9,8 +9,8 @@ use tonic::{Request, Response, Status, Streaming};
 
 use super::link::Links;
 use super::tls::Identity;
-use super::{identity, refuse};
-use crate::domain::ids::{DeliveryId, NodeName};
+use super::{content, identity, refuse};
+use crate::domain::ids::NodeName;
 use crate::domain::limits;
 use crate::domain::reason::{Reason, Rejection};
 use crate::exchange::Exchange;
@@ -136,28 +136,7 @@ impl PeerService for PeerApi {
 
     async fn content(&self, request: Request<pb::ContentRequest>) -> Answer<Self::ContentStream> {
         let name = peer(&self.exchange, &request)?;
-        let request = request.into_inner();
-        let delivery = DeliveryId::from_slice(&request.delivery_id).map_err(refuse)?;
-        let (pieces, receiver) = mpsc::channel(4);
-        let exchange = self.exchange.clone();
-        tokio::spawn(async move {
-            let mut offset = request.offset;
-            loop {
-                let piece = exchange.content_for_peer(&name, delivery, request.part, offset);
-                let ended = piece.as_ref().map_or(true, bytes::Bytes::is_empty);
-                if let Ok(data) = &piece {
-                    offset += data.len() as u64;
-                    if ended {
-                        return;
-                    }
-                }
-                let message = piece.map(|data| pb::ContentResponse { data }).map_err(refuse);
-                if pieces.send(message).await.is_err() || ended {
-                    return;
-                }
-            }
-        });
-        Ok(Response::new(ReceiverStream::new(receiver)))
+        content::serve(&self.exchange, &name, request.get_ref()).map(Response::new).map_err(refuse)
     }
 
     async fn hello(&self, request: Request<pb::HelloRequest>) -> Answer<pb::HelloResponse> {

@@ -1,0 +1,18 @@
+//! Too much of something is refused by its limit.
+
+use lienthong::wire::pb;
+
+use super::common::TestNet;
+use super::common::check::invalid;
+use super::common::document::part;
+
+#[tokio::test]
+async fn ten_thousand_parts_in_one_message_are_refused_by_limit() {
+    let net = TestNet::running(&["a"]).await;
+    let a = net.dms("a").await;
+    let mut doc = net.document("H01.1", &["H01.2"], "1");
+    let more = part("phụ lục.xml", pb::PartRole::Attachment, b"", vec![]);
+    doc.header.parts.extend(std::iter::repeat_n(more, 9_999));
+    net.refuses(&a, &doc, &invalid("too_many", "parts", &["10000", "100"])).await;
+    net.finish().await;
+}
