@@ -7,6 +7,7 @@ use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
+use lienthong::signature::MAX_PDF;
 use serde_json::Value;
 
 /// What a call ended with.
@@ -291,16 +292,29 @@ fn what_may_not_be_what_was_meant_is_said_beside_the_answer() {
     let pdf = dir.path().join("letter.pdf");
     std::fs::copy(corpus().join("documents/04-person-only.pdf"), &pdf).unwrap();
     assert_eq!(sign(&keys, "seal-H09", &[Path::new("--detached"), &pdf]).code, Some(0));
-    // The person inside, trusted nowhere here, is not asked.
-    assert_eq!(verify(&keys, &pdf), verdicts("absent", "valid", 1));
+    // The person inside, trusted nowhere here, counts as well: a seal beside the file heals nothing in it.
+    assert_eq!(verify(&keys, &pdf), verdicts("invalid", "valid", 1));
     let ask =
         |file: &Path| lienthong([OsString::from("verify"), "--trust".into(), (&keys).into(), file.into()]);
-    let said = ask(&pdf).err;
-    assert!(said.contains("not by those inside the PDF"), "{said}");
     let said = ask(&pdf.with_added_extension("p7s")).err;
     assert!(said.contains("name the document"), "{said}");
     std::fs::write(pdf.with_added_extension("17.p7s"), "").unwrap();
     let call = ask(&pdf);
     assert_eq!(call.code, Some(2));
     assert!(call.err.contains("at most 16 signatures"), "{}", call.err);
+}
+
+#[test]
+fn a_pdf_that_is_too_large_to_be_read_is_judged_by_what_is_beside_it() {
+    let (dir, keys) = network();
+    let pdf = dir.path().join("plan.pdf");
+    let mut bytes = std::fs::read(corpus().join("documents/04-person-only.pdf")).unwrap();
+    bytes.resize(MAX_PDF + 1, b'\n');
+    std::fs::write(&pdf, bytes).unwrap();
+    let ask = || lienthong([OsString::from("verify"), "--trust".into(), (&keys).into(), (&pdf).into()]);
+    assert!(ask().out.contains("malformed_document"));
+    assert_eq!(sign(&keys, "seal-H09", &[Path::new("--detached"), &pdf]).code, Some(0));
+    assert_eq!(verify(&keys, &pdf), verdicts("absent", "valid", 1));
+    let said = ask().err;
+    assert!(said.contains("too large to be read for signatures inside it"), "{said}");
 }

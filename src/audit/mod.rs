@@ -3,6 +3,7 @@
 //! - [`verify`](fn@verify): journal and sled side by side, every leaf, tile and checkpoint.
 //! - [`check`](fn@check): the same, and every fold recounted from the events.
 //! - [`list`](fn@list): events by agency, delivery, kind, time, number and reason, a page at a time.
+//! - [`export_tiles`]: the log as a static directory for anybody's tools.
 //! - [`Offline`]: a stopped node's files, never changed.
 //!
 //! What is wrong becomes a [`Finding`], and the reading goes on where it still makes sense. An error is returned only
@@ -13,6 +14,7 @@ mod check;
 mod leaves;
 mod list;
 mod offline;
+mod tiles;
 mod verify;
 
 use std::fmt;
@@ -23,6 +25,7 @@ use crate::store::StoreError;
 pub use check::check;
 pub use list::{Page, Query, list};
 pub use offline::Offline;
+pub use tiles::{CHECKPOINT, Known, TilesError, export_tiles};
 pub use verify::verify;
 
 /// Findings that are listed; the others are counted. One damaged region can make as many as there are events.

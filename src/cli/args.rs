@@ -2,7 +2,9 @@
 
 use clap::{CommandFactory as _, Parser, Subcommand};
 
-use super::{CliError, Outcome, audit, demo, dms, fetch, init, load, operate, send, serve, sign, verify};
+use super::{
+    CliError, Outcome, audit, demo, dms, fetch, init, load, operate, send, serve, sign, status, verify,
+};
 
 /// Exchanges signed electronic documents between government agencies.
 ///
@@ -25,8 +27,8 @@ enum Command {
     Serve(serve::ServeArgs),
     /// Explains a configuration, or what is wrong with it.
     CheckConfig(serve::CheckArgs),
-    /// Shows a running node's state: log, queues by peer, certificates.
-    Status(operate::StatusArgs),
+    /// Shows a running node's state: queues by peer, breakers, clocks, room on the disk, log, certificates.
+    Status(status::StatusArgs),
     /// Sends a document.
     Send(send::SendArgs),
     /// Lists what waits for an agency.
@@ -74,7 +76,7 @@ pub async fn run(args: Args) -> Result<Outcome, CliError> {
         Command::Init(args) => init::run(&args),
         Command::Serve(args) => serve::run(&args).await,
         Command::CheckConfig(args) => serve::check(&args),
-        Command::Status(args) => operate::status(args).await,
+        Command::Status(args) => status::run(args).await,
         Command::Send(args) => send::send(args).await,
         Command::Inbox(args) => dms::inbox(args).await,
         Command::Fetch(args) => fetch::fetch(args).await,

@@ -7,7 +7,7 @@ use serde_json::json;
 
 use super::remote::Remote;
 use super::show::{EVENT_HEADER, columns, event_json, event_line};
-use super::{CliError, Format, Outcome, note, out};
+use super::{CliError, Format, Outcome, note, out, tiles};
 use crate::audit::{Checked, Offline, Query, list};
 use crate::config::Config;
 use crate::domain::DeliveryId;
@@ -21,7 +21,7 @@ use crate::wire::{leaf, pb};
 #[command(
     after_help = "Examples:\n  lienthong audit list --config node/lienthong.toml --backwards --limit 20\n  \
     lienthong audit check --data ./demo/binh-duong\n  lienthong audit prove 17 --config node/lienthong.toml > proof.json\n  \
-    lienthong audit verify proof.json --log-key KEY"
+    lienthong audit verify proof.json --log-key KEY\n  lienthong audit tiles ./log --config node/lienthong.toml"
 )]
 pub struct AuditArgs {
     #[command(subcommand)]
@@ -60,6 +60,11 @@ enum AuditCommand {
     },
     /// Verifies, and rebuilds every fold and compares.
     Check,
+    /// Exports the log as a static directory that other tools read (C2SP tlog-tiles), or brings one up to date.
+    Tiles {
+        /// Where to.
+        dir: PathBuf,
+    },
 }
 
 #[derive(Debug, clap::Args)]
@@ -105,6 +110,10 @@ pub async fn run(args: AuditArgs) -> Result<Outcome, CliError> {
         AuditCommand::Verify { file: Some(file) } => verify_proof(&args, file),
         AuditCommand::Verify { file: None } => check_log(&args, false).await,
         AuditCommand::Check => check_log(&args, true).await,
+        AuditCommand::Tiles { dir } => {
+            let stopped = args.data.as_ref().map(|data| Stopped::open(data, args.log_key.as_deref()));
+            tiles::run(dir, stopped.transpose()?, &args.remote, args.format).await
+        }
     }
 }
 
@@ -138,7 +147,7 @@ impl Stopped {
         Ok(Stopped { offline, key })
     }
 
-    fn key(&self) -> Result<&NoteVerifier, CliError> {
+    pub(super) fn key(&self) -> Result<&NoteVerifier, CliError> {
         self.key.as_ref().ok_or_else(|| {
             CliError::failed(
                 "the log's key is not known here: give --log-key (`lienthong directory show` prints it)",

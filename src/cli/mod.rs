@@ -4,7 +4,8 @@
 //! - [`args`]: what can be typed.
 //! - [`demo`]: real nodes on loopback replay a scenario.
 //! - [`network`], [`pki`]: making a whole local network; [`init`]: making one node.
-//! - [`serve`], [`send`], [`fetch`], [`dms`], [`operate`], [`audit`]: running a node; what a system does by hand; reports; the log.
+//! - [`serve`], [`status`], [`send`], [`fetch`], [`dms`], [`operate`], [`audit`]: running a node; how it does; what a
+//!   system does by hand; reports; the log.
 //! - [`verify`], [`sign`]: signatures of files, judged and made.
 //! - [`load`]: a measured load with its limit beside it.
 
@@ -24,6 +25,8 @@ pub mod send;
 pub mod serve;
 mod show;
 pub mod sign;
+pub mod status;
+mod tiles;
 pub mod verify;
 
 use std::fmt::Display;

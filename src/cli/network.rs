@@ -386,12 +386,30 @@ crl_dir = "crls"
 # resume_hours = 24
 # Bytes that such transfers of one client, or of one other node, may have on this disk (default 100 GiB).
 # resume_bytes = 107374182400
+# What one client may have at once, over all its connections; over it, it is refused (`overloaded`), others are not:
+# connections (default 64), calls under way (512), documents being taken (2048), MiB of messages in memory (64).
+# client_connections = 64
+# client_streams = 512
+# client_documents = 2048
+# client_mib = 64
+# Seconds that calls under way have to end when the node stops (default 10).
+# drain_seconds = 10
+# Milliseconds that another node's clock may be off before it is told (default 1000).
+# clock_tolerance_ms = 1000
 
 [storage]
 # MiB of sled's cache (default 64).
 # cache_mib = 64
 # MiB of a journal segment (default 64).
 # journal_segment_mib = 64
+# MiB that must stay free: under `reserve_mib` no new documents are taken (default 1024), under `critical_mib` nothing
+# is begun, and only receipts, statuses and hand-over go on (default 256).
+# reserve_mib = 1024
+# critical_mib = 256
+
+[metrics]
+# Serve metrics for Prometheus over plain HTTP at http://ADDRESS/metrics (docs/OPERATIONS.md). Off by default.
+# listen = "127.0.0.1:9464"
 
 [commands]
 # Client certificates that `lienthong … --config` uses: <node>-<client>.pem and .key, network-ca.pem.

@@ -1,13 +1,12 @@
-//! `lienthong status`, `report`, `directory` and `pki`: what operators and administrators do.
+//! `lienthong report` and `directory`: what operators and administrators do.
 
 use std::path::PathBuf;
 
 use clap::Subcommand;
-use serde_json::json;
 
 use super::audit::Stopped;
 use super::remote::{Remote, read_cells};
-use super::show::{columns, time};
+use super::show::columns;
 use super::{CliError, Outcome, out};
 use crate::directory::Directory;
 use crate::merkle::{NoteSigner, NoteVerifier};
@@ -23,17 +22,6 @@ pub enum Format {
     Json,
     /// For a spreadsheet.
     Csv,
-}
-
-/// Options of the command.
-#[derive(Debug, clap::Args)]
-#[command(after_help = "Example:\n  lienthong status --config node/lienthong.toml")]
-pub struct StatusArgs {
-    #[command(flatten)]
-    remote: Remote,
-    /// How to print (table or json).
-    #[arg(long, value_enum, default_value = "table")]
-    format: Format,
 }
 
 /// Options of the command.
@@ -60,62 +48,6 @@ pub struct ReportArgs {
     /// How to print.
     #[arg(long, value_enum, default_value = "table")]
     format: Format,
-}
-
-/// Shows a node's state.
-pub async fn status(args: StatusArgs) -> Result<Outcome, CliError> {
-    let client = args.remote.connect("admin").await?;
-    let s = client.audit().get_status(pb::GetStatusRequest {}).await?.into_inner();
-    if args.format == Format::Json {
-        let queues: Vec<_> = s
-            .queues
-            .iter()
-            .map(|q| {
-                json!({"peer": q.peer, "waiting": q.waiting, "in_flight": q.in_flight, "oldest": time(q.oldest),
-                    "last_error": q.last_error, "next_try": time(q.next_try)})
-            })
-            .collect();
-        let certificates: Vec<_> =
-            s.certificates.iter().map(|c| json!({"name": c.name, "not_after": time(c.not_after)})).collect();
-        let status = json!({
-            "node": s.node, "version": s.version, "started_at": time(s.started_at), "clock": time(s.clock),
-            "log_size": s.log_size, "checkpoint": s.checkpoint, "directory_version": s.directory_version,
-            "directory_expired": s.directory_expired, "queues": queues, "content_bytes": s.content_bytes,
-            "certificates": certificates,
-        });
-        out(serde_json::to_string_pretty(&status).unwrap_or_default());
-        return Ok(Outcome::Done);
-    }
-    let expired = if s.directory_expired { " (EXPIRED)" } else { "" };
-    out(format!("node       {} version {}", s.node, s.version));
-    out(format!("clock      {}, running since {}", time(s.clock), time(s.started_at)));
-    out(format!("log        {} events", s.log_size));
-    out(format!("directory  version {}{expired}", s.directory_version));
-    out(format!("content    {} bytes", s.content_bytes));
-    for c in &s.certificates {
-        out(format!("tls        certificate `{}` valid until {}", c.name, time(c.not_after)));
-    }
-    let rows: Vec<Vec<String>> = s
-        .queues
-        .iter()
-        .map(|q| {
-            vec![
-                q.peer.clone(),
-                q.waiting.to_string(),
-                q.in_flight.to_string(),
-                time(q.oldest),
-                time(q.next_try),
-                q.last_error.clone(),
-            ]
-        })
-        .collect();
-    if rows.is_empty() {
-        out("queues     nothing was sent yet");
-    } else {
-        out("");
-        out(columns(&["queue to", "waiting", "in flight", "oldest", "next try", "last error"], &rows));
-    }
-    Ok(Outcome::Done)
 }
 
 /// Prints the ratios.

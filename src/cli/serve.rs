@@ -3,6 +3,8 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use tokio::signal::unix::{Signal, SignalKind, signal};
+
 use super::{CliError, Outcome, note, out};
 use crate::config::Config;
 use crate::exchange::directory::DirectoryHolder;
@@ -61,23 +63,45 @@ pub async fn run(args: &ServeArgs) -> Result<Outcome, CliError> {
     note(format!("  directory  version {}, valid until {}", directory.version(), directory.valid_until()));
     note(format!("  clients    {clients}"));
     note(format!("  peers      {peers}"));
+    if let Some(metrics) = node.metrics_address() {
+        note(format!("  metrics    http://{metrics}/metrics"));
+    }
+    let mut signals = Signals::new()?;
     note("ready");
     let reason = tokio::select! {
-        reason = signal() => reason?,
+        reason = signals.next() => reason,
         error = node.failed() => return Err(CliError::failed(format!("the node cannot go on: {error}"))),
     };
-    note(format!("{reason}: no new calls, what is under way ends"));
-    node.stop(reason).await.map_err(CliError::failed)?;
+    note(format!("{reason}: no new calls, what is under way ends; a second signal ends at once"));
+    tokio::select! {
+        stopped = node.stop(reason) => stopped.map_err(CliError::failed)?,
+        again = signals.next() => {
+            // What was committed is safe in any case; opening finds out the rest, as after a crash.
+            note(format!("{again}: ended at once; the next start looks after the rest"));
+            std::process::exit(2);
+        }
+    }
     note("stopped");
     Ok(Outcome::Done)
 }
 
-async fn signal() -> Result<&'static str, CliError> {
-    use tokio::signal::unix::{SignalKind, signal};
-    let mut terminate = signal(SignalKind::terminate()).map_err(CliError::failed)?;
-    tokio::select! {
-        _ = terminate.recv() => Ok("SIGTERM"),
-        interrupted = tokio::signal::ctrl_c() => interrupted.map(|()| "SIGINT").map_err(CliError::failed),
+/// What asks the program to end. The handlers stay, so that no signal is missed.
+struct Signals {
+    terminate: Signal,
+    interrupt: Signal,
+}
+
+impl Signals {
+    fn new() -> Result<Signals, CliError> {
+        let of = |kind| signal(kind).map_err(CliError::failed);
+        Ok(Signals { terminate: of(SignalKind::terminate())?, interrupt: of(SignalKind::interrupt())? })
+    }
+
+    async fn next(&mut self) -> &'static str {
+        tokio::select! {
+            _ = self.terminate.recv() => "SIGTERM",
+            _ = self.interrupt.recv() => "SIGINT",
+        }
     }
 }
 
@@ -104,6 +128,23 @@ pub fn check(args: &CheckArgs) -> Result<Outcome, CliError> {
     out(format!("peers       {}", config.listen_peers));
     out(format!("content     at most {} bytes a document", config.max_content_bytes));
     out(format!("delivery    tried for {} hours", config.delivery_ms / 3_600_000));
+    out(format!(
+        "disk        no new documents under {} MiB free, nothing new under {} MiB",
+        config.reserve_bytes >> 20,
+        config.critical_bytes >> 20
+    ));
+    let share = config.client_share;
+    out(format!(
+        "a client    at most {} connections, {} calls, {} documents and {} MiB of messages at once",
+        share.connections,
+        share.streams,
+        share.documents,
+        share.bytes >> 20
+    ));
+    out(format!("stopping    calls under way have {} s to end", config.drain.as_secs()));
+    out(format!("clocks      told when more than {} ms off", config.clock_tolerance_ms));
+    let metrics = config.metrics.map_or("not served".to_owned(), |a| format!("http://{a}/metrics"));
+    out(format!("metrics     {metrics}"));
     out(format!("revocation  {}", revocation(&config)));
     let tls = NodeTls::load(&config).map_err(CliError::failed)?;
     let until = tls.not_after.map_or_else(|| "?".into(), super::show::time);

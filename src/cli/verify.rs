@@ -1,7 +1,7 @@
 //! `lienthong verify`: verdicts on the signatures of files, offline.
 //!
-//! A file with signatures beside it is judged by these, and only hashed; a PDF without by those inside it, for which it
-//! is read whole. Files are judged one after the other, and one that cannot be read does not keep the others from it.
+//! A file is judged by the signatures beside it, for which it is hashed; a PDF by those inside it as well, for which it is
+//! read whole. Files are judged one after the other, and one that cannot be read does not keep the others from it.
 
 use std::fs::File;
 use std::io::{BufReader, Read};
@@ -91,14 +91,23 @@ fn judge(file: &Path, sender: &str, trust: &Trust, at: Timestamp) -> Result<Verd
     let mut content = start.chain(content);
 
     let signatures = signatures_beside(file)?;
-    if signatures.is_empty() && pdf {
-        // One byte over the limit is enough to be refused by its name.
-        let mut bytes = Vec::new();
-        content.take(MAX_PDF as u64 + 1).read_to_end(&mut bytes).map_err(failed)?;
-        return Ok(judge_pdf(&bytes, sender, trust, at));
-    }
-    hints(file, pdf, &signatures);
+    hints(file, &signatures);
     let mut hasher = Hasher::new(digest_needs(&signatures));
+    let mut inside = None;
+    if pdf {
+        // One byte over the limit tells that it is over.
+        let mut bytes = Vec::new();
+        content.by_ref().take(MAX_PDF as u64 + 1).read_to_end(&mut bytes).map_err(failed)?;
+        hasher.update(&bytes);
+        if bytes.len() <= MAX_PDF || signatures.is_empty() {
+            inside = Some(judge_pdf(&bytes, sender, trust, at));
+        } else {
+            note(format!(
+                "{}: too large to be read for signatures inside it; those beside it count",
+                shown(file)
+            ));
+        }
+    }
     if !signatures.is_empty() {
         let mut buffer = vec![0; 64 * 1024];
         loop {
@@ -108,15 +117,16 @@ fn judge(file: &Path, sender: &str, trust: &Trust, at: Timestamp) -> Result<Verd
             }
         }
     }
-    Ok(judge_detached(&signatures, &hasher.finish(), sender, trust, at))
+    let beside = judge_detached(&signatures, &hasher.finish(), sender, trust, at);
+    Ok(match inside {
+        Some(inside) => inside.and_beside(beside),
+        None => beside,
+    })
 }
 
 /// What may not be what was meant.
-fn hints(file: &Path, pdf: bool, signatures: &[Vec<u8>]) {
+fn hints(file: &Path, signatures: &[Vec<u8>]) {
     let name = shown(file);
-    if pdf {
-        note(format!("{name}: judged by the signatures beside it (*.p7s), not by those inside the PDF"));
-    }
     for large in signatures.iter().map(Vec::len).filter(|&len| len > SIGNATURE_BYTES) {
         note(format!("{name}: a signature of {large} bytes; nodes take at most {SIGNATURE_BYTES}"));
     }

@@ -152,6 +152,48 @@ pub struct Config {
     pub cache_bytes: u64,
     /// Bytes of a new journal segment.
     pub journal_segment_bytes: u64,
+    /// Free bytes under which no new documents are taken.
+    pub reserve_bytes: u64,
+    /// Free bytes under which nothing is begun.
+    pub critical_bytes: u64,
+    /// What one client may have at once.
+    pub client_share: Share,
+    /// How long calls under way may take to end when the node stops.
+    pub drain: Duration,
+    /// How far another node's clock may be off before it is told, in milliseconds.
+    pub clock_tolerance_ms: i64,
+    /// Where metrics are served over plain HTTP; `None`: nowhere.
+    pub metrics: Option<SocketAddr>,
+}
+
+/// What one client or peer may have at once, over all its connections.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Share {
+    /// Connections.
+    pub connections: usize,
+    /// Calls under way.
+    pub streams: usize,
+    /// Documents that are being taken.
+    pub documents: usize,
+    /// Bytes of messages in memory.
+    pub bytes: usize,
+}
+
+impl Share {
+    /// A client's, unless the configuration says otherwise.
+    pub const CLIENT: Share = Share {
+        connections: limits::CLIENT_CONNECTIONS,
+        streams: limits::CLIENT_STREAMS,
+        documents: limits::CLIENT_DOCUMENTS,
+        bytes: limits::CLIENT_BYTES,
+    };
+    /// A peer's.
+    pub const PEER: Share = Share {
+        connections: limits::PEER_CONNECTIONS,
+        streams: limits::PEER_STREAMS,
+        documents: limits::PEER_IN_FLIGHT,
+        bytes: limits::PEER_BYTES,
+    };
 }
 
 impl Config {
@@ -201,6 +243,20 @@ impl Config {
             }
             clients.push(client);
         }
+        let reserve = raw.storage.reserve_mib.unwrap_or(limits::RESERVE_BYTES >> 20);
+        let reserve_mib = between("storage.reserve_mib", reserve, 0, 1 << 30)?;
+        let critical = raw.storage.critical_mib.unwrap_or((limits::CRITICAL_BYTES >> 20).min(reserve_mib));
+        let critical_mib = between("storage.critical_mib", critical, 0, reserve_mib)?;
+        let share = |key: &str, given: Option<u64>, default: usize| {
+            between(key, given.unwrap_or(default as u64), 1, 65_536).map(|n| n as usize)
+        };
+        let (own, default) = (&raw.limits, Share::CLIENT);
+        let client_share = Share {
+            connections: share("limits.client_connections", own.client_connections, default.connections)?,
+            streams: share("limits.client_streams", own.client_streams, default.streams)?,
+            documents: share("limits.client_documents", own.client_documents, default.documents)?,
+            bytes: share("limits.client_mib", own.client_mib, default.bytes >> 20)? << 20,
+        };
         Ok(Config {
             node,
             network: raw.network,
@@ -260,6 +316,22 @@ impl Config {
                     1,
                     4_096,
                 )?,
+            reserve_bytes: reserve_mib << 20,
+            critical_bytes: critical_mib << 20,
+            client_share,
+            drain: Duration::from_secs(between(
+                "limits.drain_seconds",
+                raw.limits.drain_seconds.unwrap_or(limits::DRAIN_SECONDS),
+                1,
+                3_600,
+            )?),
+            clock_tolerance_ms: between(
+                "limits.clock_tolerance_ms",
+                raw.limits.clock_tolerance_ms.unwrap_or(limits::CLOCK_TOLERANCE_MS as u64),
+                1,
+                3_600_000,
+            )? as i64,
+            metrics: raw.metrics.listen.as_deref().map(|a| address("metrics.listen", a)).transpose()?,
         })
     }
 
@@ -349,6 +421,9 @@ mod tests {
         assert_eq!(config.delivery_ms, limits::DELIVERY_MS);
         assert_eq!(config.crl_reload, Duration::from_secs(60));
         assert!(config.fetch_revocation && !config.allow_private_responders);
+        let thresholds = (config.reserve_bytes, config.critical_bytes);
+        assert_eq!(thresholds, (limits::RESERVE_BYTES, limits::CRITICAL_BYTES));
+        assert_eq!((config.client_share, config.metrics), (Share::CLIENT, None));
     }
 
     #[test]
@@ -367,6 +442,17 @@ mod tests {
                 "[directory]",
                 "[signatures]\nreload_seconds = 0\n[directory]",
                 "`signatures.reload_seconds`: `0` is not allowed: a number from 1 to 86400",
+            ),
+            (
+                "[directory]",
+                "[storage]\nreserve_mib = 100\ncritical_mib = 101\n[directory]",
+                "`storage.critical_mib`: `101` is not allowed: a number from 0 to 100",
+            ),
+            ("[directory]", "[metrics]\nlisten = \"9090\"\n[directory]", "`metrics.listen`: `9090`"),
+            (
+                "[directory]",
+                "[limits]\nclient_streams = 0\n[directory]",
+                "`limits.client_streams`: `0` is not allowed: a number from 1",
             ),
             ("[directory]", "[signatures]\nfetch = \"no\"\n[directory]", "expected a boolean"),
             ("[directory]", "[signatures]\nfetch_crls = true\n[directory]", "unknown field `fetch_crls`"),

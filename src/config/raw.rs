@@ -23,6 +23,8 @@ pub struct Raw {
     #[serde(default)]
     pub storage: Storage,
     #[serde(default)]
+    pub metrics: Metrics,
+    #[serde(default)]
     pub commands: Commands,
     #[serde(default)]
     pub clients: Vec<Client>,
@@ -94,6 +96,12 @@ pub struct Limits {
     pub delivery_hours: Option<u64>,
     pub resume_hours: Option<u64>,
     pub resume_bytes: Option<u64>,
+    pub client_connections: Option<u64>,
+    pub client_streams: Option<u64>,
+    pub client_documents: Option<u64>,
+    pub client_mib: Option<u64>,
+    pub drain_seconds: Option<u64>,
+    pub clock_tolerance_ms: Option<u64>,
 }
 
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
@@ -102,6 +110,15 @@ pub struct Limits {
 pub struct Storage {
     pub cache_mib: Option<u64>,
     pub journal_segment_mib: Option<u64>,
+    pub reserve_mib: Option<u64>,
+    pub critical_mib: Option<u64>,
+}
+
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+#[allow(missing_docs, reason = "the keys are described in the file that `lienthong init` writes")]
+pub struct Metrics {
+    pub listen: Option<String>,
 }
 
 #[derive(Debug, Clone, Serialize, Deserialize)]

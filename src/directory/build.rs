@@ -119,6 +119,7 @@ pub fn first_version(
         issued_at,
         valid_until,
         roots: roots.iter().map(encode).collect(),
+        refused_signers: Vec::new(),
         nodes: nodes
             .iter()
             .map(|n| NodeEntry {

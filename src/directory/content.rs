@@ -31,6 +31,10 @@ pub struct Content {
     pub valid_until: Timestamp,
     /// Roots of document signatures: DER in base64.
     pub roots: Vec<String>,
+    /// Certificates that never sign documents, whatever their extensions allow: timestamp and OCSP authorities, TLS,
+    /// certification authorities. DER in base64.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub refused_signers: Vec<String>,
     /// Nodes.
     pub nodes: Vec<NodeEntry>,
     /// Agencies.

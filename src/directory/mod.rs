@@ -10,6 +10,8 @@
 pub mod build;
 pub mod content;
 mod place;
+#[cfg(test)]
+mod tests;
 
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
@@ -195,6 +197,9 @@ impl Directory {
                 trust = trust.with_seal(id.as_str(), &seal)?;
             }
             agencies.push(Agency { id, entry: entry.into(), parent });
+        }
+        for der in decode_all(&content.refused_signers).map_err(|e| odd("refused_signers", e))? {
+            trust = trust.with_refused(&der)?;
         }
         for (i, agency) in agencies.iter().enumerate() {
             let mut seen = HashSet::from([i]);

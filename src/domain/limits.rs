@@ -86,8 +86,8 @@ pub const FETCHES: usize = 64;
 pub const JUDGED_ALONE_BYTES: u64 = 4 * 1024 * 1024;
 /// Bytes of an envelope: metadata at its longest and a thousand signature digests stay below.
 pub const ENVELOPE_BYTES: usize = 256 * 1024;
-/// Bytes of a log leaf.
-pub const LEAF_BYTES: usize = 64 * 1024;
+/// Bytes of a log leaf: the most that a bundle of entries can hold of one (C2SP tlog-tiles).
+pub const LEAF_BYTES: usize = 65_535;
 /// Bytes of one gRPC message: a `Deliver` with inline content, envelope and signatures at their largest.
 pub const MESSAGE_BYTES: usize = 8 * 1024 * 1024;
 /// Entries of one page.
@@ -120,6 +120,34 @@ pub const JUDGED_AT_ONCE: usize = 2;
 pub const ATTEMPTS: u32 = 1_000;
 /// Notices about one delivery from one side.
 pub const NOTICES: u32 = 1_000;
+/// Free bytes under which no new documents are taken, by default: room for what is under way to complete.
+pub const RESERVE_BYTES: u64 = 1 << 30;
+/// Free bytes under which nothing is begun, by default: receipts and statuses of some hundred thousand documents.
+pub const CRITICAL_BYTES: u64 = 256 << 20;
+/// How often free space is measured: a disk that takes 1 GB/s has lost 2 GB by then.
+pub const DISK_LOOK: std::time::Duration = std::time::Duration::from_secs(2);
+/// How far another node's clock may be off before it is told, by default.
+pub const CLOCK_TOLERANCE_MS: i64 = 1_000;
+/// Time for calls under way to end when the node stops, by default, in seconds.
+pub const DRAIN_SECONDS: u64 = 10;
+/// Connections of one client at once: a pool for each of a few programs.
+pub const CLIENT_CONNECTIONS: usize = 64;
+/// Calls of one client under way over all its connections, each `Watch` counted.
+pub const CLIENT_STREAMS: usize = 512;
+/// Documents of one client that are being taken, over all its streams: a few bulk streams at full speed.
+pub const CLIENT_DOCUMENTS: usize = 2_048;
+/// Bytes of one client's messages in memory: 20 large transfers, or a few bulk streams at full speed.
+pub const CLIENT_BYTES: usize = 64 << 20;
+/// Connections of one peer: the one that it sends on, one for content, those that it makes anew.
+pub const PEER_CONNECTIONS: usize = 16;
+/// Calls of one peer under way.
+pub const PEER_STREAMS: usize = 256;
+/// Bytes of one peer's messages in memory: a whole window of ordinary documents, a few of the largest.
+pub const PEER_BYTES: usize = 32 << 20;
+/// Bytes of all clients' or all peers' messages in memory.
+pub const ALL_BYTES: usize = 256 << 20;
+/// Handshakes of one address at once: agencies may share an address, an attacker has no other.
+pub const HANDSHAKES_PER_ADDRESS: usize = 128;
 /// gRPC streams open on one connection.
 pub const STREAMS_PER_CONNECTION: u32 = 1_024;
 /// Connections open on one listener.

@@ -167,6 +167,18 @@ impl Reason {
     }
 }
 
+impl Reason {
+    /// How long to wait before the same request is tried again, in milliseconds; 0 for what would fail again.
+    pub fn retry_after_ms(self) -> u32 {
+        match self {
+            // Somebody must make room first.
+            Reason::StorageFull => 30_000,
+            _ if self.is_temporary() => 1_000,
+            _ => 0,
+        }
+    }
+}
+
 impl fmt::Display for Reason {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.code())

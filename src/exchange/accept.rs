@@ -17,6 +17,7 @@ use std::pin::Pin;
 use bytes::Bytes;
 
 use super::judge::{check_files, stored_parts};
+use super::pressure::{Pledge, Wants};
 use super::transfer::Receiving;
 use super::{Exchange, message};
 use crate::directory::{Agency, Directory};
@@ -104,6 +105,10 @@ impl Exchange {
         if let Some(known) = known.filter(|k| k.facts.envelope_digest == envelope_digest) {
             return self.ledger().prove(known.answer, &self.ledger().snapshot());
         }
+        // New content only where there is room; what was answered before was answered above.
+        let wants =
+            if envelope.kind.is_document() { Wants::Document(envelope.content_size()) } else { Wants::Entry };
+        let mut room = self.pressure().admit(wants)?;
         // 3
         let origin =
             self.inner.proofs.verify(&offer.origin, log_key(&directory, peer)).map_err(|rejection| {
@@ -158,7 +163,8 @@ impl Exchange {
         // 4 and 5
         let mut pulled = None;
         if arrival.refused.is_none() {
-            let received = self.receive_content(peer, &envelope, envelope_digest, &offer, source).await?;
+            let received =
+                self.receive_content(peer, &envelope, envelope_digest, &offer, (source, &mut room)).await?;
             arrival.content_digests = envelope.content_digests();
             if envelope.kind.is_document() {
                 let registered = directory.registered(&sender).id.clone();
@@ -247,7 +253,7 @@ impl Exchange {
         envelope: &Envelope,
         envelope_digest: Digest,
         offer: &Offer,
-        source: &dyn ContentSource,
+        pulling: (&dyn ContentSource, &mut Pledge),
     ) -> Result<ReceivedContent, Rejection> {
         let mismatch =
             |field: String, message: String| Rejection::new(Reason::ContentMismatch, field, message);
@@ -288,7 +294,7 @@ impl Exchange {
         let (digests, pulled) = match inline {
             None => {
                 let (digests, pulled) =
-                    self.pull(peer, envelope, envelope_digest, &signatures, source).await?;
+                    self.pull(peer, envelope, envelope_digest, &signatures, pulling).await?;
                 (digests, Some(pulled))
             }
             Some(inline) => {

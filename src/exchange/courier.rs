@@ -148,9 +148,10 @@ pub async fn run(
             wake.notify_one();
         }
         tokio::select! {
-            () = tokio::time::sleep(IDLE), if again => {}
-            changed = head.changed() => if changed.is_err() { break },
+            biased;
             _ = stop.wait_for(|s| *s) => break,
+            changed = head.changed() => if changed.is_err() { break },
+            () = tokio::time::sleep(IDLE), if again => {}
         }
     }
     while running.join_next().await.is_some() {}
@@ -239,7 +240,10 @@ impl PeerTask {
             self.fill(&mut turn, &mut work);
             let next_due = turn.delayed.keys().next().map_or_else(|| Instant::now() + IDLE, |(at, _)| *at);
             self.queues.set(&self.peer, |q| q.in_flight = turn.in_flight.len() as u64);
+            // Every turn looks at all of it, whichever woke the task: the order starves none, and a run can be repeated.
             tokio::select! {
+                biased;
+                _ = stop.wait_for(|s| *s) => break,
                 Some(done) = work.join_next(), if !work.is_empty() => {
                     let mut done = Some(done);
                     while let Some(joined) = done {
@@ -251,7 +255,6 @@ impl PeerTask {
                 }
                 () = self.wake.notified() => {}
                 () = tokio::time::sleep_until(next_due) => {}
-                _ = stop.wait_for(|s| *s) => break,
             }
         }
         // What is under way may still come to its end; the rest is in the outbox.

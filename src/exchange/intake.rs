@@ -12,7 +12,8 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 
-use super::judge::{Outcome, PartAtHand, check_files, is_signed_inside};
+use super::judge::{Outcome, PartAtHand, check_files, is_read_whole};
+use super::pressure::{Pledge, Wants};
 use super::transfer::{Receiving, Resume, TransferId, Wanted, is_small};
 use super::{Caller, Exchange, message};
 use crate::config::Role;
@@ -91,6 +92,8 @@ pub struct Upload {
     now: Timestamp,
     content: Receiving,
     is_large: bool,
+    /// Its room on the disk, while it comes.
+    pledge: Option<Pledge>,
 }
 
 impl Exchange {
@@ -124,7 +127,11 @@ impl Exchange {
             }
         }
         let recipients = self.recipients(&directory, &header, &sender, now)?;
-        let is_large = !is_small(parts.iter().fold(0, |n: u64, p| n.saturating_add(p.size)));
+        // What is only checked is not stored; of what goes on, a part is on the disk.
+        let size = parts.iter().fold(0, |n: u64, p| n.saturating_add(p.size));
+        let wants = Wants::Document(size.saturating_sub(header.resume_offset));
+        let pledge = (!header.validate_only).then(|| self.pressure().admit(wants)).transpose()?;
+        let is_large = !is_small(size);
         let content = self.receive_upload(caller, &header, &sender, &parts, is_large).await?;
         Ok(Upload {
             exchange: self.clone(),
@@ -137,6 +144,7 @@ impl Exchange {
             now,
             content,
             is_large,
+            pledge,
         })
     }
 
@@ -159,7 +167,7 @@ impl Exchange {
             })
             .collect();
         // What is only checked is not stored; a file that is judged whole is needed all the same.
-        let needed = !header.validate_only || parts.iter().any(is_signed_inside);
+        let needed = !header.validate_only || parts.iter().any(is_read_whole);
         if !is_large || !needed {
             if header.resume_offset > 0 {
                 return Err(Rejection::new(
@@ -319,6 +327,9 @@ fn fingerprint(header: &Header, parts: &[Part]) -> Hash {
 impl Upload {
     /// Takes the next bytes of the parts, in their order.
     pub async fn write(&mut self, data: Bytes) -> Result<(), Rejection> {
+        if let Some(pledge) = &mut self.pledge {
+            pledge.came(data.len() as u64);
+        }
         self.content.push(data).await
     }
 

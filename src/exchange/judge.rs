@@ -1,11 +1,11 @@
 //! Judging the signatures of a document's parts, at either node.
 //!
-//! Detached signatures beside a part decide about it; a PDF without any is judged by those inside it, for which it is
-//! read whole. Files are judged on threads of their own, a few at a time: a large or hostile one delays no message.
+//! A part is judged by the signatures beside it, and a PDF by those inside it as well, for which it is read whole. One
+//! that is too large for that has its signatures beside it. Files are judged on threads of their own, a few at a time: a large or hostile one delays no message.
 //! What was used and did not come with the document (revocation lists, OCSP responses) is kept with the content.
 
-use std::collections::HashSet;
-use std::sync::{Mutex, PoisonError};
+use std::collections::{HashMap, HashSet};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use bytes::Bytes;
 use tokio::sync::Semaphore;
@@ -30,12 +30,28 @@ const KEPT: usize = 1_000;
 /// What judging needs beside the trust.
 pub(crate) struct Judging {
     files: Semaphore,
+    /// The same for each sender that has any, so that at most so many of one wait before another's.
+    of_senders: Mutex<HashMap<String, Arc<Semaphore>>>,
     kept: Mutex<HashSet<Digest>>,
 }
 
 impl Default for Judging {
     fn default() -> Self {
-        Judging { files: Semaphore::new(limits::JUDGED_AT_ONCE), kept: Mutex::default() }
+        Judging {
+            files: Semaphore::new(limits::JUDGED_AT_ONCE),
+            of_senders: Mutex::default(),
+            kept: Mutex::default(),
+        }
+    }
+}
+
+impl Judging {
+    fn of_sender(&self, sender: &str) -> Arc<Semaphore> {
+        let mut all = self.of_senders.lock().unwrap_or_else(PoisonError::into_inner);
+        // Who waits holds a second handle.
+        all.retain(|_, semaphore| Arc::strong_count(semaphore) > 1);
+        let new = || Arc::new(Semaphore::new(limits::JUDGED_AT_ONCE));
+        all.entry(sender.to_owned()).or_insert_with(new).clone()
     }
 }
 
@@ -73,17 +89,20 @@ pub(super) fn stored_parts<'a>(
         .collect()
 }
 
-/// Whether a part is judged by the signatures inside it.
-pub(super) fn is_signed_inside(part: &Part) -> bool {
-    part.signatures.is_empty()
-        && (part.media_type.eq_ignore_ascii_case("application/pdf")
-            || part.name.to_ascii_lowercase().ends_with(".pdf"))
+/// Whether a part is read whole for the signatures inside it.
+pub(super) fn is_read_whole(part: &Part) -> bool {
+    is_pdf(part) && part.size <= MAX_PDF as u64
+}
+
+fn is_pdf(part: &Part) -> bool {
+    part.media_type.eq_ignore_ascii_case("application/pdf")
+        || part.name.to_ascii_lowercase().ends_with(".pdf")
 }
 
 /// A PDF that is too large to be read whole needs its signatures beside it.
 pub(super) fn check_files(parts: &[Part]) -> Result<(), Rejection> {
-    for (i, part) in parts.iter().enumerate().filter(|(_, part)| is_signed_inside(part)) {
-        if part.size > MAX_PDF as u64 {
+    for (i, part) in parts.iter().enumerate().filter(|(_, part)| part.signatures.is_empty()) {
+        if is_pdf(part) && !is_read_whole(part) {
             return Err(Rejection::new(
                 Reason::ContentTooLarge,
                 format!("parts[{i}].size"),
@@ -110,10 +129,11 @@ impl Exchange {
         let trust = self.trust(directory);
         let mut all = Vec::with_capacity(parts.len());
         for part in parts {
-            all.push(if is_signed_inside(part.part) {
-                self.judge_file(part, sender, &trust, now).await?
+            let beside = judge_detached(part.signatures, part.digests, sender, &trust, now);
+            all.push(if is_read_whole(part.part) {
+                self.judge_file(part, sender, &trust, now).await?.and_beside(beside)
             } else {
-                judge_detached(part.signatures, part.digests, sender, &trust, now)
+                beside
             });
         }
         let found = Verdicts::worst(&all);
@@ -130,8 +150,11 @@ impl Exchange {
         trust: &Trust,
         now: Timestamp,
     ) -> Result<Verdicts, Rejection> {
+        let judging = &self.inner.judging;
+        let of_sender = judging.of_sender(sender);
+        let _turn = of_sender.acquire().await;
         let places = if part.part.size > limits::JUDGED_ALONE_BYTES { limits::JUDGED_AT_ONCE } else { 1 };
-        let _places = self.inner.judging.files.acquire_many(places as u32).await;
+        let _places = judging.files.acquire_many(places as u32).await;
         let content = match &part.content {
             Some(content) => content()?,
             None => self.stored_content(&part.part.sha256)?,
@@ -156,7 +179,10 @@ impl Exchange {
     fn keep_evidence(&self, trust: &Trust, judged: &Judged) -> Result<(), Rejection> {
         for digest in &judged.evidence {
             let known = |kept: &HashSet<Digest>| kept.contains(digest);
-            if known(&self.inner.judging.kept.lock().unwrap_or_else(PoisonError::into_inner)) {
+            // A full disk may have taken it again.
+            if !self.ledger().content().is_lost(digest)
+                && known(&self.inner.judging.kept.lock().unwrap_or_else(PoisonError::into_inner))
+            {
                 continue;
             }
             let list = trust.crls().find(digest.as_bytes()).map(|list| list.der());

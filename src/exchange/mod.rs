@@ -12,6 +12,7 @@
 //! [`Exchange`] is what all steps share. Ports: [`crate::ledger::Clock`] for time, [`courier::PeerLink`] for peers.
 
 pub mod accept;
+pub mod clocks;
 pub mod courier;
 pub mod directory;
 pub mod handover;
@@ -20,6 +21,7 @@ pub mod intake;
 mod judge;
 mod message;
 pub mod paper;
+pub mod pressure;
 pub mod revocation;
 pub mod settle;
 pub mod status;
@@ -56,12 +58,16 @@ pub(crate) struct Inner {
     pub(crate) revocation: trust::InForce,
     pub(crate) judging: judge::Judging,
     pub(crate) transfers: transfer::Transfers,
+    pub(crate) pressure: pressure::Pressure,
+    pub(crate) clocks: clocks::Clocks,
 }
 
 impl Exchange {
     /// Puts it together.
     pub fn new(config: Arc<Config>, ledger: Ledger, directory: Arc<DirectoryHolder>) -> Exchange {
         let transfers = transfer::Transfers::new(ledger.content().take_partials());
+        let pressure = pressure::Pressure::new(config.reserve_bytes, config.critical_bytes);
+        let clocks = clocks::Clocks::new(config.clock_tolerance_ms);
         let inner = Inner {
             config,
             ledger,
@@ -71,6 +77,8 @@ impl Exchange {
             revocation: trust::InForce::default(),
             judging: judge::Judging::default(),
             transfers,
+            pressure,
+            clocks,
         };
         Exchange { inner: Arc::new(inner) }
     }
@@ -78,6 +86,16 @@ impl Exchange {
     /// This node's configuration.
     pub fn config(&self) -> &Config {
         &self.inner.config
+    }
+
+    /// The room on the disk.
+    pub fn pressure(&self) -> &pressure::Pressure {
+        &self.inner.pressure
+    }
+
+    /// How the clocks of other nodes go.
+    pub fn clocks(&self) -> &clocks::Clocks {
+        &self.inner.clocks
     }
 
     /// The log.

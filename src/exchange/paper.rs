@@ -1,6 +1,7 @@
 //! The paper register: what went on paper, as the sender's registry enters it. A correction withdraws an entry and
 //! enters another; both are events.
 
+use super::pressure::Wants;
 use super::{Caller, Exchange};
 use crate::config::Role;
 use crate::domain::decide::{Answer, Command, Place};
@@ -43,6 +44,7 @@ impl Exchange {
         let now = self.ledger().now();
         let sender =
             self.own_agency(&directory, caller, Role::Dms, &request.sender, "sender", Reason::UnknownSender)?;
+        let _room = self.pressure().admit(Wants::Entry)?;
         let actor = caller.actor(&request.user)?;
         ids::text_field("type_name", &request.type_name, limits::TYPE_NAME_CHARS)?;
         ids::optional_text("basis", &request.basis, limits::REASON_CHARS)?;

@@ -4,12 +4,15 @@
 //! waits, decides each on the state so far, and commits the group; the caller gets its answer after the commit is
 //! durable, together with the [`Snapshot`] under which its event can be proven. Readers see sled, which only ever
 //! holds what is durable. [`Ledger::open`] (in `open`) and the commit share the code that applies events, so that
-//! what is recovered is what was written.
+//! what is recovered is what was written. [`Ledger::open_in_memory`] is the same without sled and without threads.
 
 mod clock;
+mod lost;
 mod open;
 mod overlay;
+mod random;
 mod sets;
+mod stats;
 mod tiles;
 mod writer;
 
@@ -32,7 +35,9 @@ use crate::wire::proof::Proof;
 pub use clock::{Clock, ManualClock, SystemClock};
 pub use open::{LedgerConfig, Opened, offline_index};
 pub use overlay::Overlay;
+pub use random::{Random, SystemRandom};
 pub use sets::events_of;
+pub use stats::{BOUNDS_MS, CommitStats, Commits};
 
 /// A state of the log that is durable: its tree and its signed checkpoint.
 #[derive(Clone)]
@@ -201,6 +206,7 @@ struct Inner {
     clock: Arc<dyn Clock>,
     origin: String,
     failed: watch::Receiver<Option<Arc<StoreError>>>,
+    stats: Arc<CommitStats>,
     stopped: std::sync::Mutex<Option<std::sync::mpsc::Receiver<()>>>,
 }
 
@@ -257,6 +263,11 @@ impl Ledger {
     /// The content store.
     pub fn content(&self) -> &Arc<ContentStore> {
         &self.inner.content
+    }
+
+    /// Commits so far.
+    pub fn commits(&self) -> Commits {
+        self.inner.stats.read()
     }
 
     /// What events record of the directory.

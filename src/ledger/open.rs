@@ -1,6 +1,6 @@
 //! Opening a log, after a stop or after a crash: the same code.
 //!
-//! 1. Take the lock: one process per data folder.
+//! 1. Take the lock: one process per data folder. A folder of a newer form is refused before anything else.
 //! 2. Read the end of the journal. What it ends with is what was committed.
 //! 3. Open sled. It may be behind (it is caught up), damaged (it is made again), but never ahead: a journal that ends
 //!    before what sled or the marker of the last clean stop knows has lost acknowledged events, and is refused, with
@@ -13,12 +13,11 @@ use std::fs::{File, OpenOptions, TryLockError};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use ring::rand::SystemRandom;
 use tokio::sync::{mpsc, watch};
 
 use super::overlay::Overlay;
 use super::writer::{Staged, Writer, apply_block, apply_event};
-use super::{Clock, DirectoryStamp, Inner, Ledger, Snapshot};
+use super::{Clock, CommitStats, DirectoryStamp, Inner, Ledger, Random, Snapshot};
 use crate::domain::event::Event;
 use crate::domain::fold::records;
 use crate::domain::limits;
@@ -27,8 +26,9 @@ use crate::store::StoreError;
 use crate::store::clean::CleanMarker;
 use crate::store::content::ContentStore;
 use crate::store::disk::Disk;
+use crate::store::format;
 use crate::store::index::{Head, Index, Sum};
-use crate::store::journal::{Journal, Position, Reader};
+use crate::store::journal::{End, Journal, Position, Reader};
 use crate::time::Timestamp;
 use crate::wire::leaf;
 
@@ -42,6 +42,8 @@ pub struct LedgerConfig {
     pub signer: NoteSigner,
     /// Where time comes from.
     pub clock: Arc<dyn Clock>,
+    /// Where the salts of events come from.
+    pub random: Arc<dyn Random>,
     /// Cache of sled, in bytes.
     pub cache_bytes: u64,
     /// Bytes of a new journal segment.
@@ -121,85 +123,12 @@ impl Ledger {
         std::fs::create_dir_all(&config.data).map_err(StoreError::io("creating", &config.data))?;
         // 1
         let lock = lock(&layout.lock())?;
-        // 2
-        let end = Journal::end(&*config.disk, &layout.journal())?;
-        let mut opened = Opened { size: end.size, torn: end.torn, ..Opened::default() };
-        let key = config.signer.verifier();
-        if let Some(checkpoint) = &end.checkpoint {
-            // Another key than the log's must not look like a damaged sled.
-            SignedCheckpoint::verify(checkpoint, key).map_err(|e| StoreError::Damaged {
-                path: layout.journal(),
-                offset: 0,
-                problem: format!("its newest checkpoint is not one of this log and key: {e}"),
-            })?;
-        }
-        // 3
-        let marker = read_marker(&layout.marker());
-        if let Some(marker) = &marker
-            && marker.size > end.size
-        {
-            return Err(shorter(
-                &layout.journal(),
-                end.size,
-                marker.size,
-                "the marker of the last clean stop",
-            ));
-        }
-        let (index, reason) = open_index(&layout, marker.as_ref(), config.cache_bytes, key)?;
-        opened.rebuilt = reason;
-        let _ = std::fs::remove_file(layout.marker());
-        let mut head = index.head()?;
-        if head.as_ref().is_some_and(|h| h.size > end.size) {
-            let size = head.map_or(0, |h| h.size);
-            return Err(shorter(&layout.journal(), end.size, size, "sled"));
-        }
-        let (journal, end) =
-            Journal::open(config.disk.clone(), &layout.journal(), config.journal_segment_bytes)?;
-        if let Some(rebuilt) = &opened.rebuilt {
-            tracing::warn!(reason = %rebuilt, events = end.size, "sled is made again from the journal");
-        }
-        // 4
-        let content = Arc::new(ContentStore::open(config.disk.clone(), &layout.content())?);
-        // 5
-        if let Some(head) = &head {
-            index.start_at(head);
-        }
-        let mut state = Catching::from_head(&index, head.take(), config.signer.verifier())?;
-        let mut reader = Reader::open(config.disk.clone(), &layout.journal(), state.position)?;
-        while let Some(block) = reader.next_block()? {
-            state.apply(&index, &block, reader.position(), config.signer.verifier())?;
-            opened.caught_up += block.leaves.len() as u64;
-        }
-        if state.tree.size() != end.size {
-            return Err(shorter(&layout.journal(), state.tree.size(), end.size, "its own last segment"));
-        }
-        let snapshot = Arc::new(Snapshot { tree: state.tree.clone(), checkpoint: state.checkpoint });
-        let (head_sender, head_receiver) = watch::channel(snapshot);
-        let (failed_sender, failed_receiver) = watch::channel(None);
-        let failing = failed_sender.clone();
-        index.on_failure(move |error| {
-            tracing::error!(%error, "sled cannot be written, the node stops");
-            failing.send_replace(Some(Arc::new(error)));
-        });
-        let (jobs_sender, jobs_receiver) = mpsc::channel(limits::COMMANDS_WAITING);
+        format::open(&config.data)?;
+        let (data, cache_bytes) = (config.data.clone(), config.cache_bytes);
+        let sled = |end: &End, key: &NoteVerifier| sled_of(&layout, cache_bytes, end, key);
+        let (ledger, writer, opened) = recover(config, sled)?;
         let (stopped_sender, stopped_receiver) = std::sync::mpsc::channel();
-        let stamp = Arc::new(DirectoryStamp::default());
-        let origin = config.signer.verifier().name().to_owned();
-        let writer = Writer {
-            jobs: jobs_receiver,
-            head: head_sender,
-            failed: failed_sender,
-            journal,
-            index: index.clone(),
-            content: content.clone(),
-            tree: state.tree,
-            signer: config.signer,
-            clock: config.clock.clone(),
-            stamp: stamp.clone(),
-            last_time: state.last_time,
-            random: SystemRandom::new(),
-            salts: Vec::new(),
-        };
+        *ledger.inner.stopped.lock().expect("no holder of this lock panics") = Some(stopped_receiver);
         std::thread::Builder::new()
             .name("ledger".into())
             .spawn(move || {
@@ -215,21 +144,129 @@ impl Ledger {
                 drop(lock);
                 drop(stopped_sender);
             })
-            .map_err(StoreError::io("starting a thread for", &config.data))?;
-        let inner = Inner {
-            jobs: jobs_sender,
-            head: head_receiver,
-            index,
-            tiles: super::tiles::TileCache::default(),
-            content,
-            stamp,
-            clock: config.clock,
-            origin,
-            failed: failed_receiver,
-            stopped: std::sync::Mutex::new(Some(stopped_receiver)),
-        };
-        Ok((Ledger { inner: Arc::new(inner) }, opened))
+            .map_err(StoreError::io("starting a thread for", &data))?;
+        Ok((ledger, opened))
     }
+
+    /// Opens or creates the log with an index in memory, made again from the whole journal. There is no thread and no
+    /// lock: the caller sees to it that nobody else uses the disk, and runs the writer, which is the future. Everything
+    /// else is as in [`Ledger::open`].
+    pub fn open_in_memory(
+        config: LedgerConfig,
+    ) -> Result<(Ledger, impl Future<Output = ()> + Send + use<>, Opened), StoreError> {
+        let empty = |_: &End, _: &NoteVerifier| Ok((Index::in_memory(), None));
+        let (ledger, writer, opened) = recover(config, empty)?;
+        Ok((ledger, writer.run_as_task(), opened))
+    }
+}
+
+/// Step 3 of the head of this file: sled as far as it is, and why it was made again, if it was.
+fn sled_of(
+    layout: &Layout,
+    cache_bytes: u64,
+    end: &End,
+    key: &NoteVerifier,
+) -> Result<(Index, Option<String>), StoreError> {
+    let marker = read_marker(&layout.marker());
+    if let Some(marker) = &marker
+        && marker.size > end.size
+    {
+        return Err(shorter(&layout.journal(), end.size, marker.size, "the marker of the last clean stop"));
+    }
+    let opened = open_index(layout, marker.as_ref(), cache_bytes, key)?;
+    let _ = std::fs::remove_file(layout.marker());
+    Ok(opened)
+}
+
+/// Steps 2 to 5 of the head of this file.
+fn recover(
+    config: LedgerConfig,
+    index: impl FnOnce(&End, &NoteVerifier) -> Result<(Index, Option<String>), StoreError>,
+) -> Result<(Ledger, Writer, Opened), StoreError> {
+    let layout = Layout::new(&config.data);
+    // 2
+    let end = Journal::end(&*config.disk, &layout.journal())?;
+    let mut opened = Opened { size: end.size, torn: end.torn, ..Opened::default() };
+    let key = config.signer.verifier();
+    if let Some(checkpoint) = &end.checkpoint {
+        // Another key than the log's must not look like a damaged sled.
+        SignedCheckpoint::verify(checkpoint, key).map_err(|e| StoreError::Damaged {
+            path: layout.journal(),
+            offset: 0,
+            problem: format!("its newest checkpoint is not one of this log and key: {e}"),
+        })?;
+    }
+    // 3
+    let (index, reason) = index(&end, key)?;
+    opened.rebuilt = reason;
+    let mut head = index.head()?;
+    if head.as_ref().is_some_and(|h| h.size > end.size) {
+        let size = head.map_or(0, |h| h.size);
+        return Err(shorter(&layout.journal(), end.size, size, "sled"));
+    }
+    let (journal, end) = Journal::open(config.disk.clone(), &layout.journal(), config.journal_segment_bytes)?;
+    if let Some(rebuilt) = &opened.rebuilt {
+        tracing::warn!(reason = %rebuilt, events = end.size, "sled is made again from the journal");
+    }
+    // 4
+    let content = Arc::new(ContentStore::open(config.disk.clone(), &layout.content())?);
+    // 5
+    if let Some(head) = &head {
+        index.start_at(head);
+    }
+    let mut state = Catching::from_head(&index, head.take(), config.signer.verifier())?;
+    let mut reader = Reader::open(config.disk.clone(), &layout.journal(), state.position)?;
+    while let Some(block) = reader.next_block()? {
+        state.apply(&index, &block, reader.position(), config.signer.verifier())?;
+        opened.caught_up += block.leaves.len() as u64;
+    }
+    if state.tree.size() != end.size {
+        return Err(shorter(&layout.journal(), state.tree.size(), end.size, "its own last segment"));
+    }
+    let snapshot = Arc::new(Snapshot { tree: state.tree.clone(), checkpoint: state.checkpoint });
+    let (head_sender, head_receiver) = watch::channel(snapshot);
+    let (failed_sender, failed_receiver) = watch::channel(None);
+    let failing = failed_sender.clone();
+    index.on_failure(move |error| {
+        tracing::error!(%error, "sled cannot be written, the node stops");
+        failing.send_replace(Some(Arc::new(error)));
+    });
+    let (jobs_sender, jobs_receiver) = mpsc::channel(limits::COMMANDS_WAITING);
+    let stamp = Arc::new(DirectoryStamp::default());
+    let stats = Arc::new(CommitStats::default());
+    let origin = config.signer.verifier().name().to_owned();
+    let writer = Writer {
+        jobs: jobs_receiver,
+        head: head_sender,
+        failed: failed_sender,
+        journal,
+        index: index.clone(),
+        content: content.clone(),
+        tree: state.tree,
+        signer: config.signer,
+        clock: config.clock.clone(),
+        stamp: stamp.clone(),
+        stats: stats.clone(),
+        last_time: state.last_time,
+        random: config.random,
+        salts: Vec::new(),
+        next: None,
+        last: 0,
+    };
+    let inner = Inner {
+        jobs: jobs_sender,
+        head: head_receiver,
+        index,
+        tiles: super::tiles::TileCache::default(),
+        content,
+        stamp,
+        clock: config.clock,
+        origin,
+        failed: failed_receiver,
+        stats,
+        stopped: std::sync::Mutex::default(),
+    };
+    Ok((Ledger { inner: Arc::new(inner) }, writer, opened))
 }
 
 fn shorter(journal: &Path, has: u64, knows: u64, who: &str) -> StoreError {
@@ -439,6 +476,7 @@ pub(super) async fn close(ledger: Ledger, data: &Path) -> Result<(), StoreError>
 
 /// Opens a copy of a stopped node's sled for offline commands, so that the original is never changed.
 pub fn offline_index(data: &Path, copy_to: &Path) -> Result<Index, StoreError> {
+    format::check(data)?;
     let from = Layout::new(data).sled();
     Index::wait_closed(&from)?;
     let mut todo = vec![from.clone()];

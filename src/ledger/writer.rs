@@ -2,28 +2,32 @@
 //!
 //! A commit, in this order:
 //! 1. collect what waits (group commit);
-//! 2. decide each command on the state including the group so far;
-//! 3. number its events: index, time (never before the event before), salt; encode each once;
-//! 4. extend the tree;
-//! 5. sign the checkpoint;
-//! 6. make content durable, and its directory entries;
+//! 2. make content durable, and its directory entries: what the group names was put before;
+//! 3. decide each command on the state including the group so far;
+//! 4. number its events: index, time (never before the event before), salt; encode each once;
+//! 5. extend the tree;
+//! 6. sign the checkpoint;
 //! 7. append one block to the journal and sync it: **this is the commit**;
 //! 8. hand it to the index, which everyone reads, and which brings it to sled;
 //! 9. publish the new state and release every waiter.
 //!
 //! Nobody sees anything of a commit before step 7 is done; refusals wait for it too, since they may rest on what the
-//! group holds. A full disk is met at the beginning of step 7 at the latest and refuses the group with nothing
-//! written. Any other failure of 6, 7 or 8 ends the writer, and with it the process: waiters are told that the
+//! group holds. A full disk is met at the beginning of step 7 at the latest. Content that finds no room in step 2
+//! refuses the commands that name it, and no others; without room for the block, the group is refused with nothing
+//! written. Any other failure of 2, 7 or 8 ends the writer, and with it the process: waiters are told that the
 //! outcome is unknown.
 
 use std::sync::Arc;
+use std::time::Instant;
 
 use bytes::Bytes;
-use ring::rand::{SecureRandom, SystemRandom};
 use tokio::sync::{mpsc, watch};
 
+use super::lost::names_lost;
 use super::overlay::Overlay;
-use super::{Clock, Committed, DirectoryStamp, Job, LedgerError, Snapshot, folds, storage};
+use super::{
+    Clock, CommitStats, Committed, DirectoryStamp, Job, LedgerError, Random, Snapshot, folds, storage,
+};
 use crate::domain::decide::decide;
 use crate::domain::event::Event;
 use crate::domain::fold::{self, View, records};
@@ -48,10 +52,15 @@ pub(super) struct Writer {
     pub(super) signer: NoteSigner,
     pub(super) clock: Arc<dyn Clock>,
     pub(super) stamp: Arc<DirectoryStamp>,
+    pub(super) stats: Arc<CommitStats>,
     pub(super) last_time: Timestamp,
-    pub(super) random: SystemRandom,
+    pub(super) random: Arc<dyn Random>,
     /// Drawn and not used yet.
     pub(super) salts: Vec<[u8; 16]>,
+    /// Where the next group begins, when a command did not fit into the last.
+    pub(super) next: Option<Job>,
+    /// Commands in the last group.
+    pub(super) last: usize,
 }
 
 /// Salts drawn at once.
@@ -59,41 +68,91 @@ const SALTS: usize = 64;
 
 /// A command of the group and what it will be answered.
 struct Waiting {
-    job: tokio::sync::oneshot::Sender<Result<Committed, LedgerError>>,
+    job: Reply,
     outcome: Result<(crate::domain::Answer, u64, Timestamp), LedgerError>,
 }
 
+type Reply = tokio::sync::oneshot::Sender<Result<Committed, LedgerError>>;
+
+/// Tells everyone who waits that the outcome is unknown.
+fn fail(waiters: impl Iterator<Item = Reply>, error: StoreError) -> StoreError {
+    let error = Arc::new(error);
+    for waiter in waiters {
+        let _ = waiter.send(Err(LedgerError::Failed(error.clone())));
+    }
+    Arc::try_unwrap(error).unwrap_or_else(|shared| StoreError::Index {
+        path: std::path::PathBuf::new(),
+        problem: shared.to_string(),
+    })
+}
+
 impl Writer {
-    /// Runs until all handles are gone or writing fails.
+    /// Runs on a thread of its own until all handles are gone or writing fails.
     pub(super) fn run(mut self) {
-        let mut next = None;
-        let mut last = 0;
-        while let Some(first) = next.take().or_else(|| self.jobs.blocking_recv()) {
-            if last >= limits::GATHER_FROM {
-                // Many are at it: a commit costs the same for few as for many.
+        while let Some(first) = self.next.take().or_else(|| self.jobs.blocking_recv()) {
+            if self.is_busy() {
                 std::thread::sleep(limits::GATHER);
             }
-            let mut events = first.command.most_events();
-            let mut group = vec![first];
-            while let Ok(job) = self.jobs.try_recv() {
-                events += job.command.most_events();
-                if events > limits::COMMIT_EVENTS {
-                    // A block must stay readable: this one begins the next group.
-                    next = Some(job);
-                    break;
-                }
-                group.push(job);
-            }
-            last = group.len();
-            if let Err(error) = self.commit(group) {
-                tracing::error!(%error, "writing failed, the node stops: what was not answered is unknown");
-                self.failed.send_replace(Some(Arc::new(error)));
+            if !self.turn(first) {
                 return;
             }
         }
     }
 
+    /// The same as a task: it holds up its runtime while the disk is at work.
+    pub(super) async fn run_as_task(mut self) {
+        loop {
+            let first = match self.next.take() {
+                Some(first) => first,
+                None => match self.jobs.recv().await {
+                    Some(first) => first,
+                    None => return,
+                },
+            };
+            if self.is_busy() {
+                tokio::time::sleep(limits::GATHER).await;
+            }
+            if !self.turn(first) {
+                return;
+            }
+        }
+    }
+
+    /// Whether many are at it: a commit costs the same for few as for many, so more are waited for.
+    fn is_busy(&self) -> bool {
+        self.last >= limits::GATHER_FROM
+    }
+
+    /// One group, from what waits behind its first command; false when writing failed.
+    fn turn(&mut self, first: Job) -> bool {
+        let mut events = first.command.most_events();
+        let mut group = vec![first];
+        while let Ok(job) = self.jobs.try_recv() {
+            events += job.command.most_events();
+            if events > limits::COMMIT_EVENTS {
+                // A block must stay readable: this one begins the next group.
+                self.next = Some(job);
+                break;
+            }
+            group.push(job);
+        }
+        self.last = group.len();
+        if let Err(error) = self.commit(group) {
+            tracing::error!(%error, "writing failed, the node stops: what was not answered is unknown");
+            self.failed.send_replace(Some(Arc::new(error)));
+            return false;
+        }
+        true
+    }
+
     fn commit(&mut self, group: Vec<Job>) -> Result<(), StoreError> {
+        let began = Instant::now();
+        // 2: content
+        match self.content.sync() {
+            Ok(()) | Err(StoreError::Full { .. }) => {}
+            Err(error) => return Err(fail(group.into_iter().map(|job| job.reply), error)),
+        }
+        let lost = self.content.has_lost();
         let before = (self.tree.clone(), self.last_time);
         let index = self.index.clone();
         let mut overlay = Overlay::new(&index, self.tree.size());
@@ -101,14 +160,17 @@ impl Writer {
         let mut waiting = Vec::with_capacity(group.len());
         let now = self.clock.now();
         for job in group {
-            // 2: decide
+            // 3: decide
             let outcome = match decide(job.command, &overlay) {
                 Err(declined) => Err(LedgerError::from(declined)),
+                Ok(decision) if lost && names_lost(&self.content, &decision.events) => {
+                    Err(LedgerError::Rejected(storage(&StoreError::Full { path: "content".into() })))
+                }
                 Ok(decision) => {
                     let first = self.tree.size();
                     let at = now.max(self.last_time);
                     let answer = decision.answer.clone();
-                    // 3 and 4: number, encode, extend the tree
+                    // 4 and 5: number, encode, extend the tree
                     match self.number(decision, at, &mut overlay, &mut leaves)? {
                         Ok(()) => Ok((answer, first, at)),
                         Err(rejection) => Err(LedgerError::Rejected(rejection)),
@@ -123,6 +185,7 @@ impl Writer {
         }
         match self.write(overlay, &leaves) {
             Ok(()) => {
+                self.stats.committed(leaves.len(), began.elapsed());
                 self.release(waiting);
                 Ok(())
             }
@@ -133,16 +196,7 @@ impl Writer {
                 }
                 Ok(())
             }
-            Err(error) => {
-                let error = Arc::new(error);
-                for waiter in waiting {
-                    let _ = waiter.job.send(Err(LedgerError::Failed(error.clone())));
-                }
-                Err(Arc::try_unwrap(error).unwrap_or_else(|shared| StoreError::Index {
-                    path: std::path::PathBuf::new(),
-                    problem: shared.to_string(),
-                }))
-            }
+            Err(error) => Err(fail(waiting.into_iter().map(|waiter| waiter.job), error)),
         }
     }
 
@@ -187,25 +241,21 @@ impl Writer {
     fn salt(&mut self) -> Result<[u8; 16], StoreError> {
         if self.salts.is_empty() {
             self.salts.resize(SALTS, [0; 16]);
-            self.random.fill(self.salts.as_flattened_mut()).map_err(|_| StoreError::Io {
-                action: "drawing a salt from",
-                path: "the system's random source".into(),
-                error: std::io::Error::other("no random bytes"),
-            })?;
+            self.random
+                .fill(self.salts.as_flattened_mut())
+                .map_err(StoreError::io("drawing a salt from", "the system's random source"))?;
         }
         Ok(self.salts.pop().unwrap_or_default())
     }
 
     fn write(&mut self, overlay: Overlay<'_>, leaves: &[Bytes]) -> Result<(), StoreError> {
-        // 5: sign
+        // 6: sign
         let origin = self.signer.verifier().name().to_owned();
         let checkpoint =
             Checkpoint { origin, size: self.tree.size(), root: self.tree.root() }.sign(&self.signer);
-        // 6: content
         self.index.healthy()?;
-        self.journal.reserve(leaves.iter().map(|l| l.len() as u64 + 4).sum::<u64>() + 4096)?;
-        self.content.sync()?;
         // 7: the commit
+        self.journal.reserve(leaves.iter().map(|l| l.len() as u64 + 4).sum::<u64>() + 4096)?;
         self.journal.append(leaves, checkpoint.note())?;
         // 8: the index
         let first = self.tree.size() - leaves.len() as u64;

@@ -1,7 +1,10 @@
-//! The composition root: build, bind, run, drain.
+//! The composition root: build, bind, run, drain. `metrics` serves what a monitoring system asks for.
 //!
 //! [`Listeners::bind`] takes the ports; [`Node::start`] loads keys, opens directory and log, puts the steps together
-//! and serves; [`Node::stop`] drains: no new calls, streams end, what is committed is flushed.
+//! and serves; [`Node::stop`] drains: health says that it does not serve, no new calls begin, streams end with
+//! `stopping`, calls under way end within a limit, and what is committed is flushed.
+
+mod metrics;
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -10,24 +13,28 @@ use std::time::Duration;
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
-use tonic::transport::server::Router;
+use tonic_health::ServingStatus;
+use tonic_health::server::HealthReporter;
 
-use crate::config::Config;
+use crate::config::{Config, Share};
 use crate::domain::decide::Command;
 use crate::domain::event::EventKind;
 use crate::domain::limits;
 use crate::exchange::Exchange;
 use crate::exchange::courier::{self, LocalLink, PeerLink, Queues};
 use crate::exchange::directory::{AdoptError, DirectoryHolder};
+use crate::exchange::pressure::{free_bytes, watch_disk};
 use crate::exchange::revocation::Revocation;
+use crate::exchange::transfer;
 use crate::exchange::trust::CrlFileError;
-use crate::ledger::{Clock, Ledger, LedgerConfig, LedgerError, Opened};
+use crate::ledger::{Clock, Ledger, LedgerConfig, LedgerError, Opened, SystemRandom};
 use crate::merkle::{KeyError, NoteSigner};
 use crate::rpc::audit::AuditApi;
 use crate::rpc::directory::DirectoryApi;
 use crate::rpc::exchange::ExchangeApi;
 use crate::rpc::link::Links;
 use crate::rpc::peer::PeerApi;
+use crate::rpc::quota::Quotas;
 use crate::rpc::report::ReportApi;
 use crate::rpc::serve;
 use crate::rpc::status::StatusSource;
@@ -40,8 +47,8 @@ use crate::wire::pb::exchange_service_server::ExchangeServiceServer;
 use crate::wire::pb::peer_service_server::PeerServiceServer;
 use crate::wire::pb::report_service_server::ReportServiceServer;
 
-/// How long calls under way may take to end when the node stops.
-const DRAIN: Duration = Duration::from_secs(10);
+/// How long listeners and tasks may take to end when no call is under way any more.
+const CLOSE: Duration = Duration::from_secs(5);
 
 /// Why a node does not run.
 #[derive(Debug, thiserror::Error)]
@@ -116,7 +123,13 @@ impl Listeners {
 pub struct Node {
     exchange: Exchange,
     opened: Opened,
+    /// Nothing new begins.
     stop: watch::Sender<bool>,
+    /// Listeners close.
+    close: watch::Sender<bool>,
+    health: HealthReporter,
+    quotas: [Quotas; 2],
+    metrics: Option<SocketAddr>,
     tasks: JoinSet<Result<(), NodeError>>,
 }
 
@@ -138,6 +151,14 @@ impl Node {
         disk: Arc<dyn Disk>,
     ) -> Result<Node, NodeError> {
         let tls = NodeTls::load(&config)?;
+        let metrics = match config.metrics {
+            None => None,
+            Some(address) => Some(TcpListener::bind(address).await.map_err(|error| NodeError::Bind {
+                key: "metrics.listen",
+                address,
+                error,
+            })?),
+        };
         let signer = log_signer(&config)?;
         let key = signer.verifier().clone();
         let directory = Arc::new(DirectoryHolder::open(
@@ -149,9 +170,10 @@ impl Node {
         check_listing(&config, &directory, &signer)?;
         let ledger_config = LedgerConfig {
             data: config.data.clone(),
-            disk,
+            disk: disk.clone(),
             signer,
             clock,
+            random: Arc::new(SystemRandom::default()),
             cache_bytes: config.cache_bytes,
             journal_segment_bytes: config.journal_segment_bytes,
         };
@@ -159,6 +181,10 @@ impl Node {
             .await
             .map_err(|e| NodeError::Grpc(e.to_string()))??;
         let exchange = Exchange::new(Arc::new(config), ledger, directory);
+        // Known before the first call.
+        if let Some(free) = free_bytes(&*disk, &exchange.config().data) {
+            exchange.pressure().measured(free);
+        }
         let revocation = tokio::task::spawn_blocking({
             let exchange = exchange.clone();
             || Revocation::open(exchange)
@@ -167,12 +193,17 @@ impl Node {
         note_start(&exchange).await?;
 
         let (stop, stopped) = watch::channel(false);
+        let (close, closed) = watch::channel(false);
+        let client_quotas = Quotas::new(exchange.config().client_share);
+        let peer_quotas = Quotas::new(Share::PEER);
         let links = Links::new(exchange.clone(), tls.dial.clone());
         let queues = Queues::default();
         let status = StatusSource {
             queues: queues.clone(),
             started_at: exchange.ledger().now(),
             certificate_end: tls.not_after,
+            quotas: [client_quotas.clone(), peer_quotas.clone()],
+            stop: stopped.clone(),
         };
         let mut tasks = JoinSet::new();
         let (health, health_service) = tonic_health::server::health_reporter();
@@ -182,28 +213,38 @@ impl Node {
             .build_v1()
             .map_err(|e| NodeError::Grpc(e.to_string()))?;
         let message = limits::MESSAGE_BYTES;
-        let clients: Router = serve::builder()
+        let clients = serve::builder(&client_quotas, stopped.clone())
             .add_service(
-                ExchangeServiceServer::new(ExchangeApi::new(exchange.clone(), stopped.clone()))
-                    .max_decoding_message_size(message)
-                    .max_encoding_message_size(message),
+                ExchangeServiceServer::new(ExchangeApi::new(
+                    exchange.clone(),
+                    client_quotas.clone(),
+                    stopped.clone(),
+                ))
+                .max_decoding_message_size(message)
+                .max_encoding_message_size(message),
             )
-            .add_service(AuditServiceServer::new(AuditApi::new(exchange.clone(), key, status)))
+            .add_service(AuditServiceServer::new(AuditApi::new(exchange.clone(), key, status.clone())))
             .add_service(ReportServiceServer::new(ReportApi::new(exchange.clone())))
             .add_service(DirectoryServiceServer::new(DirectoryApi::new(exchange.clone())))
             .add_service(health_service)
             .add_service(reflection);
-        let peers: Router = serve::builder()
+        let peers = serve::builder(&peer_quotas, stopped.clone())
             .add_service(
-                PeerServiceServer::new(PeerApi::new(exchange.clone(), links.clone(), stopped.clone()))
-                    .max_decoding_message_size(message)
-                    .max_encoding_message_size(message),
+                PeerServiceServer::new(PeerApi::new(
+                    exchange.clone(),
+                    links.clone(),
+                    peer_quotas.clone(),
+                    stopped.clone(),
+                ))
+                .max_decoding_message_size(message)
+                .max_encoding_message_size(message),
             )
             .add_service(DirectoryServiceServer::new(DirectoryApi::new(exchange.clone())));
         let grpc = |e: tonic::transport::Error| NodeError::Grpc(e.to_string());
-        let serving = serve::serve(clients, listeners.clients, tls.clients, stopped.clone());
+        let quotas = [client_quotas.clone(), peer_quotas.clone()];
+        let serving = serve::serve(clients, client_quotas, listeners.clients, tls.clients, closed.clone());
         tasks.spawn(async move { serving.await.map_err(grpc) });
-        let serving = serve::serve(peers, listeners.peers, tls.peers, stopped.clone());
+        let serving = serve::serve(peers, peer_quotas, listeners.peers, tls.peers, closed.clone());
         tasks.spawn(async move { serving.await.map_err(grpc) });
         tasks.spawn({
             let (exchange, stopped) = (exchange.clone(), stopped.clone());
@@ -218,12 +259,34 @@ impl Node {
             }
         });
         tasks.spawn(follow_directory(exchange.clone(), stopped.clone()));
+        tasks.spawn({
+            let watching = watch_disk(exchange.clone(), disk, stopped.clone());
+            async move {
+                watching.await;
+                Ok(())
+            }
+        });
+        tasks.spawn({
+            let expiring = transfer::watch(exchange.clone(), stopped.clone());
+            async move {
+                expiring.await;
+                Ok(())
+            }
+        });
+        let metrics_address = metrics.as_ref().and_then(|m| m.local_addr().ok());
+        if let Some(listener) = metrics {
+            let serving = metrics::serve(listener, exchange.clone(), status, closed);
+            tasks.spawn(async move {
+                serving.await;
+                Ok(())
+            });
+        }
         tasks.spawn(judge_held(exchange.clone(), stopped.clone()));
         tasks.spawn(async move {
             revocation.run(stopped).await;
             Ok(())
         });
-        Ok(Node { exchange, opened, stop, tasks })
+        Ok(Node { exchange, opened, stop, close, health, quotas, metrics: metrics_address, tasks })
     }
 
     /// What opening the log found.
@@ -234,6 +297,11 @@ impl Node {
     /// The steps, for what runs in the same process.
     pub fn exchange(&self) -> &Exchange {
         &self.exchange
+    }
+
+    /// Where metrics are served.
+    pub fn metrics_address(&self) -> Option<SocketAddr> {
+        self.metrics
     }
 
     /// Resolves when the node can no longer run: its storage failed, or a listener ended.
@@ -250,17 +318,28 @@ impl Node {
 
     /// Drains and stops.
     pub async fn stop(mut self, reason: &str) -> Result<(), NodeError> {
-        let stopped = Command::Note { kind: EventKind::Stopped { reason: reason.to_owned() } };
-        // A log that failed cannot say that it stops.
-        let noted = self.exchange.ledger().commit(stopped).await;
+        // Said first, so that whoever watches it hears it before anything ends.
+        self.health.set_service_status("", ServingStatus::NotServing).await;
+        self.health.set_not_serving::<ExchangeServiceServer<ExchangeApi>>().await;
         self.stop.send_replace(true);
-        let drained =
-            tokio::time::timeout(DRAIN, async { while self.tasks.join_next().await.is_some() {} }).await;
-        if drained.is_err() {
-            tracing::warn!(limit_s = DRAIN.as_secs(), "calls that did not end were cut off");
+        let limit = self.exchange.config().drain;
+        let [clients, peers] = &self.quotas;
+        let idle = async {
+            clients.idle().await;
+            peers.idle().await;
+        };
+        if tokio::time::timeout(limit, idle).await.is_err() {
+            tracing::warn!(limit_s = limit.as_secs(), "calls that did not end are cut off");
+        }
+        self.close.send_replace(true);
+        let closed = async { while self.tasks.join_next().await.is_some() {} };
+        if tokio::time::timeout(CLOSE, closed).await.is_err() {
             self.tasks.abort_all();
             while self.tasks.join_next().await.is_some() {}
         }
+        // A log that failed cannot say that it stops.
+        let stopped = Command::Note { kind: EventKind::Stopped { reason: reason.to_owned() } };
+        let noted = self.exchange.ledger().commit(stopped).await;
         let data = self.exchange.config().data.clone();
         let ledger = self.exchange.ledger().clone();
         drop(self.exchange);

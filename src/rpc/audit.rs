@@ -3,19 +3,20 @@
 
 use std::sync::Arc;
 
+use tokio::sync::mpsc;
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::{Request, Response, Status};
 
 use super::exchange::{read_page, token};
 use super::status::StatusSource;
 use super::{caller, refuse};
-use crate::audit::{self, Query};
+use crate::audit::{self, Query, TilesError, export_tiles};
 use crate::config::{NodeRole, Role};
-use crate::domain::fold;
 use crate::domain::ids::{AgencyId, DeliveryId};
 use crate::domain::reason::{Reason, Rejection};
+use crate::domain::{fold, limits};
 use crate::exchange::{Caller, Exchange};
-use crate::ledger::{damaged, storage, unknown_event};
+use crate::ledger::{damaged, must_be_checked, storage, unknown_event};
 use crate::merkle::NoteVerifier;
 use crate::store::disk::RealDisk;
 use crate::wire::pb;
@@ -218,7 +219,45 @@ impl AuditService for AuditApi {
         &self,
         request: Request<pb::ExportTilesRequest>,
     ) -> Result<Response<Self::ExportTilesStream>, Status> {
-        caller(&self.exchange, &request)?;
-        Err(refuse(Rejection::new(Reason::Unimplemented, "", "tiles cannot be exported with this version")))
+        let caller = caller(&self.exchange, &request)?;
+        caller.check_node(NodeRole::Auditor).map_err(refuse)?;
+        let request = request.into_inner();
+        let known = match request.known_size {
+            0 => None,
+            size => {
+                let root =
+                    crate::wire::words::read_digest("known_root", &request.known_root).map_err(refuse)?;
+                Some(audit::Known { size, root })
+            }
+        };
+        let ledger = self.exchange.ledger();
+        let index = ledger.index().clone();
+        let (pieces, receiver) = mpsc::channel(4);
+        // An empty log has no checkpoint, and no files.
+        if let Some(checkpoint) = ledger.snapshot().checkpoint().cloned() {
+            tokio::task::spawn_blocking(move || {
+                let ended = export_tiles(&index, &checkpoint, known, |path, data| {
+                    for piece in data.chunks(limits::CHUNK_BYTES) {
+                        let data = bytes::Bytes::copy_from_slice(piece);
+                        let message = pb::ExportTilesResponse { path: path.to_owned(), data };
+                        pieces.blocking_send(Ok(message))?;
+                    }
+                    Ok(())
+                });
+                match ended {
+                    // Who asked has gone.
+                    Ok(()) | Err(TilesError::Write(mpsc::error::SendError(_))) => {}
+                    Err(error @ (TilesError::History { .. } | TilesError::Longer { .. })) => {
+                        let refused = Rejection::new(Reason::BadProof, "known_root", error.to_string());
+                        let _ = pieces.blocking_send(Err(refuse(refused)));
+                    }
+                    Err(error) => {
+                        tracing::error!(%error, "the log could not be exported");
+                        let _ = pieces.blocking_send(Err(refuse(must_be_checked())));
+                    }
+                }
+            });
+        }
+        Ok(Response::new(ReceiverStream::new(receiver)))
     }
 }

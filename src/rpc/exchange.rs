@@ -3,12 +3,15 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
+use prost::Message as _;
 use tokio::sync::{Semaphore, mpsc, watch};
 use tokio_stream::StreamExt as _;
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::{Request, Response, Status, Streaming};
 
-use super::{caller, fetch, refuse};
+use super::guard::stopping;
+use super::quota::{Quotas, What, holder};
+use super::{caller, fetch, identity, refuse};
 use crate::config::Role;
 use crate::domain::fold::records::{FeedKind, Incoming, IncomingState, Outgoing};
 use crate::domain::ids::{AgencyId, DeliveryId, RequestId};
@@ -20,19 +23,21 @@ use crate::exchange::paper::PaperRequest;
 use crate::exchange::status::Report;
 use crate::exchange::track::Tracked;
 use crate::exchange::{Caller, Exchange};
+use crate::store::content::RECORD_BYTES;
 use crate::wire::pb::exchange_service_server::ExchangeService;
-use crate::wire::{pb, words};
+use crate::wire::{failure, pb, words};
 
 /// The service.
 pub struct ExchangeApi {
     exchange: Exchange,
+    quotas: Quotas,
     stop: watch::Receiver<bool>,
 }
 
 impl ExchangeApi {
     /// Over the steps; streams end when `stop` says so.
-    pub fn new(exchange: Exchange, stop: watch::Receiver<bool>) -> ExchangeApi {
-        ExchangeApi { exchange, stop }
+    pub fn new(exchange: Exchange, quotas: Quotas, stop: watch::Receiver<bool>) -> ExchangeApi {
+        ExchangeApi { exchange, quotas, stop }
     }
 }
 
@@ -42,6 +47,8 @@ type Answer<T> = Result<Response<T>, Status>;
 impl ExchangeService for ExchangeApi {
     async fn send(&self, request: Request<Streaming<pb::SendRequest>>) -> Answer<pb::SendResponse> {
         let caller = caller(&self.exchange, &request)?;
+        let who = holder(identity(&request).ok().as_ref());
+        let _document = self.quotas.take(&who, What::Documents, 1).map_err(refuse)?;
         let mut stream = request.into_inner();
         let bad = |what: &str| refuse(Rejection::new(Reason::BadStream, "", what));
         let header = match stream.message().await.map_err(unreadable)?.and_then(|m| m.part) {
@@ -51,6 +58,7 @@ impl ExchangeService for ExchangeApi {
             }
             None => return Err(bad("the stream ended before the header")),
         };
+        let _bytes = self.quotas.take(&who, What::Bytes, in_memory(&header)).map_err(refuse)?;
         let header = read_header(header).map_err(refuse)?;
         let mut upload = self.exchange.begin_send(&caller, header).await.map_err(refuse)?;
         let superseded = upload.superseded();
@@ -63,8 +71,8 @@ impl ExchangeService for ExchangeApi {
                     return Err(bad("another call goes on with this upload"));
                 }
                 _ = stop.wait_for(|s| *s), if upload.is_large() => {
-                    let why = "this node is stopping: what came is kept, go on with it when the node is back";
-                    return Err(refuse(Rejection::new(Reason::Stopping, "", why)));
+                    // What came is kept.
+                    return Err(refuse(stopping()));
                 }
                 message = stream.message() => message.map_err(unreadable)?,
             };
@@ -98,6 +106,7 @@ impl ExchangeService for ExchangeApi {
         request: Request<Streaming<pb::SendManyRequest>>,
     ) -> Answer<Self::SendManyStream> {
         let caller = caller(&self.exchange, &request)?;
+        let (quotas, who) = (self.quotas.clone(), holder(identity(&request).ok().as_ref()));
         let mut stream = request.into_inner();
         let (answers, receiver) = mpsc::channel(limits::STREAM_IN_FLIGHT);
         let exchange = self.exchange.clone();
@@ -115,9 +124,7 @@ impl ExchangeService for ExchangeApi {
                     // What came is answered; what did not must not look as if it had.
                     drop(place);
                     let _ = places.acquire_many(limits::STREAM_IN_FLIGHT as u32).await;
-                    let stopping =
-                        Rejection::new(Reason::Stopping, "", "this node is stopping: send the rest again");
-                    let _ = answers.send(Err(refuse(stopping))).await;
+                    let _ = answers.send(Err(refuse(stopping()))).await;
                     break;
                 };
                 let message = match message {
@@ -132,8 +139,9 @@ impl ExchangeService for ExchangeApi {
                     }
                 };
                 let (exchange, caller, answers) = (exchange.clone(), caller.clone(), answers.clone());
+                let (quotas, who) = (quotas.clone(), who.clone());
                 tokio::spawn(async move {
-                    let answer = send_one(&exchange, &caller, message).await;
+                    let answer = send_one(&exchange, &caller, &quotas, &who, message).await;
                     let _ = answers.send(Ok(answer)).await;
                     drop(place);
                 });
@@ -227,7 +235,10 @@ impl ExchangeService for ExchangeApi {
                 }
                 tokio::select! {
                     changed = head.changed() => if changed.is_err() { return },
-                    _ = stop.wait_for(|s| *s) => return,
+                    () = async { drop(stop.wait_for(|s| *s).await) } => {
+                        let _ = items.send(Err(refuse(stopping()))).await;
+                        return;
+                    }
                     () = items.closed() => return,
                 }
             }
@@ -348,11 +359,15 @@ impl ExchangeApi {
 async fn send_one(
     exchange: &Exchange,
     caller: &Caller,
+    quotas: &Quotas,
+    who: &Arc<str>,
     message: pb::SendManyRequest,
 ) -> pb::SendManyResponse {
     use pb::send_many_response::Outcome;
     let request_id = message.header.as_ref().map_or_else(String::new, |h| h.request_id.clone());
     let sent = async {
+        let _document = quotas.take(who, What::Documents, 1)?;
+        let _bytes = quotas.take(who, What::Bytes, message.encoded_len())?;
         let header = message.header.ok_or_else(|| Rejection::missing("header"))?;
         if message.data.len() > limits::BULK_BYTES {
             return Err(Rejection::new(
@@ -369,13 +384,26 @@ async fn send_one(
     };
     let outcome = match sent.await {
         Ok(receipt) => Outcome::Sent(send_response(receipt)),
-        Err(rejection) => Outcome::Problem(problem(&rejection)),
+        Err(rejection) => {
+            quotas.refused(rejection.reason);
+            Outcome::Problem(problem(&rejection))
+        }
     };
     pb::SendManyResponse { request_id, outcome: Some(outcome) }
 }
 
-/// A message that is over the limit or no message at all; or the client is gone, and reads no answer.
+/// Bytes that a document takes while it comes: its header, one message, and one record on its way to the store.
+fn in_memory(header: &pb::SendHeader) -> usize {
+    let size: u64 = header.parts.iter().fold(0, |sum, part| sum.saturating_add(part.size));
+    header.encoded_len() + size.min(limits::DATA_BYTES as u64 + RECORD_BYTES) as usize
+}
+
+/// A message that is over the limit or no message at all; or the client is gone, and reads no answer. What this node
+/// says by itself stays as it is.
 fn unreadable(status: Status) -> Status {
+    if failure::is_own(&status) {
+        return status;
+    }
     refuse(Rejection::new(Reason::BadStream, "", format!("the message cannot be read: {}", status.message())))
 }
 
@@ -388,6 +416,7 @@ fn problem(rejection: &Rejection) -> pb::Problem {
         reason: rejection.reason.code().to_owned(),
         field: rejection.field.clone(),
         message: rejection.message.clone(),
+        retry_after_ms: rejection.reason.retry_after_ms(),
     }
 }
 

@@ -25,6 +25,7 @@ use crate::domain::reason::{Reason, Rejection};
 use crate::exchange::Exchange;
 use crate::exchange::accept::{Boxed, Offer};
 use crate::exchange::courier::PeerLink;
+use crate::time::Timestamp;
 use crate::wire::pb;
 use crate::wire::pb::directory_service_client::DirectoryServiceClient;
 use crate::wire::pb::peer_service_client::PeerServiceClient;
@@ -191,11 +192,16 @@ impl Link {
             clock: ledger.now().millis(),
             checkpoint: ledger.snapshot().checkpoint().map_or_else(String::new, |c| c.note().to_owned()),
         };
+        let asked = ledger.now();
         let answer = PeerServiceClient::new(channel.clone())
             .hello(request)
             .await
             .map_err(|s| read_failure(&s))?
             .into_inner();
+        if answer.clock > 0 {
+            let theirs = Timestamp::from_millis(answer.clock);
+            self.exchange.clocks().measured(&self.node, asked, ledger.now(), theirs);
+        }
         if answer.directory_version == own.version()
             && answer.directory_digest != own.digest().as_bytes().as_slice()
         {

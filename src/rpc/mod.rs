@@ -2,6 +2,7 @@
 //!
 //! - [`tls`]: certificates, keys, and who is at the other end.
 //! - [`serve`]: listeners: TLS 1.3, mutual, always.
+//! - [`quota`], [`guard`]: what one caller may have at once, and where every call is counted.
 //! - [`exchange`], [`audit`], [`report`], [`directory`], [`peer`]: one service each: decode, authorise, call, encode.
 //! - `content`: large content between nodes, on connections of its own; `fetch`: to the recipient's system.
 //! - [`link`]: the way to another node; implements [`crate::exchange::courier::PeerLink`].
@@ -13,8 +14,10 @@ mod content;
 pub mod directory;
 pub mod exchange;
 mod fetch;
+pub mod guard;
 pub mod link;
 pub mod peer;
+pub mod quota;
 pub mod report;
 pub mod serve;
 pub mod status;

@@ -3,11 +3,14 @@
 
 use std::sync::Arc;
 
+use prost::Message as _;
 use tokio::sync::{Semaphore, mpsc, watch};
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::{Request, Response, Status, Streaming};
 
+use super::guard::stopping;
 use super::link::Links;
+use super::quota::{Quotas, What, holder};
 use super::tls::Identity;
 use super::{content, identity, refuse};
 use crate::domain::ids::NodeName;
@@ -15,6 +18,7 @@ use crate::domain::limits;
 use crate::domain::reason::{Reason, Rejection};
 use crate::exchange::Exchange;
 use crate::exchange::accept::Offer;
+use crate::time::Timestamp;
 use crate::wire::pb::peer_service_server::PeerService;
 use crate::wire::proof::Proof;
 use crate::wire::{failure, pb, words};
@@ -23,13 +27,14 @@ use crate::wire::{failure, pb, words};
 pub struct PeerApi {
     exchange: Exchange,
     links: Links,
+    quotas: Quotas,
     stop: watch::Receiver<bool>,
 }
 
 impl PeerApi {
     /// Over the steps; large content is pulled over `links`.
-    pub fn new(exchange: Exchange, links: Links, stop: watch::Receiver<bool>) -> PeerApi {
-        PeerApi { exchange, links, stop }
+    pub fn new(exchange: Exchange, links: Links, quotas: Quotas, stop: watch::Receiver<bool>) -> PeerApi {
+        PeerApi { exchange, links, quotas, stop }
     }
 }
 
@@ -65,7 +70,8 @@ fn retry(rejection: &Rejection) -> pb::Retry {
     pb::Retry {
         reason: rejection.reason.code().to_owned(),
         message: rejection.message.clone(),
-        retry_after_ms: 1_000,
+        // A refusal that is no event is tried again in any case.
+        retry_after_ms: rejection.reason.retry_after_ms().max(1_000),
     }
 }
 
@@ -98,6 +104,7 @@ impl PeerService for PeerApi {
         let mut stream = request.into_inner();
         let (answers, receiver) = mpsc::channel(limits::PEER_IN_FLIGHT);
         let (exchange, links) = (self.exchange.clone(), self.links.clone());
+        let (quotas, who) = (self.quotas.clone(), holder(Some(&identity)));
         let mut stop = self.stop.clone();
         tokio::spawn(async move {
             // A peer that does not read its answers is not read from either.
@@ -106,13 +113,27 @@ impl PeerService for PeerApi {
                 let Ok(place) = places.clone().acquire_owned().await else { break };
                 let message = tokio::select! {
                     message = stream.message() => message,
-                    _ = stop.wait_for(|s| *s) => break,
+                    () = async { drop(stop.wait_for(|s| *s).await) } => {
+                        // What came is answered; what is sent after it goes on the next stream.
+                        drop(place);
+                        let _ = places.acquire_many(limits::PEER_IN_FLIGHT as u32).await;
+                        let _ = answers.send(Err(refuse(stopping()))).await;
+                        break;
+                    }
                 };
                 let Ok(Some(message)) = message else { break };
+                // Over its share, over all its streams, it is not read from.
+                let document = quotas.wait(&who, What::Documents, 1).await;
+                let bytes = quotas.wait(&who, What::Bytes, message.encoded_len()).await;
+                let refusals = quotas.clone();
                 let (exchange, links, answers) = (exchange.clone(), links.clone(), answers.clone());
                 let (name, identity) = (name.clone(), identity.clone());
                 tokio::spawn(async move {
                     let answer = accept(&exchange, &links, &name, &identity, message).await;
+                    if let Some(pb::deliver_response::Outcome::Retry(retry)) = &answer.outcome {
+                        refusals.refused(read_retry(retry).reason);
+                    }
+                    drop((document, bytes));
                     let _ = answers.send(Ok(answer)).await;
                     drop(place);
                 });
@@ -145,12 +166,16 @@ impl PeerService for PeerApi {
             return Err(refuse(Rejection::new(Reason::UnknownCaller, "", "only nodes say hello")));
         };
         let directory = self.exchange.directory();
-        if let Ok(name) = peer(&self.exchange, &request)
-            && request.get_ref().directory_version > directory.version()
-        {
-            refresh(&self.links, &name);
-        }
         let ledger = self.exchange.ledger();
+        if let Ok(name) = peer(&self.exchange, &request) {
+            if request.get_ref().directory_version > directory.version() {
+                refresh(&self.links, &name);
+            }
+            let theirs = request.get_ref().clock;
+            if theirs > 0 {
+                self.exchange.clocks().heard(&name, Timestamp::from_millis(theirs), ledger.now());
+            }
+        }
         let checkpoint = ledger.snapshot().checkpoint().map_or_else(String::new, |c| c.note().to_owned());
         Ok(Response::new(pb::HelloResponse {
             node: self.exchange.node().to_string(),

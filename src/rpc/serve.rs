@@ -1,8 +1,11 @@
-//! Listeners: TLS 1.3 with a certificate on both sides, a bound on connections and on the time of a handshake.
+//! Listeners: TLS 1.3 with a certificate on both sides, bounds on connections, in all, for each caller and for each
+//! address that does not say yet who it is, and on the time of a handshake.
 
+use std::collections::HashMap;
 use std::io;
+use std::net::IpAddr;
 use std::pin::Pin;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
@@ -14,6 +17,10 @@ use tokio_rustls::server::TlsStream;
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::transport::server::{Connected, Router};
 
+use tower::layer::util::Stack;
+
+use super::guard::GuardLayer;
+use super::quota::{Quotas, Taken, What, holder};
 use super::tls::Identity;
 use crate::domain::limits;
 
@@ -22,6 +29,7 @@ pub struct Connection {
     stream: TlsStream<TcpStream>,
     identity: Identity,
     _place: tokio::sync::OwnedSemaphorePermit,
+    _share: Taken,
 }
 
 impl Connected for Connection {
@@ -72,10 +80,12 @@ impl AsyncWrite for Connection {
 fn accept(
     listener: TcpListener,
     tls: Arc<rustls::ServerConfig>,
+    quotas: Quotas,
     mut stop: watch::Receiver<bool>,
 ) -> ReceiverStream<io::Result<Connection>> {
     let (sender, receiver) = mpsc::channel(16);
     tokio::spawn(async move {
+        let handshakes = Handshakes::default();
         let places = Arc::new(Semaphore::new(limits::CONNECTIONS));
         let acceptor = TlsAcceptor::from(tls);
         loop {
@@ -93,7 +103,12 @@ fn accept(
                     continue;
                 }
             };
-            let acceptor = acceptor.clone();
+            let Some(begun) = handshakes.begin(address.ip()) else {
+                tracing::info!(%address, limit = limits::HANDSHAKES_PER_ADDRESS,
+                    "too many handshakes of one address at once");
+                continue;
+            };
+            let (acceptor, quotas) = (acceptor.clone(), quotas.clone());
             let sender = sender.clone();
             tokio::spawn(async move {
                 let _ = socket.set_nodelay(true);
@@ -118,21 +133,73 @@ fn accept(
                 let identity = certificates
                     .and_then(<[_]>::first)
                     .map_or(Identity::Unknown, |c| Identity::of_certificate(c));
-                let _ = sender.send(Ok(Connection { stream, identity, _place: place })).await;
+                drop(begun);
+                let share = match quotas.take(&holder(Some(&identity)), What::Connections, 1) {
+                    Ok(share) => share,
+                    Err(rejection) => {
+                        tracing::info!(%address, reason = %rejection, "a connection was closed");
+                        quotas.refused(rejection.reason);
+                        return;
+                    }
+                };
+                let _ = sender.send(Ok(Connection { stream, identity, _place: place, _share: share })).await;
             });
         }
     });
     ReceiverStream::new(receiver)
 }
 
+/// Handshakes under way, by address.
+#[derive(Clone, Default)]
+struct Handshakes {
+    begun: Arc<Mutex<HashMap<IpAddr, usize>>>,
+}
+
+/// One of them.
+struct Begun {
+    of: Handshakes,
+    address: IpAddr,
+}
+
+impl Handshakes {
+    fn lock(&self) -> MutexGuard<'_, HashMap<IpAddr, usize>> {
+        self.begun.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn begin(&self, address: IpAddr) -> Option<Begun> {
+        let mut begun = self.lock();
+        let count = begun.entry(address).or_default();
+        (*count < limits::HANDSHAKES_PER_ADDRESS).then(|| {
+            *count += 1;
+            Begun { of: self.clone(), address }
+        })
+    }
+}
+
+impl Drop for Begun {
+    fn drop(&mut self) {
+        let mut begun = self.of.lock();
+        if let Some(count) = begun.get_mut(&self.address) {
+            *count -= 1;
+            if *count == 0 {
+                begun.remove(&self.address);
+            }
+        }
+    }
+}
+
+/// A server whose calls pass the shares of its listener.
+pub type Guarded = Router<Stack<GuardLayer, tower::layer::util::Identity>>;
+
 /// Serves a router on a listener until `stop`, then lets calls under way end.
 pub async fn serve(
-    router: Router,
+    router: Guarded,
+    quotas: Quotas,
     listener: TcpListener,
     tls: Arc<rustls::ServerConfig>,
     stop: watch::Receiver<bool>,
 ) -> Result<(), tonic::transport::Error> {
-    let incoming = accept(listener, tls, stop.clone());
+    let incoming = accept(listener, tls, quotas, stop.clone());
     let mut signal = stop;
     router
         .serve_with_incoming_shutdown(incoming, async move {
@@ -141,9 +208,13 @@ pub async fn serve(
         .await
 }
 
-/// A tonic server with this project's limits.
-pub fn builder() -> tonic::transport::Server {
+/// A tonic server with this project's limits; from `stop` on it begins no calls.
+pub fn builder(
+    quotas: &Quotas,
+    stop: watch::Receiver<bool>,
+) -> tonic::transport::Server<Stack<GuardLayer, tower::layer::util::Identity>> {
     tonic::transport::Server::builder()
+        .layer(GuardLayer::new(quotas.clone(), stop))
         .max_concurrent_streams(limits::STREAMS_PER_CONNECTION)
         .initial_stream_window_size(1 << 20)
         .initial_connection_window_size(8 << 20)

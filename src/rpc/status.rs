@@ -1,16 +1,21 @@
-//! What a node says of itself: queues by peer, the oldest that waits, the log, certificates.
+//! What a node says of itself: queues by peer, what waits the longest, the log, room, clocks, certificates.
 
 use std::collections::BTreeMap;
 
-use crate::domain::fold::keys;
+use bytes::Bytes;
+use tokio::sync::watch;
+
+use super::quota::{Quotas, What};
 use crate::domain::fold::records::Outgoing;
+use crate::domain::fold::{keys, load};
 use crate::domain::ids::{DeliveryId, NodeName};
 use crate::exchange::Exchange;
-use crate::exchange::courier::Queues;
+use crate::exchange::courier::{QueueState, Queues};
+use crate::ledger::events_of;
 use crate::time::Timestamp;
 use crate::wire::pb;
 
-/// Waiting messages that are counted one by one; beyond it the number is a lower bound.
+/// Entries that are counted one by one; beyond it the number is a lower bound.
 const COUNTED: usize = 100_000;
 
 /// Where status is read from.
@@ -22,6 +27,10 @@ pub struct StatusSource {
     pub started_at: Timestamp,
     /// When its certificate ends.
     pub certificate_end: Option<i64>,
+    /// The shares of the listeners for clients and for peers.
+    pub quotas: [Quotas; 2],
+    /// Whether the node is stopping.
+    pub stop: watch::Receiver<bool>,
 }
 
 impl StatusSource {
@@ -31,6 +40,9 @@ impl StatusSource {
         let snapshot = ledger.snapshot();
         let directory = exchange.directory();
         let now = ledger.now();
+        let (pressure, clocks) = (exchange.pressure(), exchange.clocks());
+        let own_clock = clocks.own_offset_ms();
+        let connections = |of: &Quotas| of.total(What::Connections) as u32;
         pb::GetStatusResponse {
             node: exchange.node().to_string(),
             version: env!("CARGO_PKG_VERSION").to_owned(),
@@ -42,35 +54,41 @@ impl StatusSource {
             directory_expired: now > directory.valid_until(),
             queues: self.queue_states(exchange),
             content_bytes: folder_bytes(&exchange.config().data.join("content")),
-            free_bytes: 0,
+            free_bytes: pressure.free().unwrap_or(0),
             certificates: self
                 .certificate_end
                 .map(|not_after| pb::CertificateStatus { name: "node".into(), not_after })
                 .into_iter()
                 .collect(),
+            reserve_bytes: pressure.reserve(),
+            critical_bytes: pressure.critical(),
+            pressure: pressure.level().as_str().to_owned(),
+            clocks: clocks
+                .readings()
+                .into_iter()
+                .map(|(peer, r)| pb::ClockStatus {
+                    peer: peer.to_string(),
+                    offset_ms: r.offset_ms,
+                    uncertain_ms: r.uncertain_ms,
+                    at: r.at.millis(),
+                    off: r.off,
+                })
+                .collect(),
+            clock_tolerance_ms: clocks.tolerance_ms(),
+            own_clock_off: own_clock.is_some(),
+            own_clock_offset_ms: own_clock.unwrap_or(0),
+            directory_valid_until: directory.valid_until().millis(),
+            held: held(exchange),
+            client_connections: connections(&self.quotas[0]),
+            peer_connections: connections(&self.quotas[1]),
+            memory_bytes: memory_bytes(),
+            draining: *self.stop.borrow(),
         }
     }
 
-    fn queue_states(&self, exchange: &Exchange) -> Vec<pb::QueueStatus> {
-        let mut waiting: BTreeMap<NodeName, (u64, Option<Outgoing>)> = BTreeMap::new();
-        let prefix = keys::outboxes();
-        let found = exchange.ledger().index().scan(&prefix, &prefix, COUNTED).unwrap_or_default();
-        for (key, value) in found {
-            let name = &key[prefix.len()..];
-            let Some(end) = name.iter().position(|b| *b == 0) else { continue };
-            let Some(node) = std::str::from_utf8(&name[..end]).ok().and_then(|n| NodeName::new(n).ok())
-            else {
-                continue;
-            };
-            let entry = waiting.entry(node).or_default();
-            entry.0 += 1;
-            // Within an urgency the first entry is the oldest; one record per urgency is enough.
-            if entry.0 == 1
-                && let Ok(id) = DeliveryId::from_slice(&value)
-            {
-                entry.1 = crate::domain::fold::load(exchange.ledger(), &keys::outgoing(&id)).unwrap_or(None);
-            }
-        }
+    /// How every queue stands, by peer.
+    pub fn queue_states(&self, exchange: &Exchange) -> Vec<pb::QueueStatus> {
+        let mut waiting = waiting(exchange);
         let states = self.queues.all();
         let mut names: Vec<NodeName> = states.keys().chain(waiting.keys()).cloned().collect();
         names.sort();
@@ -79,18 +97,80 @@ impl StatusSource {
             .into_iter()
             .map(|peer| {
                 let state = states.get(&peer).cloned().unwrap_or_default();
-                let (count, oldest) = waiting.remove(&peer).unwrap_or_default();
-                pb::QueueStatus {
-                    peer: peer.to_string(),
-                    waiting: count,
-                    in_flight: state.in_flight,
-                    oldest: oldest.map_or(0, |o| o.submitted_at.millis()),
-                    last_error: state.last_error,
-                    next_try: state.next_try.map_or(0, Timestamp::millis),
-                }
+                queue_status(exchange, &peer, state, waiting.remove(&peer).unwrap_or_default())
             })
             .collect()
     }
+}
+
+/// What waits for a peer: how many by urgency, and the entry that was submitted first.
+#[derive(Debug, Default)]
+struct Waiting {
+    by_urgency: [u64; 4],
+    oldest: Option<(u64, DeliveryId)>,
+}
+
+fn waiting(exchange: &Exchange) -> BTreeMap<NodeName, Waiting> {
+    let mut waiting: BTreeMap<NodeName, Waiting> = BTreeMap::new();
+    let prefix = keys::outboxes();
+    let found = exchange.ledger().index().scan(&prefix, &prefix, COUNTED).unwrap_or_default();
+    for (key, value) in found {
+        let name = &key[prefix.len()..];
+        let Some(end) = name.iter().position(|b| *b == 0) else { continue };
+        let Some(node) = std::str::from_utf8(&name[..end]).ok().and_then(|n| NodeName::new(n).ok()) else {
+            continue;
+        };
+        let Some(urgency) = name.get(end + 1).map(|u| usize::from(*u)) else { continue };
+        let entry = waiting.entry(node).or_default();
+        if let Some(count) = entry.by_urgency.get_mut(urgency) {
+            *count += 1;
+        }
+        if let (Some(index), Ok(id)) = (keys::index_of(&key), DeliveryId::from_slice(&value))
+            && entry.oldest.is_none_or(|(oldest, _)| index < oldest)
+        {
+            entry.oldest = Some((index, id));
+        }
+    }
+    waiting
+}
+
+fn queue_status(
+    exchange: &Exchange,
+    peer: &NodeName,
+    state: QueueState,
+    waiting: Waiting,
+) -> pb::QueueStatus {
+    let oldest = waiting.oldest.and_then(|(_, id)| {
+        let record: Option<Outgoing> = load(exchange.ledger(), &keys::outgoing(&id)).unwrap_or(None);
+        record.map(|record| (id, record.submitted_at))
+    });
+    pb::QueueStatus {
+        peer: peer.to_string(),
+        waiting: waiting.by_urgency.iter().sum(),
+        in_flight: state.in_flight,
+        oldest: oldest.map_or(0, |(_, at)| at.millis()),
+        // Errors begin with their reason.
+        oldest_reason: oldest.and_then(|_| state.last_error.split(':').next()).unwrap_or_default().to_owned(),
+        last_error: state.last_error,
+        next_try: state.next_try.map_or(0, Timestamp::millis),
+        waiting_by_urgency: waiting.by_urgency.to_vec(),
+        oldest_delivery: oldest.map_or_else(Bytes::new, |(id, _)| Bytes::copy_from_slice(id.as_bytes())),
+        ..pb::QueueStatus::default()
+    }
+}
+
+/// Deliveries that wait for a decision here.
+fn held(exchange: &Exchange) -> u64 {
+    events_of(exchange.ledger().index(), keys::held(), 0, false, COUNTED)
+        .map_or(0, |found| found.len() as u64)
+}
+
+/// What this process has in memory, as Linux says it.
+pub fn memory_bytes() -> u64 {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
+    let kib = line.and_then(|l| l.split_whitespace().next()).and_then(|n| n.parse::<u64>().ok());
+    kib.unwrap_or(0) << 10
 }
 
 fn folder_bytes(dir: &std::path::Path) -> u64 {

@@ -40,6 +40,16 @@ pub enum TrustError {
         /// The subject of the certificate.
         subject: String,
     },
+    /// What seals documents cannot be refused as their signer.
+    #[error(
+        "certificate {sha256} is a seal of agency {agency} and listed among those that never sign: strike it from one list"
+    )]
+    RefusedSeal {
+        /// The certificate's SHA-256.
+        sha256: String,
+        /// The agency.
+        agency: String,
+    },
     /// A seal belongs to one agency.
     #[error("certificate {sha256} is already the seal of agency {first}; give agency {second} its own")]
     SealOfTwo {
@@ -119,10 +129,14 @@ impl Trust {
     }
 
     /// Lists a certificate in DER that never signs documents (a node's TLS certificate, a timestamp or OCSP
-    /// authority), whatever its extensions allow.
+    /// authority), whatever its extensions allow. Seals are listed before.
     pub fn with_refused(mut self, der: &[u8]) -> Result<Trust, TrustError> {
         Certificate::read(der)?;
-        Arc::make_mut(&mut self.refused).insert(sha256(der));
+        let hash = sha256(der);
+        if let Some(agency) = self.seals.get(&hash) {
+            return Err(TrustError::RefusedSeal { sha256: hex::encode(hash), agency: agency.to_string() });
+        }
+        Arc::make_mut(&mut self.refused).insert(hash);
         Ok(self)
     }
 

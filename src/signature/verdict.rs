@@ -317,7 +317,6 @@ impl Verdicts {
     }
 
     /// Of a document that is refused by itself.
-    #[allow(dead_code, reason = "of judge_pdf, which is enabled where the pdf module is")]
     pub(crate) fn refuse(fault: Fault) -> Verdicts {
         Verdicts {
             person: Verdict::Invalid,
@@ -349,6 +348,15 @@ impl Verdicts {
     /// The certificates whose revocation could not be told.
     pub fn missed(&self) -> impl Iterator<Item = &Missed> {
         self.signatures.iter().flat_map(|s| &s.missed)
+    }
+
+    /// With the signatures beside the same file: they count like those inside it. A file that is refused stays so.
+    pub fn and_beside(mut self, beside: Verdicts) -> Verdicts {
+        if self.refused.is_some() {
+            return self;
+        }
+        self.signatures.extend(beside.signatures);
+        Verdicts::of(self.signatures)
     }
 
     /// Merges the parts of one document: each role is as good as in its worst part (see [`Verdict::worse`]), the

@@ -122,6 +122,14 @@ impl Appender {
         Ok(at)
     }
 
+    /// Cuts off what a failed append may have left behind the end. Best effort: it is never read as appended, and
+    /// written over by the next.
+    pub fn cut(&mut self) {
+        if self.file.truncate(self.end).is_ok() {
+            self.zeroed = self.zeroed.min(self.end);
+        }
+    }
+
     /// Makes everything appended durable. After a failure it fails for ever: a later sync that succeeds says nothing
     /// of what the failed one lost.
     pub fn sync(&mut self) -> Result<(), StoreError> {

@@ -5,7 +5,8 @@
 //! freezes it every [`INTERVAL`], applies it and drops it. Should sled fall behind by more than [`MOST_BYTES`], commits
 //! wait for it.
 //!
-//! The thread starts with the first commit and ends, when the last handle of the index is gone, after a last batch.
+//! The thread starts with the first commit and ends, when the last handle of the index is gone, after a last batch. An
+//! index without sled has none: everything stays in the memtable.
 
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 use std::thread::JoinHandle;
@@ -33,7 +34,8 @@ struct Shared {
     work: Condvar,
     /// A batch is in sled, or none will be.
     done: Condvar,
-    write: Box<Write>,
+    /// `None`: there is no sled, and nothing to bring there.
+    write: Option<Box<Write>>,
 }
 
 /// Told once when sled cannot be written any more.
@@ -59,13 +61,24 @@ pub(super) struct Applier {
 
 impl Applier {
     pub fn new(write: impl Fn(&Layer, &Head) -> Result<(), String> + Send + Sync + 'static) -> Applier {
+        Applier::with(Some(Box::new(write)))
+    }
+
+    /// One that keeps everything in memory.
+    pub fn in_memory() -> Applier {
+        let applier = Applier::with(None);
+        applier.shared.write().set_base(0);
+        applier
+    }
+
+    fn with(write: Option<Box<Write>>) -> Applier {
         Applier {
             shared: Arc::new(Shared {
                 table: RwLock::default(),
                 control: Mutex::default(),
                 work: Condvar::new(),
                 done: Condvar::new(),
-                write: Box::new(write),
+                write,
             }),
         }
     }
@@ -93,6 +106,10 @@ impl Applier {
 
     /// Takes a commit in: everyone sees all of it from now on.
     pub fn commit(&self, changes: Vec<(IVec, Change)>, head: Head) -> Result<(), String> {
+        if self.shared.write.is_none() {
+            self.shared.write().merge(changes, head);
+            return Ok(());
+        }
         let mut control = self.shared.lock();
         while control.failed.is_none() && self.table().bytes() > MOST_BYTES {
             control.hurry = true;
@@ -113,6 +130,11 @@ impl Applier {
         control.committed += 1;
         self.shared.work.notify_one();
         Ok(())
+    }
+
+    /// Takes a record in that is no part of the log, where there is no sled to write it to.
+    pub fn put(&self, key: &[u8], value: &[u8]) {
+        self.shared.write().put(key, value);
     }
 
     /// Waits until everything that was committed before is in sled.
@@ -223,7 +245,7 @@ impl Shared {
                 sum.add(key, after);
             }
         }
-        let Some(head) = &layer.head else { return Ok(()) };
-        (self.write)(layer, &Head { sum: sum.0, ..head.clone() })
+        let (Some(head), Some(write)) = (&layer.head, &self.write) else { return Ok(()) };
+        write(layer, &Head { sum: sum.0, ..head.clone() })
     }
 }

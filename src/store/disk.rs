@@ -17,6 +17,10 @@ pub trait DiskFile: Send + Sync {
     fn sync(&self) -> io::Result<()>;
     /// Length in bytes.
     fn len(&self) -> io::Result<u64>;
+    /// Cuts the file to `len` bytes.
+    fn truncate(&self, _len: u64) -> io::Result<()> {
+        Err(io::ErrorKind::Unsupported.into())
+    }
     /// Whether it is empty.
     fn is_empty(&self) -> io::Result<bool> {
         Ok(self.len()? == 0)
@@ -35,12 +39,16 @@ pub trait Disk: Send + Sync {
     fn rename(&self, from: &Path, to: &Path) -> io::Result<()>;
     /// Makes creations and renames in a folder durable.
     fn sync_dir(&self, dir: &Path) -> io::Result<()>;
-    /// Creates a folder and those above it.
+    /// Creates a folder and those above it, durably: what is synced in it later must not hang on a name that is not.
     fn create_dir(&self, dir: &Path) -> io::Result<()>;
     /// Names in a folder, sorted.
     fn list(&self, dir: &Path) -> io::Result<Vec<String>>;
     /// Removes a file.
     fn remove(&self, path: &Path) -> io::Result<()>;
+    /// Bytes that this process may still write to the file system of a folder; `u64::MAX` where nobody knows.
+    fn free_bytes(&self, _dir: &Path) -> io::Result<u64> {
+        Ok(u64::MAX)
+    }
 }
 
 /// The operating system's file system.
@@ -62,6 +70,10 @@ impl DiskFile for File {
 
     fn len(&self) -> io::Result<u64> {
         Ok(self.metadata()?.len())
+    }
+
+    fn truncate(&self, len: u64) -> io::Result<()> {
+        self.set_len(len)
     }
 }
 
@@ -87,7 +99,14 @@ impl Disk for RealDisk {
     }
 
     fn create_dir(&self, dir: &Path) -> io::Result<()> {
-        fs::create_dir_all(dir)
+        let missing: Vec<&Path> =
+            dir.ancestors().take_while(|d| !d.as_os_str().is_empty() && !d.exists()).collect();
+        fs::create_dir_all(dir)?;
+        for parent in missing.iter().rev().filter_map(|made| made.parent()) {
+            let parent = if parent.as_os_str().is_empty() { Path::new(".") } else { parent };
+            File::open(parent)?.sync_all()?;
+        }
+        Ok(())
     }
 
     fn list(&self, dir: &Path) -> io::Result<Vec<String>> {
@@ -103,6 +122,12 @@ impl Disk for RealDisk {
 
     fn remove(&self, path: &Path) -> io::Result<()> {
         fs::remove_file(path)
+    }
+
+    fn free_bytes(&self, dir: &Path) -> io::Result<u64> {
+        let found = rustix::fs::statvfs(dir)?;
+        // What is kept for root is not ours.
+        Ok(found.f_bavail.saturating_mul(found.f_frsize))
     }
 }
 
@@ -136,6 +161,8 @@ pub mod faulty {
         done: u64,
         fail_at: Option<(u64, Fault)>,
         broken: bool,
+        full: bool,
+        free: Option<u64>,
         trace: Vec<(&'static str, PathBuf)>,
     }
 
@@ -144,6 +171,20 @@ pub mod faulty {
         pub fn fail(&self, n: u64, fault: Fault) {
             let mut state = self.state.lock().expect("no holder of this lock panics");
             state.fail_at = Some((state.done + n, fault));
+        }
+
+        /// From now on there is no room, or there is again: writes behind the end of a file fail as [`Fault::Full`].
+        pub fn set_full(&self, full: bool) {
+            self.state.lock().expect("no holder of this lock panics").full = full;
+        }
+
+        fn is_full(&self) -> bool {
+            self.state.lock().expect("no holder of this lock panics").full
+        }
+
+        /// What the disk says is free; `None`: the truth.
+        pub fn set_free(&self, bytes: Option<u64>) {
+            self.state.lock().expect("no holder of this lock panics").free = bytes;
         }
 
         /// Number of changing operations so far.
@@ -203,7 +244,11 @@ pub mod faulty {
 
     impl DiskFile for FaultyFile {
         fn write_at(&self, data: &[u8], offset: u64) -> io::Result<()> {
-            match self.plan.step("write", &self.path) {
+            let fault = self.plan.step("write", &self.path);
+            if fault.is_none() && self.plan.is_full() && offset + data.len() as u64 > self.inner.len()? {
+                return Err(error(Fault::Full));
+            }
+            match fault {
                 Some(Fault::Torn) => {
                     self.inner.write_at(&data[..data.len() / 2], offset)?;
                     Err(error(Fault::Torn))
@@ -222,6 +267,10 @@ pub mod faulty {
 
         fn len(&self) -> io::Result<u64> {
             self.inner.len()
+        }
+
+        fn truncate(&self, len: u64) -> io::Result<()> {
+            change(self.plan.step("truncate", &self.path), || self.inner.truncate(len))
         }
     }
 
@@ -260,7 +309,7 @@ pub mod faulty {
         }
 
         fn create_dir(&self, dir: &Path) -> io::Result<()> {
-            RealDisk.create_dir(dir)
+            change(self.plan.step("create_dir", dir), || RealDisk.create_dir(dir))
         }
 
         fn list(&self, dir: &Path) -> io::Result<Vec<String>> {
@@ -269,6 +318,11 @@ pub mod faulty {
 
         fn remove(&self, path: &Path) -> io::Result<()> {
             change(self.plan.step("remove", path), || RealDisk.remove(path))
+        }
+
+        fn free_bytes(&self, dir: &Path) -> io::Result<u64> {
+            let free = self.plan.state.lock().expect("no holder of this lock panics").free;
+            free.map_or_else(|| RealDisk.free_bytes(dir), Ok)
         }
     }
 }

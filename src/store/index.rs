@@ -16,6 +16,8 @@
 //! The head carries a sum of hashes over every record but itself and `p`. After an unclean stop the sum is
 //! recomputed, so a store that sled opened without complaint, but with something lost or changed, is found and made
 //! again. After a clean stop the digests of sled's files stand in a marker, which is quicker to compare.
+//!
+//! [`Index::in_memory`] is the same without sled: what it holds is gone with it, and made again from the journal.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
@@ -101,7 +103,8 @@ impl Sum {
 pub struct Index {
     applier: Arc<Applier>,
     keys: Arc<KnownKeys>,
-    db: sled::Db,
+    /// `None`: in memory only.
+    db: Option<sled::Db>,
     path: PathBuf,
 }
 
@@ -145,17 +148,32 @@ impl Index {
             known.add(layer.changes.keys().map(|key| key.as_ref()));
             write(&db, &path, changes, head).map_err(|e| e.to_string())
         });
-        Ok(Index { applier: Arc::new(applier), keys, db: index, path: dir.to_owned() })
+        Ok(Index { applier: Arc::new(applier), keys, db: Some(index), path: dir.to_owned() })
     }
 
-    fn guard<T>(&self, f: impl FnOnce() -> Result<T, sled::Error>) -> Result<T, StoreError> {
-        guarded(&self.path, f)
+    /// An empty one without sled: no file and no thread.
+    pub fn in_memory() -> Index {
+        let keys = Arc::new(KnownKeys::default());
+        keys.set_complete();
+        Index { applier: Arc::new(Applier::in_memory()), keys, db: None, path: "memory".into() }
+    }
+
+    /// Does something with sled; nothing where there is none.
+    fn guard<T: Default>(
+        &self,
+        f: impl FnOnce(&sled::Db) -> Result<T, sled::Error>,
+    ) -> Result<T, StoreError> {
+        self.db.as_ref().map_or_else(|| Ok(T::default()), |db| guarded(&self.path, || f(db)))
     }
 
     /// How far the store is; `None` when it is empty. Waits until every commit is in sled.
     pub fn head(&self) -> Result<Option<Head>, StoreError> {
+        if self.db.is_none() {
+            let Some(head) = self.applier.table().head().cloned() else { return Ok(None) };
+            return Ok(Some(Head { sum: self.sum()?.0, ..head }));
+        }
         self.drain()?;
-        match self.guard(|| self.db.get(b"h"))? {
+        match self.guard(|db| db.get(b"h"))? {
             None => Ok(None),
             Some(bytes) => {
                 postcard::from_bytes(&bytes).map(Some).map_err(|e| self.problem(format!("head: {e}")))
@@ -177,7 +195,7 @@ impl Index {
         match newest {
             Some(newest) => Ok(newest),
             None if self.keys.excludes(key) => Ok(None),
-            None => self.guard(|| self.db.get(key)),
+            None => self.guard(|db| db.get(key)),
         }
     }
 
@@ -226,17 +244,24 @@ impl Index {
         head: &Head,
     ) -> Result<(), StoreError> {
         self.drain()?;
+        let Some(db) = &self.db else {
+            return Err(self.problem("it has no files, and nothing to repair".to_owned()));
+        };
         let changes = changes.into_iter().map(|(key, value)| {
             self.keys.add([key.as_slice()]);
             (key.into(), value.map(Into::into))
         });
-        write(&self.db, &self.path, changes, head)
+        write(db, &self.path, changes, head)
     }
 
     /// Writes state that is no part of the log.
     pub fn put_state(&self, key: &[u8], value: &[u8]) -> Result<(), StoreError> {
+        if self.db.is_none() {
+            self.applier.put(key, value);
+            return Ok(());
+        }
         self.keys.add([key]);
-        self.guard(|| self.db.insert(key, value)).map(|_| ())
+        self.guard(|db| db.insert(key, value)).map(|_| ())
     }
 
     /// Records whose key begins with `prefix`, from `from` on (inclusive), at most `limit`.
@@ -248,10 +273,12 @@ impl Index {
     ) -> Result<Vec<(sled::IVec, sled::IVec)>, StoreError> {
         let start = if from > prefix { from } else { prefix };
         let newest = self.applier.table().newest(prefix, start, limit);
-        self.guard(|| {
+        let below = self.db.as_ref();
+        guarded(&self.path, || {
             let within =
                 |r: &sled::Result<(sled::IVec, _)>| r.as_ref().map_or(true, |(k, _)| k.starts_with(prefix));
-            overlay(newest, self.db.range(start..).take_while(within), limit, |a, b| a < b)
+            let sled = below.into_iter().flat_map(|db| db.range(start..));
+            overlay(newest, sled.take_while(within), limit, |a, b| a < b)
         })
     }
 
@@ -282,18 +309,27 @@ impl Index {
         limit: usize,
     ) -> Result<Vec<(sled::IVec, sled::IVec)>, StoreError> {
         let newest = self.applier.table().newest_back(prefix, from, limit);
-        self.guard(|| {
+        let below = self.db.as_ref();
+        guarded(&self.path, || {
             let within =
                 |r: &sled::Result<(sled::IVec, _)>| r.as_ref().map_or(true, |(k, _)| k.starts_with(prefix));
-            overlay(newest, self.db.range(..=from).rev().take_while(within), limit, |a, b| a > b)
+            let sled = below.into_iter().flat_map(|db| db.range(..=from).rev());
+            overlay(newest, sled.take_while(within), limit, |a, b| a > b)
         })
     }
 
     /// Every record of sled in the order of keys; for checking. Waits until every commit is there.
     pub fn for_each(&self, mut f: impl FnMut(&[u8], &[u8])) -> Result<(), StoreError> {
+        if self.db.is_none() {
+            let records = self.applier.table().newest(b"", b"", usize::MAX);
+            for (key, value) in &records {
+                value.iter().for_each(|value| f(key, value));
+            }
+            return Ok(());
+        }
         self.drain()?;
-        self.guard(|| {
-            for record in self.db.iter() {
+        self.guard(|db| {
+            for record in db.iter() {
                 let (key, value) = record?;
                 f(&key, &value);
             }
@@ -362,12 +398,12 @@ impl Index {
     /// Brings everything to sled and flushes what it still holds in memory; not needed for safety.
     pub fn flush(&self) -> Result<(), StoreError> {
         self.drain()?;
-        self.guard(|| self.db.flush()).map(|_| ())
+        self.guard(|db| db.flush()).map(|_| ())
     }
 
     /// Bytes on disk.
     pub fn bytes(&self) -> u64 {
-        self.guard(|| self.db.size_on_disk()).unwrap_or(0)
+        self.guard(sled::Db::size_on_disk).unwrap_or(0)
     }
 }
 

@@ -18,9 +18,9 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 
-use super::StoreError;
 use super::appender::Appender;
 use super::disk::Disk;
+use super::{StoreError, before_zeros};
 use crate::merkle::sha256;
 
 const MAGIC: [u8; 4] = *b"LTJB";
@@ -149,7 +149,7 @@ impl Segment {
                 self.at += length;
                 Ok(Some(block))
             }
-            Err(_) if rest.iter().all(|b| *b == 0) => Ok(None),
+            Err(_) if before_zeros(&rest) == 0 => Ok(None),
             Err(problem) if !last => Err(self.damaged(problem)),
             Err(problem) => {
                 // Torn, or corrupt? Only the last block can be torn, so nothing good may follow.
@@ -208,7 +208,7 @@ fn is_empty(disk: &dyn Disk, path: &Path) -> std::io::Result<bool> {
     while at < length {
         let window = &mut window[..n as usize];
         file.read_at(window, at)?;
-        if window.iter().any(|b| *b != 0) {
+        if before_zeros(window) > 0 {
             return Ok(false);
         }
         at += n;
@@ -273,7 +273,7 @@ impl Tail {
             epoch = block.epoch;
             end.checkpoint = Some(block.checkpoint);
         }
-        end.torn = segment.data[segment.at..].iter().rposition(|b| *b != 0).map_or(0, |i| i as u64 + 1);
+        end.torn = before_zeros(&segment.data[segment.at..]) as u64;
         if expected.is_none() && *last > 1 {
             // The crash tore the first block of this segment: the one before has the end.
             let mut before = Segment::read(disk, dir, last - 1)?;
@@ -420,7 +420,11 @@ pub struct Reader {
 impl Reader {
     /// Starts at `from`; the default position is the beginning.
     pub fn open(disk: Arc<dyn Disk>, dir: &Path, from: Position) -> Result<Reader, StoreError> {
-        let numbers = if dir.exists() { used_segments(&*disk, dir)?.0 } else { Vec::new() };
+        let numbers = match used_segments(&*disk, dir) {
+            Ok((numbers, _)) => numbers,
+            Err(StoreError::Io { error, .. }) if error.kind() == std::io::ErrorKind::NotFound => Vec::new(),
+            Err(error) => return Err(error),
+        };
         let mut reader =
             Reader { disk, dir: dir.to_owned(), numbers, next_segment: 0, current: None, expected: Some(0) };
         if from.segment > 0 {

@@ -89,6 +89,16 @@ impl Memtable {
         self.active.head = Some(head);
     }
 
+    /// Takes one record in that is no part of the log.
+    pub fn put(&mut self, key: &[u8], value: &[u8]) {
+        self.active.merge(key.into(), Change { before: None, after: Some(value.into()) });
+    }
+
+    /// The newest head that was taken in and is not in sled.
+    pub fn head(&self) -> Option<&Head> {
+        self.active.head.as_ref()
+    }
+
     /// Bytes in memory, about, of both layers.
     pub fn bytes(&self) -> usize {
         self.active.bytes + self.frozen.as_ref().map_or(0, |layer| layer.bytes)

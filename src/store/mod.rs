@@ -2,6 +2,7 @@
 //!
 //! - [`disk`]: the storage port: the few operations that everything durable stands on; tests inject faults here.
 //! - [`appender`]: a preallocated file that only grows, used by journal and content.
+//! - [`format`]: which form a data folder has.
 //! - [`journal`]: blocks of log leaves with their checkpoint; appending one is the commit.
 //! - [`content`]: documents, signatures, envelopes and proofs by digest.
 //! - [`index`]: sled: the log as everything reads it, and all folds; never the commit point. `memtable` has what is
@@ -16,6 +17,7 @@ pub mod clean;
 pub mod content;
 pub mod disk;
 mod filter;
+pub mod format;
 pub mod index;
 pub mod journal;
 mod memtable;
@@ -63,12 +65,36 @@ pub enum StoreError {
         /// What is wrong.
         problem: String,
     },
+    /// The data is of a form that this program does not know.
+    #[error(
+        "{path}: the data is of form {form}, made by version {made_by}; this program knows form {} and changed \
+         nothing: run a newer version of this program, or restore a backup made by this one",
+        format::FORM
+    )]
+    Newer {
+        /// The file that says so.
+        path: PathBuf,
+        /// The form.
+        form: u32,
+        /// The version that made it.
+        made_by: String,
+    },
     /// Another process uses the data.
     #[error("{path} is in use by another process: stop it first")]
     InUse {
         /// The lock.
         path: PathBuf,
     },
+}
+
+/// How many bytes of `data` come before the zeros at its end. Compared in blocks: the room written ahead of a file is a
+/// mebibyte, and is looked at whenever it is opened.
+fn before_zeros(data: &[u8]) -> usize {
+    const ZEROS: [u8; 4096] = [0; 4096];
+    let blocks = data.rchunks(ZEROS.len()).take_while(|block| *block == &ZEROS[..block.len()]);
+    let rest = &data[..data.len() - blocks.map(<[u8]>::len).sum::<usize>()];
+    let last = rest.len().saturating_sub(ZEROS.len());
+    rest[last..].iter().rposition(|b| *b != 0).map_or(0, |i| last + i + 1)
 }
 
 impl StoreError {

@@ -33,7 +33,8 @@ pub fn status(rejection: &Rejection) -> Status {
     }
     let class = rejection.reason.class();
     if matches!(class, Class::Unavailable | Class::Exhausted) {
-        details.set_retry_info(Some(std::time::Duration::from_secs(1)));
+        let wait = rejection.reason.retry_after_ms();
+        details.set_retry_info(Some(std::time::Duration::from_millis(wait.into())));
     }
     let message = if rejection.field.is_empty() {
         format!("{}: {}", rejection.reason, rejection.message)
@@ -41,6 +42,11 @@ pub fn status(rejection: &Rejection) -> Status {
         format!("{}: {}: {}", rejection.reason, rejection.field, rejection.message)
     };
     Status::with_error_details(code(class), message, details)
+}
+
+/// Whether a status is a refusal that a node made, with its reason.
+pub fn is_own(status: &Status) -> bool {
+    status.get_error_details().error_info().is_some_and(|i| i.domain == DOMAIN)
 }
 
 /// A refusal read back from a gRPC status: what a client shows, and how a peer decides whether to try again.

@@ -3,11 +3,12 @@
 use std::path::Path;
 use std::sync::{Arc, Mutex};
 
-use lienthong::config::Config;
+use lienthong::config::{Config, Share};
 use lienthong::domain::EventKind;
 use lienthong::domain::event::Item;
 use lienthong::merkle::Hash;
 use lienthong::rpc::link::connect_tls;
+use lienthong::rpc::quota::Quotas;
 use lienthong::rpc::serve;
 use lienthong::rpc::tls::{NodeTls, client_tls};
 use lienthong::wire::pb;
@@ -61,14 +62,16 @@ impl FakePeer {
         let address = net.config(node).listen_peers;
         let state = Arc::new(State { answer: Mutex::new(answer), offers: Mutex::default() });
         let (stop, stopped) = watch::channel(false);
-        let router = serve::builder().add_service(PeerServiceServer::new(Service(state.clone())));
+        let quotas = Quotas::new(Share::PEER);
+        let router = serve::builder(&quotas, stopped.clone())
+            .add_service(PeerServiceServer::new(Service(state.clone())));
         let runtime =
             tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
         let listening = runtime.spawn(async move {
             eventually("the port is free", || async { TcpListener::bind(address).await.ok() }).await
         });
         let listener = listening.await.unwrap();
-        runtime.spawn(serve::serve(router, listener, tls, stopped));
+        runtime.spawn(serve::serve(router, quotas, listener, tls, stopped));
         FakePeer { state, runtime: Some(runtime), _stop: stop }
     }
 

@@ -8,6 +8,7 @@ mod killer;
 mod line;
 mod logs;
 mod play;
+mod power;
 mod processes;
 
 use std::collections::BTreeMap;
@@ -26,7 +27,7 @@ use processes::Processes;
 use serde_json::Value;
 
 /// Longest time for the replay.
-const REPLAY: Duration = Duration::from_secs(240);
+const REPLAY: Duration = Duration::from_secs(480);
 /// Longest time for what is under way when the last delivery is finished.
 const QUIET: Duration = Duration::from_secs(60);
 /// Every node is killed at least so often.
@@ -56,7 +57,7 @@ fn compare(cells: &Cells) {
 }
 
 /// Waits for the end of the replay, or tells what is missing.
-async fn finish(play: &Play, work: &Work, processes: &Processes, killer: &tokio::task::JoinHandle<()>) {
+async fn finish(play: &Play, work: &Work, processes: &Processes, disturber: &tokio::task::JoinHandle<()>) {
     let began = Instant::now();
     loop {
         let missing = play.board.missing(work);
@@ -64,7 +65,7 @@ async fn finish(play: &Play, work: &Work, processes: &Processes, killer: &tokio:
         if let Some(problem) = problem {
             panic!("{problem}\nmissing: {missing:?}\n{}", processes.tails());
         }
-        if missing.is_empty() && killer.is_finished() {
+        if missing.is_empty() && disturber.is_finished() {
             return;
         }
         assert!(
@@ -78,14 +79,19 @@ async fn finish(play: &Play, work: &Work, processes: &Processes, killer: &tokio:
     }
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn killed_nodes_lose_nothing_and_deliver_nothing_twice() {
+/// Replays the scenario with the nodes' folders below `dir` while `disturb` does its work, and checks all that came of it.
+async fn replay<F>(
+    dir: &Path,
+    made: impl FnOnce(),
+    disturb: impl FnOnce(Arc<Play>, Arc<Processes>, usize) -> F,
+) where
+    F: Future<Output = ()> + Send + 'static,
+{
     let began = Instant::now();
     let agencies = read_agencies(data("agencies-spread.csv")).unwrap();
     let rows: Vec<Row> = scenario::read(data("scenario-fanout.csv")).unwrap();
-    let temporary = tempfile::tempdir().unwrap();
-    let dir = temporary.path();
     let network = processes::make(dir, &agencies, &rows);
+    made();
     let node_of = play::nodes_by_code(&agencies);
     let processes = Arc::new(Processes::start(&network));
     let work = Work::of(&rows);
@@ -94,12 +100,11 @@ async fn killed_nodes_lose_nothing_and_deliver_nothing_twice() {
 
     let play = Arc::new(Play::new(&network, node_of));
     let playing = play.clone().start(&rows);
-    let killer = tokio::spawn(killer::run(play.clone(), processes.clone(), work.answers));
+    let disturber = tokio::spawn(disturb(play.clone(), processes.clone(), work.answers));
     let replay = Instant::now();
-    finish(&play, &work, &processes, &killer).await;
-    killer.await.unwrap();
+    finish(&play, &work, &processes, &disturber).await;
+    disturber.await.unwrap();
     for (node, kills) in processes.kills() {
-        assert!(kills.under_way >= KILLS, "node {node} was killed {} times only", kills.under_way);
         eprintln!(
             "node {node}: killed {} times, {} of them as it began; {} of its answers were tried for again",
             kills.under_way + kills.beginning,
@@ -142,4 +147,67 @@ async fn killed_nodes_lose_nothing_and_deliver_nothing_twice() {
         );
     }
     eprintln!("in all: {:.1} s, events: {sizes:?}", began.elapsed().as_secs_f64());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn killed_nodes_lose_nothing_and_deliver_nothing_twice() {
+    let temporary = tempfile::tempdir().unwrap();
+    replay(
+        temporary.path(),
+        || {},
+        |play, processes, answers| async move {
+            killer::run(play, processes.clone(), answers).await;
+            for (node, kills) in processes.kills() {
+                assert!(kills.under_way >= KILLS, "node {node} was killed {} times only", kills.under_way);
+            }
+        },
+    )
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[ignore = "needs root and loop devices: tests/crash/power-cut.sh"]
+async fn a_power_cut_loses_nothing_that_was_acknowledged() {
+    let cuts = std::env::var("LIENTHONG_POWER_CUTS").map_or(3, |n| n.parse().unwrap());
+    let temporary = tempfile::tempdir().unwrap();
+    let image = Arc::new(power::Image::mount(temporary.path()));
+    let dir = image.dir.clone();
+    let made = image.clone();
+    replay(
+        &dir,
+        || made.sync(),
+        |play, processes, answers| async move {
+            power::run_cuts(play, processes, answers, image, cuts).await;
+        },
+    )
+    .await;
+}
+
+/// Each node in turn stands still for a while (SIGSTOP), with its connections open: nothing is answered, nothing fails.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[ignore = "takes minutes: tests/crash/stand-still.sh"]
+async fn a_node_that_stands_still_loses_nothing() {
+    let seconds = std::env::var("LIENTHONG_STILL_SECONDS").map_or(60, |n| n.parse().unwrap());
+    let temporary = tempfile::tempdir().unwrap();
+    replay(
+        temporary.path(),
+        || {},
+        |play, processes, answers| async move {
+            let nodes: Vec<String> = play.lines().map(|l| l.node().to_owned()).collect();
+            for (i, node) in nodes.iter().enumerate() {
+                play.board.reach((i + 1) * answers / (nodes.len() + 1)).await;
+                let before = play.board.answers();
+                processes.signal(node, "-STOP");
+                tokio::time::sleep(Duration::from_secs(seconds)).await;
+                let after = play.board.answers();
+                processes.signal(node, "-CONT");
+                eprintln!(
+                    "node {node} stood still for {seconds} s: {} answers of the others meanwhile",
+                    after - before
+                );
+                assert!(after > before, "the others stood still as well");
+            }
+        },
+    )
+    .await;
 }

@@ -6,6 +6,7 @@ use std::net::{Ipv4Addr, SocketAddr, TcpListener};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::Mutex;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use lienthong::cli::network::{self, Network, Plan};
@@ -69,6 +70,8 @@ struct Process {
 /// All nodes.
 pub struct Processes {
     nodes: Mutex<BTreeMap<String, Process>>,
+    /// All were killed and are not started yet.
+    down: AtomicBool,
 }
 
 fn spawn(folder: &Path) -> Child {
@@ -84,6 +87,11 @@ fn spawn(folder: &Path) -> Child {
         .unwrap()
 }
 
+fn signal(child: &Child, name: &str) {
+    let sent = Command::new("kill").args([name, &child.id().to_string()]).status();
+    assert!(sent.unwrap().success());
+}
+
 impl Processes {
     /// Starts every node.
     pub fn start(network: &Network) -> Processes {
@@ -91,7 +99,7 @@ impl Processes {
             let folder = network.dir.join(name.as_str());
             (name.to_string(), Process { child: spawn(&folder), folder, kills: Kills::default() })
         });
-        Processes { nodes: Mutex::new(nodes.collect()) }
+        Processes { nodes: Mutex::new(nodes.collect()), down: AtomicBool::new(false) }
     }
 
     /// SIGKILL, and a start at once.
@@ -112,8 +120,41 @@ impl Processes {
         process.child = spawn(&process.folder);
     }
 
+    /// Stops all of them where they are (SIGSTOP).
+    pub fn suspend(&self) {
+        for process in self.nodes.lock().unwrap().values() {
+            signal(&process.child, "-STOP");
+        }
+    }
+
+    /// Sends a signal to one.
+    pub fn signal(&self, node: &str, signal_name: &str) {
+        signal(&self.nodes.lock().unwrap()[node].child, signal_name);
+    }
+
+    /// SIGKILL to all; [`Processes::start_all`] follows.
+    pub fn kill_all(&self) {
+        self.down.store(true, Ordering::SeqCst);
+        for process in self.nodes.lock().unwrap().values_mut() {
+            process.child.kill().unwrap();
+            process.child.wait().unwrap();
+            process.kills.under_way += 1;
+        }
+    }
+
+    /// Starts them again.
+    pub fn start_all(&self) {
+        for process in self.nodes.lock().unwrap().values_mut() {
+            process.child = spawn(&process.folder);
+        }
+        self.down.store(false, Ordering::SeqCst);
+    }
+
     /// A node that ended though nobody killed it.
     pub fn ended_by_itself(&self) -> Option<String> {
+        if self.down.load(Ordering::SeqCst) {
+            return None;
+        }
         let mut nodes = self.nodes.lock().unwrap();
         nodes.iter_mut().find_map(|(name, process)| {
             process.child.try_wait().unwrap().map(|status| format!("node {name} ended by itself: {status}"))
@@ -140,8 +181,7 @@ impl Processes {
     pub fn stop(&self) {
         let mut nodes = self.nodes.lock().unwrap();
         for process in nodes.values() {
-            let sent = Command::new("kill").args(["-TERM", &process.child.id().to_string()]).status();
-            assert!(sent.unwrap().success());
+            signal(&process.child, "-TERM");
         }
         let began = Instant::now();
         for (name, process) in nodes.iter_mut() {

@@ -9,7 +9,7 @@ use lienthong::audit::{Finding, Place};
 use lienthong::domain::document::Urgency;
 use lienthong::domain::fold::{self, keys};
 use lienthong::domain::ids::{DeliveryId, NodeName};
-use lienthong::ledger::{Ledger, LedgerConfig, SystemClock};
+use lienthong::ledger::{Ledger, LedgerConfig, SystemClock, SystemRandom};
 use lienthong::merkle::{Checkpoint, SignedCheckpoint, TileId};
 use lienthong::store::disk::RealDisk;
 use lienthong::store::index::{Head, Index, Sum, chunks, leaf_key, tile_key};
@@ -270,6 +270,7 @@ fn another_key_than_the_logs_changes_nothing() {
         disk: Arc::new(RealDisk),
         signer: signer_of(7),
         clock: Arc::new(SystemClock),
+        random: Arc::new(SystemRandom::default()),
         cache_bytes: 16 << 20,
         journal_segment_bytes: 10_000,
     };

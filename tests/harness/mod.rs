@@ -15,7 +15,7 @@ use lienthong::domain::event::{
 };
 use lienthong::domain::ids::{AgencyId, DeliveryId, DocumentKey, NodeName, RequestId};
 use lienthong::domain::{Kind, Origin, Urgency};
-use lienthong::ledger::{Committed, Ledger, LedgerConfig, LedgerError, ManualClock, Opened};
+use lienthong::ledger::{Committed, Ledger, LedgerConfig, LedgerError, ManualClock, Opened, SystemRandom};
 use lienthong::merkle::{Hash, NoteSigner, SignedCheckpoint, Tree, leaf_hash, sha256};
 use lienthong::store::StoreError;
 use lienthong::store::disk::{Disk, RealDisk};
@@ -51,6 +51,7 @@ pub fn try_open_with(data: &Path, disk: Arc<dyn Disk>, segment: u64) -> Result<(
             disk: disk.clone(),
             signer: signer(),
             clock: Arc::new(ManualClock::new(Timestamp::from_millis(START))),
+            random: Arc::new(SystemRandom::default()),
             cache_bytes: 16 << 20,
             journal_segment_bytes: segment,
         });

@@ -3,6 +3,8 @@
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
 mod crash;
+mod forms;
+mod full;
 #[path = "../harness/mod.rs"]
 mod harness;
 mod torn;

@@ -35,6 +35,8 @@ pub(crate) use receiving::{Receiving, is_small};
 const TAKE_OVER: Duration = Duration::from_secs(30);
 /// How long the answer about a transfer waits for the call that is at it to end: a client asks when its own broke.
 const SETTLE: Duration = Duration::from_millis(500);
+/// How often a node looks for what expired.
+const LOOK: Duration = Duration::from_secs(600);
 /// The most marks of one transfer, so that their file stays small.
 const MARKS: u64 = 1_000;
 
@@ -357,16 +359,33 @@ impl Exchange {
         }
     }
 
-    /// Removes a partial that nobody is at; says whether it did.
+    /// Removes a partial that nobody is at; says whether it does. Its files go on a thread that may wait for the disk,
+    /// and nobody begins another of its name before.
     fn drop_partial(&self, all: &mut HashMap<Hash, Known>, name: &Hash) -> bool {
-        let Some(_right) = all.get(name).and_then(|known| known.right.clone().try_lock_owned().ok()) else {
-            return false;
+        let Some(known) = all.get_mut(name) else { return false };
+        let Ok(right) = known.right.clone().try_lock_owned() else { return false };
+        (known.owner, known.announced, known.durable) = (String::new(), 0, 0);
+        let (exchange, name) = (self.clone(), *name);
+        let remove = move || {
+            if let Err(error) = exchange.ledger().content().remove_partial(&name) {
+                tracing::warn!(%error, "what came of a transfer is removed at the next start");
+            }
+            exchange.inner.transfers.registry.forget(&name);
+            drop(right);
         };
-        if let Err(error) = self.ledger().content().remove_partial(name) {
-            tracing::warn!(%error, "what came of a transfer is removed at the next start");
-        }
-        all.remove(name);
+        drop(tokio::task::spawn_blocking(remove));
         true
+    }
+}
+
+/// Removes what expired, until the node stops.
+pub(crate) async fn watch(exchange: Exchange, mut stop: watch::Receiver<bool>) {
+    loop {
+        exchange.expire();
+        tokio::select! {
+            () = tokio::time::sleep(LOOK) => {}
+            _ = stop.wait_for(|s| *s) => return,
+        }
     }
 }
 

@@ -11,6 +11,7 @@ use crate::domain::ids::{Digest, NodeName};
 use crate::domain::reason::{Reason, Rejection};
 use crate::exchange::Exchange;
 use crate::exchange::accept::ContentSource;
+use crate::exchange::pressure::Pledge;
 use crate::signature::{Digests, digest_needs};
 
 /// How long a pull waits for the next piece.
@@ -25,7 +26,7 @@ impl Exchange {
         envelope: &Envelope,
         envelope_digest: Digest,
         signatures: &[Vec<Bytes>],
-        source: &dyn ContentSource,
+        (source, room): (&dyn ContentSource, &mut Pledge),
     ) -> Result<(Vec<Digests>, Receiving), Rejection> {
         let _place = self.inner.transfers.places.pulls.take(peer.as_str()).await?;
         let parts = envelope.parts();
@@ -48,6 +49,8 @@ impl Exchange {
         let superseded = content.cancelled();
         tokio::pin!(superseded);
         let (first, offset) = content.position();
+        // What an earlier pull brought is on the disk already.
+        room.came(parts.iter().take(first).fold(offset, |n, part| n.saturating_add(part.size)));
         for (i, part) in parts.iter().enumerate().skip(first) {
             if part.size == 0 {
                 continue;
@@ -75,6 +78,7 @@ impl Exchange {
                     ));
                 }
                 left -= piece.len() as u64;
+                room.came(piece.len() as u64);
                 content.push(piece).await?;
             }
         }

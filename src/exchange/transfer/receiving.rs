@@ -385,15 +385,15 @@ impl Receiving {
             match &mut flow.body {
                 Body::Nothing => Ok(()),
                 Body::Memory(parts) => {
-                    let parts = std::mem::take(parts).into_iter().zip(flow.wanted.iter());
-                    parts.map(|(data, wanted)| content.put_hashed(wanted.sha256, data.freeze())).collect()
+                    let mut parts = std::mem::take(parts).into_iter().zip(flow.wanted.iter());
+                    parts.try_for_each(|(data, wanted)| content.put_hashed(wanted.sha256, data.freeze()))
                 }
                 Body::Kept(kept) => {
-                    let all = flow.wanted.iter().zip(0..);
+                    let mut all = flow.wanted.iter().zip(0..);
                     // What is counted is durable before its files move.
                     let marked = if kept.unmarked > 0 { kept.mark() } else { Ok(()) };
                     let adopted = marked.and_then(|()| {
-                        all.map(|(w, i)| content.adopt(&mut kept.partial, i, w.size, w.sha256)).collect()
+                        all.try_for_each(|(w, i)| content.adopt(&mut kept.partial, i, w.size, w.sha256))
                     });
                     if adopted.is_err() {
                         kept.fate = Fate::Remove;

@@ -12,6 +12,10 @@
 //! in their index files. Reading checks the digest. A digest grants nothing: access is the exchange's to decide, by
 //! delivery.
 //!
+//! A full disk: the records that wait for the file and do not fit are forgotten, so that they take no room from what
+//! others write; their digests are remembered ([`ContentStore::is_lost`]), and the ledger refuses what names them.
+//! Who sends again puts them again.
+//!
 //! Content that comes again is written again, unless this process wrote it itself into the newest segment: what an
 //! earlier process wrote may have been seen in the cache of the system and never have reached the disk.
 
@@ -19,7 +23,7 @@ pub mod partial;
 pub mod record;
 mod sealed;
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 
@@ -84,6 +88,8 @@ struct Writing {
     before: Places,
     /// Large files whose names are not yet durable.
     dir_dirty: bool,
+    /// What was put, found no room and was forgotten.
+    lost: HashSet<Hash>,
 }
 
 impl Writing {
@@ -101,6 +107,9 @@ const BUFFER_BYTES: usize = 1 << 20;
 /// Bytes of the newest records that are kept in memory: what came in goes out again soon.
 const RECENT_BYTES: usize = 16 << 20;
 
+/// Digests of forgotten records that are remembered; more of them wait for room instead.
+const LOST_RECORDS: usize = 100_000;
+
 /// The newest records. Their digests were computed when they came, so they need not be again.
 #[derive(Default)]
 struct Recent {
@@ -110,6 +119,13 @@ struct Recent {
 }
 
 impl Recent {
+    fn forget(&mut self, digest: &Hash) {
+        if let Some(data) = self.records.remove(digest) {
+            self.bytes -= data.len();
+            self.order.retain(|d| d != digest);
+        }
+    }
+
     fn add(&mut self, digest: Hash, data: Bytes) {
         let bytes = data.len();
         if self.records.insert(digest, data).is_none() {
@@ -221,6 +237,7 @@ impl ContentStore {
                 places: Places::new(),
                 before: places,
                 dir_dirty: false,
+                lost: HashSet::new(),
             }),
             readers: Mutex::new(HashMap::new()),
             segment_bytes,
@@ -276,6 +293,7 @@ impl ContentStore {
             let offset = writing.end + HEADER;
             writing.end = offset + data.len() as u64;
             writing.places.insert(digest, (offset, data.len() as u32));
+            writing.lost.remove(&digest);
             break;
         }
         self.recent.lock().expect("no holder of this lock panics").add(digest, data);
@@ -308,6 +326,46 @@ impl ContentStore {
                 Err(error)
             }
         }
+    }
+
+    /// After a full disk: forgets the records that wait.
+    fn forget_waiting(&self, file: &mut Option<Appender>) {
+        let mut writing = self.lock();
+        let written = writing.written;
+        let lost: Vec<Hash> = writing
+            .places
+            .iter()
+            .filter(|(_, place)| place.0 >= written)
+            .map(|(digest, _)| *digest)
+            .collect();
+        if writing.lost.len() + lost.len() > LOST_RECORDS {
+            return;
+        }
+        writing.buffer.clear();
+        writing.end = written;
+        let mut recent = self.recent.lock().expect("no holder of this lock panics");
+        for digest in &lost {
+            writing.places.remove(digest);
+            recent.forget(digest);
+        }
+        tracing::warn!(
+            records = lost.len(),
+            "content found no room and was given up: who sent it is refused"
+        );
+        writing.lost.extend(lost);
+        if let Some(appender) = file.as_mut() {
+            appender.cut();
+        }
+    }
+
+    /// Whether a digest was put and forgotten again, because the disk was full; nothing may name it.
+    pub fn is_lost(&self, digest: &Hash) -> bool {
+        self.lock().lost.contains(digest)
+    }
+
+    /// Whether anything is lost in that way.
+    pub fn has_lost(&self) -> bool {
+        !self.lock().lost.is_empty()
     }
 
     /// Begins a new segment, if the newest is full.
@@ -370,10 +428,16 @@ impl ContentStore {
         Ok(())
     }
 
-    /// Makes everything put so far durable.
+    /// Makes everything put so far durable. When the disk is full, what waits is forgotten, and everything before it is
+    /// as durable as it was.
     pub fn sync(&self) -> Result<(), StoreError> {
         let mut file = self.file();
-        self.write_buffer(&mut file)?;
+        if let Err(error) = self.write_buffer(&mut file) {
+            if matches!(error, StoreError::Full { .. }) {
+                self.forget_waiting(&mut file);
+            }
+            return Err(error);
+        }
         if let Some(appender) = file.as_mut() {
             appender.sync()?;
         }
