@@ -4,7 +4,7 @@
 
 use bytes::Bytes;
 
-use crate::domain::event::{Event, EventKind, RoleVerdicts, Subject};
+use crate::domain::event::{Event, EventKind, NoticeFacts, RoleVerdicts, Subject};
 use crate::domain::fold::records::{Incoming, MessageFacts, Outgoing};
 use crate::domain::fold::{self, keys, load};
 use crate::domain::ids::{AgencyId, DeliveryId};
@@ -227,6 +227,11 @@ fn is_of_number(index: &Index, kind: &EventKind, number: &str) -> Result<bool, S
         _ => {
             if let Some(Subject::Document(document)) = kind.item().map(|item| &item.subject) {
                 return Ok(document.key.number() == number);
+            }
+            if let Some(Subject::Notice(NoticeFacts { stated: Some(stated), .. })) =
+                kind.item().map(|item| &item.subject)
+            {
+                return Ok(stated.key.number() == number);
             }
         }
     }

@@ -3,7 +3,8 @@
 use clap::{CommandFactory as _, Parser, Subcommand};
 
 use super::{
-    CliError, Outcome, audit, demo, dms, fetch, init, load, operate, send, serve, sign, status, verify,
+    CliError, Outcome, audit, demo, dms, fetch, init, load, notices, operate, send, serve, sign, status,
+    verify,
 };
 
 /// Exchanges signed electronic documents between government agencies.
@@ -29,7 +30,7 @@ enum Command {
     CheckConfig(serve::CheckArgs),
     /// Shows a running node's state: queues by peer, breakers, clocks, room on the disk, log, certificates.
     Status(status::StatusArgs),
-    /// Sends a document.
+    /// Sends a document; with --replaces, in the place of one that was sent.
     Send(send::SendArgs),
     /// Lists what waits for an agency.
     Inbox(dms::InboxArgs),
@@ -41,6 +42,12 @@ enum Command {
     Release(dms::ReleaseArgs),
     /// Reports a status of a delivery.
     Respond(dms::RespondArgs),
+    /// Revokes a document that was sent, with the agency's seal.
+    Revoke(notices::RevokeArgs),
+    /// Corrects the metadata of a document that was sent, with the agency's seal.
+    Update(notices::UpdateArgs),
+    /// Asks the recipient to give a document back (status 13).
+    TakeBack(notices::TakeBackArgs),
     /// Shows where a delivery, or all deliveries of a document, stand.
     Track(dms::TrackArgs),
     /// Follows arrivals, receipts, statuses and failures.
@@ -83,6 +90,9 @@ pub async fn run(args: Args) -> Result<Outcome, CliError> {
         Command::Ack(args) => dms::ack(args).await,
         Command::Release(args) => dms::release(args).await,
         Command::Respond(args) => dms::respond(args).await,
+        Command::Revoke(args) => notices::revoke(args).await,
+        Command::Update(args) => notices::update(args).await,
+        Command::TakeBack(args) => notices::take_back(args).await,
         Command::Track(args) => dms::track(args).await,
         Command::Watch(args) => dms::watch(args).await,
         Command::Paper(args) => dms::paper(args).await,

@@ -8,7 +8,7 @@ use serde_json::json;
 
 use super::remote::Remote;
 use super::show::{columns, time};
-use super::{CliError, Format, Outcome, note, out};
+use super::{CliError, Format, Outcome, note, notices, out};
 use crate::domain::{DeliveryId, Status, Urgency};
 use crate::ledger::{Clock as _, SystemClock};
 use crate::wire::{pb, words};
@@ -111,7 +111,9 @@ pub async fn inbox(args: InboxArgs) -> Result<Outcome, CliError> {
             .map(|i| {
                 json!({"delivery_id": hex::encode(&i.delivery_id), "sender": i.sender, "number": i.number,
                     "notation": i.notation, "issued_on": i.issued_on, "received_at": time(i.received_at),
-                    "urgency": i.urgency().as_str_name(), "held": i.held, "leased": i.leased})
+                    "urgency": i.urgency().as_str_name(), "held": i.held, "leased": i.leased,
+                    "kind": words::read_kind(i.kind).map_or("?", |k| k.as_str()),
+                    "ended_by": notices::ended_by(i.ended_by()), "about": hex::encode(&i.about)})
             })
             .collect();
         out(serde_json::to_string_pretty(&list).unwrap_or_default());
@@ -130,12 +132,27 @@ pub async fn inbox(args: InboxArgs) -> Result<Outcome, CliError> {
                 i.issued_on.clone(),
                 time(i.received_at),
                 effect.to_owned(),
-                if i.leased { "fetched".into() } else { String::new() },
+                inbox_flags(i),
             ]
         })
         .collect();
     out(columns(&["delivery", "from", "document", "issued", "received", "effect", ""], &rows));
     Ok(Outcome::Done)
+}
+
+/// What there is to know beside the columns.
+fn inbox_flags(item: &pb::InboxItem) -> String {
+    let kind = match item.kind() {
+        pb::Kind::New | pb::Kind::Unspecified => "",
+        kind => words::read_kind(kind.into()).map_or("", |k| k.as_str()),
+    };
+    let flags = [
+        kind,
+        if item.held { "held" } else { "" },
+        notices::ended_by(item.ended_by()),
+        if item.leased { "fetched" } else { "" },
+    ];
+    flags.into_iter().filter(|f| !f.is_empty()).collect::<Vec<_>>().join(", ")
 }
 
 /// Writes a file that is not there yet.
@@ -209,16 +226,20 @@ pub async fn release(args: ReleaseArgs) -> Result<Outcome, CliError> {
 pub struct RespondArgs {
     /// Delivery.
     id: DeliveryId,
-    /// 02 refused, 03 accepted, 04 assigned, 05 processing, 06 completed.
+    /// 02 refused, 03 accepted, 04 assigned, 05 processing, 06 completed; 15 agreed or 16 refused, to what the sender asks;
+    /// 15 says of a revoked document that it was cancelled.
     status: Status,
     #[command(flatten)]
     remote: Remote,
     /// Code of the agency.
     #[arg(long)]
     agency: String,
-    /// Why; required for 02.
+    /// Why; required for 02 and 16.
     #[arg(long, default_value = "")]
     reason: String,
+    /// For 15 and 16: the message that is answered, where more than one is open (`track` and `watch` name it).
+    #[arg(long, value_name = "ID")]
+    answers: Option<DeliveryId>,
     /// Office in charge.
     #[arg(long, default_value = "")]
     office: String,
@@ -237,6 +258,7 @@ pub async fn respond(args: RespondArgs) -> Result<Outcome, CliError> {
         status: words::status(args.status).into(),
         reason: args.reason,
         office: args.office,
+        answers: args.answers.as_ref().map_or_else(Bytes::new, bytes_of),
         ..pb::SendStatusRequest::default()
     };
     let answer = client.exchange().send_status(request).await?.into_inner();
@@ -317,6 +339,7 @@ pub async fn track(args: TrackArgs) -> Result<Outcome, CliError> {
             let flag = if s.out_of_order { " (out of order)" } else { "" };
             out(format!("  {}  status {:02}{flag}, event {}", time(s.at), s.status, s.log_index));
         }
+        notices::lines(v).iter().for_each(out);
     }
     Ok(Outcome::Done)
 }
@@ -331,7 +354,10 @@ fn view_json(v: &pb::DeliveryView) -> serde_json::Value {
         .iter()
         .map(|s| json!({"status": format!("{:02}", s.status), "at": time(s.at), "out_of_order": s.out_of_order}))
         .collect();
+    let (asked, ended) = notices::json(v);
     json!({
+        "kind": words::read_kind(v.kind).map_or("?", |k| k.as_str()), "asked": asked, "ended": ended,
+        "document_digest": hex::encode(&v.document_digest),
         "delivery_id": hex::encode(&v.delivery_id), "sender": v.sender, "recipient": v.recipient,
         "number": v.number, "notation": v.notation, "year": v.year, "attempt": v.attempt, "state": state_name(v),
         "reason": v.reason, "submitted_at": time(v.submitted_at), "settled_at": time(v.settled_at),
@@ -365,8 +391,18 @@ pub async fn watch(args: WatchArgs) -> Result<Outcome, CliError> {
         let what = i.kind().as_str_name().trim_start_matches("WATCH_KIND_").to_lowercase();
         let status = if i.status == 0 { String::new() } else { format!(" {:02}", i.status) };
         let reason = if i.reason.is_empty() { String::new() } else { format!(" ({})", i.reason) };
+        // A status is told by its number; another message by its kind, and by what answers it.
+        let message = match words::read_kind(i.message_kind) {
+            Some(kind) if kind != crate::domain::Kind::Status => {
+                format!(" {} {}", kind.as_str(), hex::encode(&i.message_id))
+            }
+            Some(_) if i.status == 13 => format!(" {}", hex::encode(&i.message_id)),
+            _ => String::new(),
+        };
+        let written = i.written_reason.replace(['\n', '\r', '\t'], " ");
+        let written = if written.is_empty() { String::new() } else { format!(" \"{written}\"") };
         out(format!(
-            "{}  {}  {what}{status}{reason}  {}  {}  cursor {}",
+            "{}  {}  {what}{status}{reason}{message}{written}  {}  {}  cursor {}",
             time(i.at),
             i.agency,
             i.counterpart,

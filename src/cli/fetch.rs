@@ -9,7 +9,7 @@ use super::send::{Tries, hash_file};
 use super::show::time;
 use super::{CliError, Outcome, note, out};
 use crate::domain::limits::PARTS;
-use crate::domain::{DeliveryId, Envelope, Reason};
+use crate::domain::{Body, DeliveryId, Envelope, Notice, Reason};
 use crate::rpc::client::NodeClient;
 use crate::wire::{envelope, failure, pb};
 
@@ -76,6 +76,11 @@ pub async fn fetch(args: FetchArgs) -> Result<Outcome, CliError> {
             let path = signature_name(&path, n);
             write_new(&path, signatures.next().map_or(&[], |s| s.as_ref()))?;
             out(format!("  signature {}", path.display()));
+        }
+    }
+    for update in &header.updates {
+        if let Body::Notice(Notice { metadata: Some(metadata), .. }) = envelope::decode(update)?.body {
+            out(format!("updated: subject \"{}\", issued on {}", metadata.subject, metadata.issued_on));
         }
     }
     out(if header.legally_effective {

@@ -4,8 +4,8 @@
 //! - [`args`]: what can be typed.
 //! - [`demo`]: real nodes on loopback replay a scenario.
 //! - [`network`], [`pki`]: making a whole local network; [`init`]: making one node.
-//! - [`serve`], [`status`], [`send`], [`fetch`], [`dms`], [`operate`], [`audit`]: running a node; how it does; what a
-//!   system does by hand; reports; the log.
+//! - [`serve`], [`status`], [`send`], [`fetch`], [`dms`], [`notices`], [`operate`], [`audit`]: running a node; how it
+//!   does; what a system does by hand; reports; the log.
 //! - [`verify`], [`sign`]: signatures of files, judged and made.
 //! - [`load`]: a measured load with its limit beside it.
 
@@ -17,6 +17,7 @@ pub mod fetch;
 pub mod init;
 pub mod load;
 pub mod network;
+pub mod notices;
 pub mod operate;
 pub mod pki;
 pub mod remote;

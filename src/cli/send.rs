@@ -50,21 +50,11 @@ pub struct SendArgs {
     /// Notation.
     #[arg(long)]
     notation: String,
-    /// Subject.
-    #[arg(long)]
-    subject: String,
-    /// Name of the document type.
-    #[arg(long = "type", default_value = "công văn")]
-    type_name: String,
-    /// Day of issue (default: today).
-    #[arg(long, value_name = "DAY")]
-    issued_on: Option<crate::time::Date>,
-    /// normal, urgent, very_urgent or flash.
-    #[arg(long, default_value = "normal")]
-    urgency: Urgency,
-    /// It was scanned from paper.
-    #[arg(long)]
-    scanned: bool,
+    #[command(flatten)]
+    about: AboutArgs,
+    /// Number, notation and year of a document of the same sender that this one replaces; needs the agency's seal.
+    #[arg(long, value_name = "NUMBER/NOTATION/YEAR")]
+    replaces: Option<String>,
     /// Certificate (PEM) to sign with; its key is beside it. May be repeated: a person, then the agency's seal.
     #[arg(long, value_name = "CERT")]
     sign: Vec<PathBuf>,
@@ -77,6 +67,57 @@ pub struct SendArgs {
     /// How to print.
     #[arg(long, value_enum, default_value = "table")]
     format: Format,
+}
+
+/// What a document says of itself, beside its number.
+#[derive(Debug, clap::Args)]
+pub(super) struct AboutArgs {
+    /// Subject.
+    #[arg(long)]
+    subject: String,
+    /// Name of the document type.
+    #[arg(long = "type", default_value = "công văn")]
+    type_name: String,
+    /// Day of issue (sending: today, where it is left out).
+    #[arg(long, value_name = "DAY")]
+    pub(super) issued_on: Option<crate::time::Date>,
+    /// normal, urgent, very_urgent or flash.
+    #[arg(long, default_value = "normal")]
+    urgency: Urgency,
+    /// It was scanned from paper.
+    #[arg(long)]
+    scanned: bool,
+}
+
+impl AboutArgs {
+    /// As metadata without number and notation.
+    pub(super) fn metadata(&self, issued_on: crate::time::Date) -> pb::Metadata {
+        pb::Metadata {
+            subject: self.subject.clone(),
+            type_name: self.type_name.clone(),
+            issued_on: issued_on.to_string(),
+            urgency: words::urgency(self.urgency).into(),
+            origin: if self.scanned { pb::Origin::Scanned } else { pb::Origin::BornDigital }.into(),
+            ..pb::Metadata::default()
+        }
+    }
+}
+
+/// A document as it is typed; notations have slashes of their own at times, numbers and years never.
+fn read_replaced(text: &str, sender: &str) -> Result<pb::DocumentRef, CliError> {
+    let read = || {
+        let (number, rest) = text.split_once('/')?;
+        let (notation, year) = rest.rsplit_once('/')?;
+        Some(pb::DocumentRef {
+            agency: sender.to_owned(),
+            number: number.to_owned(),
+            notation: notation.to_owned(),
+            year: year.parse().ok()?,
+        })
+    };
+    read().ok_or_else(|| {
+        CliError::failed(format!("--replaces `{text}`: give NUMBER/NOTATION/YEAR, such as 12/CV-VP/2016"))
+    })
 }
 
 fn signer(certificate: &Path) -> Result<Signer, CliError> {
@@ -114,16 +155,12 @@ pub async fn send(args: SendArgs) -> Result<Outcome, CliError> {
         request_id: request_id(args.request_id.as_ref()),
         sender: args.sender.clone(),
         recipients: args.recipients.clone(),
-        kind: pb::Kind::New.into(),
+        kind: if args.replaces.is_some() { pb::Kind::Replace } else { pb::Kind::New }.into(),
         metadata: Some(pb::Metadata {
             number: args.number.clone(),
             notation: args.notation.clone(),
-            subject: args.subject.clone(),
-            type_name: args.type_name.clone(),
-            issued_on: args.issued_on.unwrap_or_else(|| now.date()).to_string(),
-            urgency: words::urgency(args.urgency).into(),
-            origin: if args.scanned { pb::Origin::Scanned } else { pb::Origin::BornDigital }.into(),
-            ..pb::Metadata::default()
+            replaces: args.replaces.as_deref().map(|r| read_replaced(r, &args.sender)).transpose()?,
+            ..args.about.metadata(args.about.issued_on.unwrap_or_else(|| now.date()))
         }),
         parts,
         validate_only: args.validate_only,

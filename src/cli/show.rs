@@ -3,6 +3,7 @@
 use serde_json::{Value, json};
 
 use crate::domain::event::{Event, EventKind, Item, Judged, LogRef, Parties, RoleVerdicts, Subject};
+use crate::domain::ids::DocumentKey;
 use crate::merkle::leaf_hash;
 use crate::time::Timestamp;
 
@@ -81,13 +82,19 @@ fn item_text(item: &Item) -> String {
     let parties = &item.parties;
     let to = parties.recipient.as_ref().map_or("", |r| r.as_str());
     let what = match &item.subject {
-        Subject::Document(d) => d.key.to_string(),
+        Subject::Document(d) => match &d.replaces {
+            Some(replaced) => format!("{}, replaces {replaced}", d.key),
+            None => d.key.to_string(),
+        },
         Subject::Notice(n) => match n.status {
             Some(status) => {
                 let flag = if n.out_of_order { " (out of order)" } else { "" };
                 format!("status {status}{flag}")
             }
-            None => n.kind.as_str().to_owned(),
+            None => {
+                let key = n.stated.as_ref().map_or_else(String::new, |s| format!(" of {}", s.key));
+                format!("{}{key}", n.kind.as_str())
+            }
         },
     };
     format!("{} → {to}: {what}", parties.sender)
@@ -240,15 +247,24 @@ fn item_json(item: &Item) -> Value {
             "kind": d.kind.as_str(), "number": d.key.number(), "notation": d.key.notation(), "year": d.key.year(),
             "document_digest": d.document_digest.to_string(), "type": d.type_name, "urgency": d.urgency.as_str(),
             "issued_on": d.issued_on.to_string(), "issued_at": d.issued_at.map(|t| t.to_string()),
+            "replaces": d.replaces.as_ref().map(key_json),
         }),
         Subject::Notice(n) => json!({
             "kind": n.kind.as_str(), "target": n.target.to_string(), "message_number": n.message_number,
             "status": n.status.map(|s| s.to_string()), "out_of_order": n.out_of_order,
-            "sent_at": n.sent_at.to_string(),
+            "sent_at": n.sent_at.to_string(), "answers": n.answers.map(|id| id.to_string()),
+            "after_end": n.after_end,
+            "document": n.stated.as_ref().map(|s| key_json(&s.key)),
+            "document_digest": n.stated.as_ref().map(|s| s.document_digest.to_string()),
+            "statement_digest": n.stated.as_ref().map(|s| s.statement.to_string()),
         }),
     };
     json!({
         "delivery_id": item.delivery_id.to_string(), "envelope_digest": item.envelope_digest.to_string(),
         "attempt": item.attempt, "parties": parties(&item.parties), "subject": subject,
     })
+}
+
+fn key_json(key: &DocumentKey) -> Value {
+    json!({"number": key.number(), "notation": key.notation(), "year": key.year()})
 }

@@ -129,7 +129,8 @@ fn free_name(file: &Path) -> Result<PathBuf, CliError> {
     })
 }
 
-fn signer(key: &Path, certificate: &Path, chain: &[PathBuf]) -> Result<Signer, CliError> {
+/// From files: a private key, its certificate, certificates of its issuers.
+pub(super) fn signer(key: &Path, certificate: &Path, chain: &[PathBuf]) -> Result<Signer, CliError> {
     let mut certificates =
         read_certificates(certificate).map_err(CliError::failed)?.into_iter().map(|c| c.to_vec());
     let leaf = certificates.next().unwrap_or_default();

@@ -106,6 +106,13 @@ pub struct CodeEntry {
     pub to: Option<Date>,
 }
 
+impl CodeEntry {
+    /// Whether it is the agency's code on that day.
+    pub fn is_valid(&self, on: Date) -> bool {
+        self.from.is_none_or(|from| on >= from) && self.to.is_none_or(|to| on < to)
+    }
+}
+
 /// A node and when it hosts.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]

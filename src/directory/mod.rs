@@ -288,12 +288,8 @@ impl Directory {
     /// An agency by a code that is valid on that day: current or old form. A code that was never limited in time
     /// and belongs to one agency only is found on any day.
     pub fn by_code(&self, code: &str, on: Date) -> Option<&Agency> {
-        self.inner.by_code.get(code)?.iter().map(|i| &self.inner.agencies[*i]).find(|a| {
-            a.entry
-                .codes
-                .iter()
-                .any(|c| c.code == code && c.from.is_none_or(|f| on >= f) && c.to.is_none_or(|t| on < t))
-        })
+        let mut agencies = self.inner.by_code.get(code)?.iter().map(|i| &self.inner.agencies[*i]);
+        agencies.find(|a| a.entry.codes.iter().any(|c| c.code == code && c.is_valid(on)))
     }
 
     /// Whether an agency stands anywhere under this code, on any day.

@@ -178,6 +178,25 @@ impl Metadata {
         Ok(())
     }
 
+    /// A replace message names what it replaces, by another number than its own.
+    pub fn check_replaces(&self, kind: Kind) -> Result<(), Rejection> {
+        let Some(replaced) = self.replaces.as_ref().filter(|_| kind == Kind::Replace) else {
+            return if kind == Kind::Replace { Err(Rejection::missing("metadata.replaces")) } else { Ok(()) };
+        };
+        if replaced.key == self.key {
+            return Err(Rejection::new(
+                Reason::Conflict,
+                "metadata.replaces",
+                format!(
+                    "{} cannot replace itself: give the new document a number of its own, or revoke the old one and \
+                     send the corrected one under its number",
+                    self.key
+                ),
+            ));
+        }
+        Ok(())
+    }
+
     /// Lengths, characters, and dates that agree: what holds wherever the document comes from.
     pub fn check_form(&self) -> Result<(), Rejection> {
         text_field("metadata.subject", &self.subject, limits::SUBJECT_CHARS)?;
@@ -278,10 +297,49 @@ pub fn check_parts(parts: &[Part], max_bytes: u64) -> Result<(), Rejection> {
 
 /// What "the same document" means: metadata and content digests; never envelope, event or signature bytes.
 pub fn document_digest(kind: Kind, metadata: &Metadata, parts: &[Part]) -> Digest {
-    let nfc = |t: &str| t.nfc().collect::<String>();
+    let mut fields = vec![b"lienthong/document/1".to_vec(), vec![kind.number()]];
+    fields.extend(metadata_fields(metadata));
+    list(
+        &mut fields,
+        parts
+            .iter()
+            .map(|p| {
+                let role = [p.role as u8];
+                let size = p.size.to_be_bytes();
+                let name = nfc(&p.name);
+                framed(&[name.as_bytes(), p.media_type.as_bytes(), &size, p.sha256.as_bytes(), &role])
+                    .as_bytes()
+                    .to_vec()
+            })
+            .collect(),
+    );
+    framed_all(&fields)
+}
+
+/// What "the same metadata" means.
+pub fn metadata_digest(metadata: &Metadata) -> Digest {
+    let mut fields = vec![b"lienthong/metadata/1".to_vec()];
+    fields.extend(metadata_fields(metadata));
+    framed_all(&fields)
+}
+
+fn framed_all(fields: &[Vec<u8>]) -> Digest {
+    let slices: Vec<&[u8]> = fields.iter().map(Vec::as_slice).collect();
+    framed(&slices)
+}
+
+fn nfc(text: &str) -> String {
+    text.nfc().collect()
+}
+
+fn list(fields: &mut Vec<Vec<u8>>, items: Vec<Vec<u8>>) {
+    fields.push((items.len() as u32).to_be_bytes().to_vec());
+    fields.extend(items);
+}
+
+/// Every field of metadata, in a fixed order.
+fn metadata_fields(metadata: &Metadata) -> Vec<Vec<u8>> {
     let mut fields: Vec<Vec<u8>> = vec![
-        b"lienthong/document/1".to_vec(),
-        vec![kind.number()],
         metadata.key.hash().as_bytes().to_vec(),
         metadata.issued_on.days().to_be_bytes().to_vec(),
         metadata.issued_at.map_or(0, Timestamp::millis).to_be_bytes().to_vec(),
@@ -302,28 +360,10 @@ pub fn document_digest(kind: Kind, metadata: &Metadata, parts: &[Part]) -> Diges
     ] {
         fields.push(nfc(text).into_bytes());
     }
-    let mut list = |items: Vec<Vec<u8>>| {
-        fields.push((items.len() as u32).to_be_bytes().to_vec());
-        fields.extend(items);
-    };
-    list(metadata.places_received.iter().map(|p| nfc(p).into_bytes()).collect());
+    list(&mut fields, metadata.places_received.iter().map(|p| nfc(p).into_bytes()).collect());
     let reference =
         |r: &DocumentRef| [nfc(&r.agency).as_bytes(), r.key.hash().as_bytes().as_slice()].join(&0u8);
-    list(metadata.response_for.iter().map(reference).collect());
-    list(metadata.replaces.iter().map(reference).collect());
-    list(
-        parts
-            .iter()
-            .map(|p| {
-                let role = [p.role as u8];
-                let size = p.size.to_be_bytes();
-                let name = nfc(&p.name);
-                framed(&[name.as_bytes(), p.media_type.as_bytes(), &size, p.sha256.as_bytes(), &role])
-                    .as_bytes()
-                    .to_vec()
-            })
-            .collect(),
-    );
-    let slices: Vec<&[u8]> = fields.iter().map(Vec::as_slice).collect();
-    framed(&slices)
+    list(&mut fields, metadata.response_for.iter().map(reference).collect());
+    list(&mut fields, metadata.replaces.iter().map(reference).collect());
+    fields
 }

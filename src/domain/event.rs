@@ -219,6 +219,8 @@ pub struct DocumentFacts {
     pub issued_at: Option<Timestamp>,
     /// Born digital or scanned.
     pub origin: Origin,
+    /// For a replace message: the document that it replaces, its sender's own.
+    pub replaces: Option<DocumentKey>,
 }
 
 /// Of a notice, what identifies it.
@@ -236,6 +238,23 @@ pub struct NoticeFacts {
     pub out_of_order: bool,
     /// When it was sent.
     pub sent_at: Timestamp,
+    /// For revoke and update: what the seal is over.
+    pub stated: Option<Stated>,
+    /// For 15 and 16: the message that it answers.
+    pub answers: Option<DeliveryId>,
+    /// For a status by the recipient: the document was no longer in force when it was given.
+    pub after_end: bool,
+}
+
+/// Of a revoke or update, what its statement is about.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Stated {
+    /// Number, notation, year of the document.
+    pub key: DocumentKey,
+    /// The document.
+    pub document_digest: Digest,
+    /// SHA-256 of the statement, with reason and metadata.
+    pub statement: Digest,
 }
 
 /// Sender and recipient with their place in the ratios.

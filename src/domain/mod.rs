@@ -3,7 +3,8 @@
 //! - [`ids`], [`document`], [`envelope`], [`event`]: the words, each parsed once.
 //! - [`limits`]: every limit against abuse, with its reason.
 //! - [`reason`]: the stable reason codes of every refusal.
-//! - [`status`]: the state machines of transport and of business.
+//! - [`status`]: the state machines of transport and of business, and what a sender asks of a recipient.
+//! - [`mod@statement`]: what an agency's seal is over when it revokes or updates.
 //! - [`fold`]: what the log means: `apply(event)` on a keyed view; inbox, outbox, statuses, ratios.
 //! - [`mod@decide`]: a command is a precondition on the folds and the events that follow.
 //! - [`ratio`]: what a delivery counts as, and the ratios of a sum of deliveries.
@@ -19,12 +20,14 @@ pub mod ids;
 pub mod limits;
 pub mod ratio;
 pub mod reason;
+pub mod statement;
 pub mod status;
 
 pub use decide::{Answer, Command, Decision, decide};
 pub use document::{DocumentRef, Kind, Metadata, Origin, Part, PartRole, Urgency};
-pub use envelope::{Body, Envelope, Notice};
+pub use envelope::{Body, Envelope, Notice, NoticeDocument};
 pub use event::{Event, EventKind};
 pub use ids::{AgencyId, DeliveryId, Digest, DocumentKey, NodeName, RequestId};
 pub use reason::{Reason, Rejection};
-pub use status::{DeliveryState, Status};
+pub use statement::statement;
+pub use status::{Ask, AskState, DeliveryState, EndedBy, Status};

@@ -136,6 +136,12 @@ reasons! {
     Leased "leased" Precondition,
     /// The agency has no part in this delivery, or not in this way.
     WrongParty "wrong_party" Denied,
+    /// The document is not in force any more at its recipient.
+    Revoked "revoked" Precondition,
+    /// The document was revoked before it arrived.
+    Withdrawn "withdrawn" Precondition,
+    /// The delivery is not with its recipient.
+    NotDelivered "not_delivered" Precondition,
     /// A status that this party does not give.
     WrongStatus "wrong_status" Invalid,
     /// The message needs the agency's valid seal.

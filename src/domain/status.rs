@@ -5,10 +5,12 @@ use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 
+use super::document::Kind;
+
 /// Transport of one delivery, as its sender's node sees it.
 ///
-/// Queued → Delivered | Held | Refused | Undelivered | Withdrawn; Held → Delivered | Refused;
-/// Undelivered → Delivered | Held | Refused, when a proof comes late.
+/// Queued → Delivered | Held | Refused | Undelivered | Withdrawn; Held → Delivered | Refused | Withdrawn;
+/// Undelivered → Delivered | Held | Refused | Withdrawn, when a proof comes late.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub enum DeliveryState {
     /// Recorded, waiting for the recipient's node.
@@ -21,7 +23,7 @@ pub enum DeliveryState {
     Refused,
     /// No answer in time; provisional.
     Undelivered,
-    /// Taken back before it arrived.
+    /// Revoked before it was the recipient's.
     Withdrawn,
 }
 
@@ -37,8 +39,8 @@ impl DeliveryState {
         matches!(
             (self, next),
             (Queued, Delivered | Held | Refused | Undelivered | Withdrawn)
-                | (Held, Delivered | Refused)
-                | (Undelivered, Delivered | Held | Refused)
+                | (Held, Delivered | Refused | Withdrawn)
+                | (Undelivered, Delivered | Held | Refused | Withdrawn)
         )
     }
 
@@ -128,16 +130,22 @@ impl Status {
         matches!(self, Status::Refused | Status::TakeBackRequested | Status::TakeBackRefused)
     }
 
-    /// Whether `next` is a legal successor of `before` (`None`: nothing was reported yet).
+    /// Whether it answers something that the sender asked.
+    pub fn is_answer(self) -> bool {
+        matches!(self, Status::TakeBackAgreed | Status::TakeBackRefused)
+    }
+
+    /// Whether `next` is a legal successor of what was reported before.
     ///
-    /// The take-back dialogue runs beside the work: 13 may come at any time, 15 and 16 only after it, and the work
-    /// goes on from where it stood.
-    pub fn is_legal(history: &[Status], next: Status) -> bool {
+    /// `asked` is what an answer (15, 16) is to, when that waits for one; for 13 it is a take-back that is open already.
+    /// This dialogue runs beside the work: 13 may come at any time, and the work goes on from where it stood.
+    pub fn is_legal(history: &[Status], asked: Option<Ask>, next: Status) -> bool {
         use Status::{Accepted, Arrived, Assigned, Completed, Processing, Refused};
-        let take_back = history.iter().rev().find(|s| s.code() > 6).copied();
         match next {
-            Status::TakeBackRequested => take_back != Some(Status::TakeBackRequested),
-            Status::TakeBackAgreed | Status::TakeBackRefused => take_back == Some(Status::TakeBackRequested),
+            Status::TakeBackRequested => asked.is_none(),
+            Status::TakeBackAgreed => asked.is_some(),
+            // What is revoked is revoked: there is nothing to refuse.
+            Status::TakeBackRefused => asked.is_some_and(|ask| ask != Ask::Revoke),
             _ => {
                 let work = history.iter().rev().find(|s| s.code() <= 6).copied();
                 matches!(
@@ -149,6 +157,96 @@ impl Status {
                         | (Some(Processing), Completed)
                 )
             }
+        }
+    }
+}
+
+/// What the sender of a delivered document asks of its recipient.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub enum Ask {
+    /// Cancel it: it is out of force from the arrival on.
+    Revoke,
+    /// Take other metadata.
+    Update,
+    /// Give it back (13).
+    TakeBack,
+}
+
+impl Ask {
+    /// What a message asks, if it asks anything.
+    pub fn of(kind: Kind, status: Option<Status>) -> Option<Ask> {
+        match (kind, status) {
+            (Kind::Revoke, _) => Some(Ask::Revoke),
+            (Kind::Update, _) => Some(Ask::Update),
+            (Kind::Status, Some(Status::TakeBackRequested)) => Some(Ask::TakeBack),
+            _ => None,
+        }
+    }
+
+    /// The word for it.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Ask::Revoke => "revoke",
+            Ask::Update => "update",
+            Ask::TakeBack => "take_back",
+        }
+    }
+}
+
+/// How far such a request is.
+///
+/// At the sender's node: Sent → Open → Agreed | Refused; Sent → Void, and back with a late proof. At the recipient's it
+/// begins Open.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub enum AskState {
+    /// On its way.
+    Sent,
+    /// At the recipient, not answered.
+    Open,
+    /// Answered with 15.
+    Agreed,
+    /// Answered with 16.
+    Refused,
+    /// It did not get there.
+    Void,
+}
+
+impl AskState {
+    /// Whether it may still be answered.
+    pub fn is_open(self) -> bool {
+        matches!(self, AskState::Sent | AskState::Open)
+    }
+
+    /// The word for it.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            AskState::Sent => "sent",
+            AskState::Open => "open",
+            AskState::Agreed => "agreed",
+            AskState::Refused => "refused",
+            AskState::Void => "void",
+        }
+    }
+}
+
+/// What took a document out of force at its recipient.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub enum EndedBy {
+    /// A revoke.
+    Revoked,
+    /// A replace message.
+    Replaced,
+    /// The recipient's 15 to a 13.
+    TakenBack,
+}
+
+impl EndedBy {
+    /// The word for it.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            EndedBy::Revoked => "revoked",
+            EndedBy::Replaced => "replaced",
+            EndedBy::TakenBack => "taken_back",
         }
     }
 }
@@ -190,7 +288,7 @@ mod tests {
             let history: Vec<Status> = before.into_iter().collect();
             for next in [Arrived, Refused, Accepted, Assigned, Processing, Completed] {
                 assert_eq!(
-                    Status::is_legal(&history, next),
+                    Status::is_legal(&history, None, next),
                     allowed.contains(&next),
                     "{before:?} -> {next:?}"
                 );
@@ -199,12 +297,16 @@ mod tests {
     }
 
     #[test]
-    fn a_take_back_is_answered_once() {
+    fn an_answer_needs_something_asked_and_a_revoke_cannot_be_refused() {
         use Status::*;
-        assert!(Status::is_legal(&[Arrived], TakeBackRequested));
-        assert!(!Status::is_legal(&[Arrived], TakeBackAgreed));
-        assert!(Status::is_legal(&[Arrived, TakeBackRequested], TakeBackRefused));
-        assert!(!Status::is_legal(&[Arrived, TakeBackRequested, TakeBackRefused], TakeBackAgreed));
-        assert!(Status::is_legal(&[Arrived, TakeBackRequested, TakeBackRefused], Accepted));
+        assert!(Status::is_legal(&[Arrived], None, TakeBackRequested));
+        assert!(!Status::is_legal(&[Arrived], Some(Ask::TakeBack), TakeBackRequested));
+        for answer in [TakeBackAgreed, TakeBackRefused] {
+            assert!(!Status::is_legal(&[Arrived], None, answer));
+            assert!(Status::is_legal(&[Arrived, TakeBackRequested], Some(Ask::TakeBack), answer));
+            assert!(Status::is_legal(&[], Some(Ask::Update), answer));
+            assert_eq!(Status::is_legal(&[], Some(Ask::Revoke), answer), answer == TakeBackAgreed);
+        }
+        assert!(Status::is_legal(&[Arrived, TakeBackRequested, TakeBackRefused], None, Accepted));
     }
 }

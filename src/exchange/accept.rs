@@ -16,14 +16,15 @@ use std::pin::Pin;
 
 use bytes::Bytes;
 
+use super::intake::replaces_own;
 use super::judge::{check_files, stored_parts};
 use super::pressure::{Pledge, Wants};
 use super::transfer::Receiving;
 use super::{Exchange, message};
 use crate::directory::{Agency, Directory};
-use crate::domain::decide::{Arrival, Command};
+use crate::domain::decide::{Arrival, Command, refused_before};
 use crate::domain::envelope::{Body, Envelope};
-use crate::domain::event::{Actor, EventKind, Item, Judged, NoticeFacts, RoleVerdicts, Subject};
+use crate::domain::event::{Actor, EventKind, Item, Judged, RoleVerdicts, Subject};
 use crate::domain::fold::records::Incoming;
 use crate::domain::fold::{keys, load};
 use crate::domain::ids::{self, Digest, NodeName};
@@ -90,13 +91,6 @@ impl Exchange {
         let now = self.ledger().now();
         // 1
         let envelope = wire::envelope::decode(&offer.envelope)?;
-        if !is_supported(envelope.kind) {
-            return Err(Rejection::new(
-                Reason::Unimplemented,
-                "kind",
-                format!("`{}` messages are not taken by this version", envelope.kind.as_str()),
-            ));
-        }
         let (sender, recipient) = self.parties_of(&directory, peer, &envelope)?;
         let envelope_digest = sha256(&offer.envelope);
         // 2
@@ -143,9 +137,15 @@ impl Exchange {
             peer: peer.clone(),
         };
         let today = now.date();
-        let checked =
-            envelope.check(self.config().max_content_bytes).and_then(|()| check_files(envelope.parts()));
-        arrival.refused = if let Err(rejection) = checked {
+        let checked = envelope
+            .check(self.config().max_content_bytes)
+            .and_then(|()| check_files(envelope.parts()))
+            .and_then(|()| check_replaced(&sender, &envelope));
+        // What was revoked before it came is refused before any of its content is taken.
+        let before = refused_before(self.ledger(), &arrival.item).map_err(|e| damaged(&e))?;
+        arrival.refused = if before.is_some() {
+            before
+        } else if let Err(rejection) = checked {
             Some(rejection.reason)
         } else if recipient.is_closed(today) {
             Some(Reason::RetiredAgency)
@@ -156,7 +156,8 @@ impl Exchange {
         } else {
             None
         };
-        let by_directory = matches!(arrival.refused, Some(Reason::NotHosted | Reason::RetiredAgency));
+        let by_directory =
+            matches!(arrival.refused, Some(Reason::NotHosted | Reason::RetiredAgency | Reason::WrongParty));
         if by_directory && envelope.directory_version > directory.version() {
             return Err(behind(&envelope, &directory, "the recipient"));
         }
@@ -166,26 +167,27 @@ impl Exchange {
             let received =
                 self.receive_content(peer, &envelope, envelope_digest, &offer, (source, &mut room)).await?;
             arrival.content_digests = envelope.content_digests();
-            if envelope.kind.is_document() {
-                let registered = directory.registered(&sender).id.clone();
-                let outcome = self
-                    .judge(
-                        registered.as_str(),
-                        &directory,
-                        &stored_parts(&envelope, &received.signatures, &received.digests),
-                        now,
-                    )
-                    .await?;
+            let registered = directory.registered(&sender).id.clone();
+            let outcome = if envelope.kind.is_document() {
+                let parts = stored_parts(&envelope, &received.signatures, &received.digests);
+                Some(self.judge(registered.as_str(), &directory, &parts, now).await?)
+            } else if let Some(statement) = envelope.statement() {
+                let signatures = received.signatures.concat();
+                Some(self.judge_statement(registered.as_str(), &directory, &statement, &signatures, now)?)
+            } else {
+                None
+            };
+            if let Some(outcome) = outcome {
                 let verdicts = outcome.verdicts;
                 let policy = self.config().revocation_unknown;
                 arrival.verdicts = verdicts;
                 arrival.judged = outcome.judged;
-                arrival.refused = message::refusal(verdicts, policy);
+                arrival.refused = message::refusal_of(envelope.kind, verdicts, policy);
                 if arrival.refused.is_some() && envelope.directory_version > directory.version() {
                     // A root or a seal that is listed since then: never a refusal on old knowledge.
                     return Err(behind(&envelope, &directory, "a signature"));
                 }
-                arrival.held = message::held(verdicts, policy);
+                arrival.held = arrival.refused.is_none() && message::held(verdicts, policy);
             }
             pulled = received.pulled;
         }
@@ -258,21 +260,7 @@ impl Exchange {
         let mismatch =
             |field: String, message: String| Rejection::new(Reason::ContentMismatch, field, message);
         let store = self.ledger().content();
-        let mut rest = offer.signatures.iter();
-        let mut signatures: Vec<Vec<Bytes>> = Vec::new();
-        for (i, part) in envelope.parts().iter().enumerate() {
-            let mut of_part = Vec::new();
-            for (digest, size) in &part.signatures {
-                let bytes = rest.next().filter(|b| is_signature(b, *size, digest)).ok_or_else(|| {
-                    mismatch(format!("parts[{i}].signatures"), "not those of the envelope".into())
-                })?;
-                of_part.push(bytes.clone());
-            }
-            signatures.push(of_part);
-        }
-        if rest.next().is_some() {
-            return Err(mismatch("signatures".into(), "more came than the envelope names".into()));
-        }
+        let signatures = offered_signatures(envelope, offer)?;
         let inline =
             match &offer.data {
                 None => None,
@@ -321,6 +309,41 @@ impl Exchange {
             store.put(signature).map_err(|e| storage(&e))?;
         }
         Ok(ReceivedContent { signatures, digests, pulled })
+    }
+}
+
+/// The signatures of an offer, by part, or those of a notice: exactly those that the envelope names.
+fn offered_signatures(envelope: &Envelope, offer: &Offer) -> Result<Vec<Vec<Bytes>>, Rejection> {
+    let mismatch = |field: String, message: &str| Rejection::new(Reason::ContentMismatch, field, message);
+    let mut rest = offer.signatures.iter();
+    let mut signatures = Vec::new();
+    for (i, named) in envelope.signatures().into_iter().enumerate() {
+        let mut group = Vec::with_capacity(named.len());
+        for (digest, size) in named {
+            let bytes = rest
+                .next()
+                .filter(|b| is_signature(b, *size, digest))
+                .ok_or_else(|| mismatch(format!("parts[{i}].signatures"), "not those of the envelope"))?;
+            group.push(bytes.clone());
+        }
+        signatures.push(group);
+    }
+    if rest.next().is_some() {
+        return Err(mismatch("signatures".into(), "more came than the envelope names"));
+    }
+    Ok(signatures)
+}
+
+/// A replace message replaces a document of its own sender.
+fn check_replaced(sender: &Agency, envelope: &Envelope) -> Result<(), Rejection> {
+    match &envelope.body {
+        Body::Document { metadata, .. }
+            if envelope.kind == Kind::Replace && !replaces_own(sender, metadata) =>
+        {
+            let what = format!("the document that is replaced is not one of {}", sender.id);
+            Err(Rejection::new(Reason::WrongParty, "metadata.replaces.agency", what))
+        }
+        _ => Ok(()),
     }
 }
 
@@ -390,23 +413,13 @@ fn subject(envelope: &Envelope) -> Subject {
             let digest = crate::domain::document::document_digest(envelope.kind, metadata, parts);
             Subject::Document(message::document_facts(envelope.kind, metadata, digest))
         }
-        Body::Notice(n) => Subject::Notice(NoticeFacts {
-            kind: envelope.kind,
-            target: n.target,
-            message_number: n.message_number,
-            status: n.status,
-            out_of_order: false,
-            sent_at: envelope.submitted_at,
-        }),
+        Body::Notice(n) => {
+            Subject::Notice(message::notice_facts(envelope.kind, &envelope.sender, n, envelope.submitted_at))
+        }
     }
 }
 
 /// Whether the content of a message travels inside it.
 pub fn is_inline(size: u64) -> bool {
     size <= limits::INLINE_BYTES
-}
-
-/// Whether this version takes messages of a kind from peers.
-fn is_supported(kind: Kind) -> bool {
-    matches!(kind, Kind::New | Kind::Status)
 }

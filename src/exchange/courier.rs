@@ -424,13 +424,19 @@ async fn deliver(
     if !matches!(record.state, DeliveryState::Queued | DeliveryState::Held) {
         return Ok(End::Over);
     }
-    let offer = exchange.offer(&record)?;
-    let _place = match (&offer.data, large.try_acquire()) {
-        (Some(_), _) => None,
-        (None, Ok(place)) => Some(place),
-        (None, Err(_)) => return Ok(End::Parked(record.facts.urgency, record.submitted_index)),
+    let delivered = if record.waits_for_revoke() && record.state == DeliveryState::Queued {
+        // The revoke goes first: what has not arrived then never comes into force.
+        Err(Rejection::new(Reason::Revoked, "", "its revoke goes first"))
+    } else {
+        let offer = exchange.offer(&record)?;
+        let _place = match (&offer.data, large.try_acquire()) {
+            (Some(_), _) => None,
+            (None, Ok(place)) => Some(place),
+            (None, Err(_)) => return Ok(End::Parked(record.facts.urgency, record.submitted_index)),
+        };
+        link.deliver(offer).await
     };
-    match link.deliver(offer).await {
+    match delivered {
         // An answer is never given up on, however late: it may be the proof that it arrived.
         Ok(proof) => match exchange.settle(id, &proof).await? {
             DeliveryState::Held => Ok(End::Held),

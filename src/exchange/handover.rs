@@ -12,14 +12,14 @@ use bytes::Bytes;
 use super::stored::Stored;
 use super::{Caller, Exchange, message};
 use crate::config::Role;
-use crate::domain::decide::{Command, notices_so_far};
+use crate::domain::decide::{Command, no_longer, notices_so_far};
 use crate::domain::envelope::Notice;
-use crate::domain::event::{Event, RoleVerdicts};
-use crate::domain::fold::records::{FeedKind, Incoming};
+use crate::domain::event::{Event, EventKind, RoleVerdicts};
+use crate::domain::fold::records::{Asked, FeedKind, Incoming};
 use crate::domain::fold::{self, keys, load};
 use crate::domain::ids::{AgencyId, DeliveryId};
 use crate::domain::reason::{Reason, Rejection};
-use crate::domain::{Envelope, Kind, Status, limits};
+use crate::domain::{Ask, AskState, Envelope, Kind, Status, limits};
 use crate::ledger::{LedgerError, damaged, events_of, missing_leaf, storage};
 use crate::time::Timestamp;
 use crate::wire::leaf;
@@ -104,6 +104,8 @@ pub struct Notification {
     pub delivery_id: DeliveryId,
     /// The event itself.
     pub event: Event,
+    /// For a notice that arrived: what it says.
+    pub message: Option<Envelope>,
 }
 
 /// A delivery that was opened.
@@ -121,6 +123,8 @@ pub struct Opened {
     pub lease_until: Timestamp,
     /// The Fetched event.
     pub index: u64,
+    /// Envelopes of the updates that the agency agreed to, the newest last.
+    pub updates: Vec<Bytes>,
 }
 
 impl Exchange {
@@ -185,10 +189,33 @@ impl Exchange {
         for (index, agency) in due {
             let event = self.event(index)?;
             if let Some((kind, delivery_id)) = fold::told(&event) {
-                all.push(Notification { index, agency: agency.clone(), kind, delivery_id, event });
+                let mut told =
+                    Notification { index, agency: agency.clone(), kind, delivery_id, event, message: None };
+                self.read_message(&mut told)?;
+                all.push(told);
             }
         }
         Ok(all)
+    }
+
+    /// Adds what a notice says that arrived, or was released now.
+    fn read_message(&self, told: &mut Notification) -> Result<(), Rejection> {
+        let digest = match &told.event.kind {
+            EventKind::Received { item, .. } if !item.kind().is_document() => item.envelope_digest,
+            EventKind::Released { envelope_digest, .. } => {
+                let record: Option<Incoming> =
+                    load(self.ledger(), &keys::incoming(&told.delivery_id)).map_err(|e| damaged(&e))?;
+                let facts = record.map(|r| r.facts).filter(|f| !f.kind.is_document());
+                let Some((kind, target)) = facts.and_then(|f| Some((f.kind, f.target?))) else {
+                    return Ok(());
+                };
+                (told.kind, told.delivery_id) = (FeedKind::Notice(kind), target);
+                *envelope_digest
+            }
+            _ => return Ok(()),
+        };
+        told.message = Some(self.stored(&digest)?.envelope);
+        Ok(())
     }
 
     /// The event at an index of this node's log.
@@ -212,6 +239,7 @@ impl Exchange {
         let now = self.ledger().now();
         // The record first: a lease must not tell that a delivery exists.
         let record = self.own_incoming(&agency.id, &id)?;
+        no_longer(record.ended.as_ref(), &id)?;
         let lease_until = self.inner.leases.take(id, caller.name(), now)?;
         let command = Command::Fetch { actor, agency: agency.id.clone(), delivery_id: id };
         let committed = match self.ledger().commit(command).await {
@@ -222,7 +250,12 @@ impl Exchange {
             }
         };
         let Stored { bytes, envelope, signatures } = self.stored(&record.facts.envelope_digest)?;
+        let mut agreed: Vec<&Asked> = record.asked.iter().collect();
+        agreed.retain(|a| a.ask == Ask::Update && a.state == AskState::Agreed);
+        agreed.sort_by_key(|a| a.answer);
+        let updates = agreed.iter().map(|a| self.stored_content(&a.envelope)).collect::<Result<_, _>>()?;
         Ok(Opened {
+            updates,
             envelope: bytes,
             content: envelope,
             verdicts: record.verdicts,
@@ -262,7 +295,7 @@ impl Exchange {
         let code = agency;
         let agency = self.own_agency(&directory, caller, Role::Dms, code, "agency", Reason::UnknownAgency)?;
         let actor = caller.actor(user)?;
-        for _ in 0..16 {
+        for _ in 0..message::TRIES {
             let record = self.own_incoming(&agency.id, &id)?;
             if let Some((index, _)) = record.handed_over {
                 self.inner.leases.end(&id);
@@ -271,14 +304,7 @@ impl Exchange {
             let (notices, _) = notices_so_far(self.ledger(), &agency.id, &id)
                 .map_err(|e| LedgerError::from(e).into_rejection())?;
             let now = self.ledger().now();
-            let notice = Notice {
-                target: id,
-                message_number: notices + 1,
-                status: Some(Status::Arrived),
-                reason: String::new(),
-                office: String::new(),
-                officer: String::new(),
-            };
+            let notice = Notice { status: Some(Status::Arrived), ..Notice::about(id, notices + 1) };
             // A sender that no node hosts any more is told nothing; the document is the recipient's all the same.
             let sender = directory.agency(&record.facts.sender).filter(|a| a.node(now.date()).is_some());
             let arrived = match sender {
@@ -296,7 +322,14 @@ impl Exchange {
             };
             match self.ledger().commit(command).await {
                 Err(LedgerError::Stale) => {}
-                Err(e) => return Err(e.into_rejection()),
+                Err(e) => {
+                    let rejection = e.into_rejection();
+                    if rejection.reason == Reason::Revoked {
+                        // There is nothing left to keep for one client.
+                        self.inner.leases.end(&id);
+                    }
+                    return Err(rejection);
+                }
                 Ok(committed) => {
                     self.inner.leases.end(&id);
                     return Ok(committed.recorded());

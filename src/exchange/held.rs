@@ -80,13 +80,18 @@ impl Exchange {
             Rejection::new(Reason::UnknownSender, "sender", format!("{} is not listed", envelope.sender))
         })?;
         let sender = directory.registered(sender).id.clone();
-        let digests = self.digests_of(&envelope, &signatures).await?;
-        let parts = stored_parts(&envelope, &signatures, &digests);
-        let outcome = self.judge(sender.as_str(), &directory, &parts, record.received_at).await?;
+        let at = record.received_at;
+        let outcome = if let Some(statement) = envelope.statement() {
+            self.judge_statement(sender.as_str(), &directory, &statement, &signatures.concat(), at)?
+        } else {
+            let digests = self.digests_of(&envelope, &signatures).await?;
+            let parts = stored_parts(&envelope, &signatures, &digests);
+            self.judge(sender.as_str(), &directory, &parts, at).await?
+        };
         if message::held(outcome.verdicts, RevocationUnknown::Hold) {
             return Ok(false);
         }
-        let refused = message::refusal(outcome.verdicts, RevocationUnknown::Hold);
+        let refused = message::refusal_of(envelope.kind, outcome.verdicts, RevocationUnknown::Hold);
         let command = Command::Release {
             actor: Actor::node(),
             agency: record.facts.recipient,

@@ -18,7 +18,7 @@ use super::transfer::{Receiving, Resume, TransferId, Wanted, is_small};
 use super::{Caller, Exchange, message};
 use crate::config::Role;
 use crate::directory::{Agency, Directory};
-use crate::domain::decide::{Answer, Command, Place, Prepared, decide, next_attempt};
+use crate::domain::decide::{Answer, Command, Place, Prepared, decide, next_attempt, replaceable};
 use crate::domain::document::{check_parts, document_digest};
 use crate::domain::envelope::{Body, Envelope};
 use crate::domain::event::{Actor, Judged, RoleVerdicts, Subject};
@@ -27,12 +27,9 @@ use crate::domain::reason::{Reason, Rejection};
 use crate::domain::{Kind, Metadata, Part, PartRole, limits};
 use crate::ledger::{LedgerError, damaged, storage};
 use crate::merkle::{Hash, sha256};
-use crate::signature::{self, Digests, Verdicts, digest_needs};
+use crate::signature::{self, Digests, digest_needs};
 use crate::store::content;
 use crate::time::Timestamp;
-
-/// How often a message is prepared again when others take its attempt.
-const TRIES: usize = 16;
 
 /// What a system asks for, before anything is checked.
 #[derive(Debug, Clone)]
@@ -102,16 +99,30 @@ impl Exchange {
         let directory = self.directory();
         let now = self.ledger().now();
         let actor = caller.actor(&header.user)?;
-        if header.kind != Kind::New {
+        if !header.kind.is_document() {
             return Err(Rejection::new(
-                Reason::Unimplemented,
+                Reason::InvalidText,
                 "kind",
-                format!("`{}` cannot be sent with this version: send a new document", header.kind.as_str()),
+                format!(
+                    "`{}` is no document: revoke and update go by SendNotice, statuses by SendStatus",
+                    header.kind.as_str()
+                ),
             ));
         }
         let sender =
             self.own_agency(&directory, caller, Role::Dms, &header.sender, "sender", Reason::UnknownSender)?;
         header.metadata.check(now)?;
+        header.metadata.check_replaces(header.kind)?;
+        if header.kind == Kind::Replace && !replaces_own(&sender, &header.metadata) {
+            return Err(Rejection::new(
+                Reason::WrongParty,
+                "metadata.replaces.agency",
+                format!(
+                    "the document that is replaced is not one of {}: its own sender replaces it",
+                    sender.id
+                ),
+            ));
+        }
         let parts: Vec<Part> = header.parts.iter().map(PartHeader::part).collect();
         check_signatures(&header.parts)?;
         check_parts(&parts, self.config().max_content_bytes)?;
@@ -256,10 +267,22 @@ impl Exchange {
                     format!("{} was closed: send to its successor", agency.id),
                 ))
             } else {
-                message::host(agency, now, &field).map(|_| agency.clone())
+                message::host(agency, now, &field)
+                    .and_then(|_| self.check_replaceable(header, sender, agency))
+                    .map(|()| agency.clone())
             });
         }
         Ok(out)
+    }
+
+    /// What is still on its way to a recipient cannot be replaced there.
+    fn check_replaceable(&self, header: &Header, sender: &Agency, to: &Agency) -> Result<(), Rejection> {
+        match &header.metadata.replaces {
+            Some(replaced) if header.kind == Kind::Replace => {
+                replaceable(self.ledger(), &sender.id, &replaced.key, &to.id).map_err(|e| damaged(&e))?
+            }
+            _ => Ok(()),
+        }
     }
 
     /// Sends a document whose content is at hand.
@@ -268,6 +291,11 @@ impl Exchange {
         upload.write(data).await?;
         upload.finish().await
     }
+}
+
+/// Whether a replace message names a document of its own sender.
+pub(super) fn replaces_own(sender: &Agency, metadata: &Metadata) -> bool {
+    metadata.replaces.as_ref().is_some_and(|r| sender.entry.codes.iter().any(|c| c.code == r.agency))
 }
 
 impl PartHeader {
@@ -283,33 +311,9 @@ impl PartHeader {
     }
 }
 
-/// What the judge says of the signature that decided.
-fn detail(judged: &Verdicts) -> String {
-    if let Some(why) = &judged.refused {
-        return why.clone();
-    }
-    judged
-        .signatures
-        .iter()
-        .find(|s| s.reason.is_some() && s.reason == judged.reason)
-        .map_or_else(|| "a signature does not hold".to_owned(), |s| s.detail.clone())
-}
-
 fn check_signatures(parts: &[PartHeader]) -> Result<(), Rejection> {
     for (i, part) in parts.iter().enumerate() {
-        for signature in &part.signatures {
-            if signature.is_empty() || signature.len() > limits::SIGNATURE_BYTES {
-                return Err(Rejection::new(
-                    Reason::TooLong,
-                    format!("parts[{i}].signatures"),
-                    format!(
-                        "a signature of {} bytes is not between 1 and {}",
-                        signature.len(),
-                        limits::SIGNATURE_BYTES
-                    ),
-                ));
-            }
-        }
+        message::check_signature_sizes(&format!("parts[{i}].signatures"), &part.signatures)?;
     }
     Ok(())
 }
@@ -357,7 +361,8 @@ impl Upload {
 
     async fn decide(&mut self, digests: &[Digests]) -> Result<Receipt, Rejection> {
         let Outcome { found, verdicts, judged } = self.judge(digests).await?;
-        if let Some(reason) = message::refusal(verdicts, self.exchange.config().revocation_unknown) {
+        let policy = self.exchange.config().revocation_unknown;
+        if let Some(reason) = message::refusal_of(self.header.kind, verdicts, policy) {
             return Err(Rejection::new(
                 reason,
                 "parts.signatures",
@@ -365,7 +370,7 @@ impl Upload {
                     "person: {}, agency: {}: {}; the document was not taken",
                     found.shown(signature::Role::Person),
                     found.shown(signature::Role::Agency),
-                    detail(&found)
+                    message::detail(&found)
                 ),
             ));
         }
@@ -381,7 +386,7 @@ impl Upload {
                 store.put(signature).map_err(|e| storage(&e))?;
             }
         }
-        for _ in 0..TRIES {
+        for _ in 0..message::TRIES {
             match self.submit(document, verdicts, &judged).await {
                 Err(LedgerError::Stale) => {}
                 Err(e) => return Err(e.into_rejection()),

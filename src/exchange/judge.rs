@@ -19,7 +19,7 @@ use crate::domain::reason::{Reason, Rejection};
 use crate::domain::{Envelope, limits};
 use crate::ledger::storage;
 use crate::merkle::Hash;
-use crate::signature::{Digests, MAX_PDF, Trust, Verdicts, judge_detached, judge_pdf};
+use crate::signature::{Digests, Hasher, MAX_PDF, Trust, Verdicts, digest_needs, judge_detached, judge_pdf};
 use crate::time::Timestamp;
 
 /// A PDF up to this size is judged at once: it takes less than handing it over.
@@ -137,6 +137,25 @@ impl Exchange {
             });
         }
         let found = Verdicts::worst(&all);
+        self.missed(&found);
+        let judged = judged(&found);
+        self.keep_evidence(&trust, &judged)?;
+        Ok(Outcome { verdicts: message::role_verdicts(&found), judged, found })
+    }
+
+    /// Judges the seal of a notice, which is over its statement.
+    pub(super) fn judge_statement(
+        &self,
+        sender: &str,
+        directory: &Directory,
+        statement: &str,
+        signatures: &[Bytes],
+        now: Timestamp,
+    ) -> Result<Outcome, Rejection> {
+        let trust = self.trust(directory);
+        let mut hasher = Hasher::new(digest_needs(signatures));
+        hasher.update(statement.as_bytes());
+        let found = judge_detached(signatures, &hasher.finish(), sender, &trust, now);
         self.missed(&found);
         let judged = judged(&found);
         self.keep_evidence(&trust, &judged)?;

@@ -5,15 +5,20 @@ use crate::config::RevocationUnknown;
 use crate::directory::{Agency, Directory};
 use crate::domain::decide::Prepared;
 use crate::domain::envelope::{Body, Envelope, Notice};
-use crate::domain::event::{DocumentFacts, Item, Judged, NoticeFacts, Parties, RoleVerdicts, Subject};
-use crate::domain::ids::{DeliveryId, Digest, NodeName};
+use crate::domain::event::{
+    DocumentFacts, Item, Judged, NoticeFacts, Parties, RoleVerdicts, Stated, Subject,
+};
+use crate::domain::ids::{AgencyId, DeliveryId, Digest, NodeName};
 use crate::domain::reason::{Reason, Rejection};
-use crate::domain::{Kind, Metadata, Part};
+use crate::domain::{Kind, Metadata, Part, limits};
 use crate::ledger::storage;
 use crate::merkle::sha256;
 use crate::signature::{Verdict, Verdicts};
 use crate::time::Timestamp;
 use crate::wire;
+
+/// How often a message is prepared again when others take its attempt or number.
+pub(super) const TRIES: usize = 16;
 
 /// What an event says of a document.
 pub(super) fn document_facts(kind: Kind, metadata: &Metadata, document_digest: Digest) -> DocumentFacts {
@@ -26,6 +31,33 @@ pub(super) fn document_facts(kind: Kind, metadata: &Metadata, document_digest: D
         issued_on: metadata.issued_on,
         issued_at: metadata.issued_at,
         origin: metadata.origin,
+        replaces: metadata.replaces.as_ref().filter(|_| kind == Kind::Replace).map(|r| r.key.clone()),
+    }
+}
+
+/// What an event says of a notice.
+pub(super) fn notice_facts(
+    kind: Kind,
+    sender: &AgencyId,
+    notice: &Notice,
+    sent_at: Timestamp,
+) -> NoticeFacts {
+    let statement = notice.statement(kind, sender);
+    let stated = notice.document.as_ref().zip(statement).map(|(document, statement)| Stated {
+        key: document.key.clone(),
+        document_digest: document.digest,
+        statement: sha256(statement.as_bytes()),
+    });
+    NoticeFacts {
+        kind,
+        target: notice.target,
+        message_number: notice.message_number,
+        status: notice.status,
+        out_of_order: false,
+        sent_at,
+        stated,
+        answers: notice.answers,
+        after_end: notice.after_end,
     }
 }
 
@@ -40,6 +72,52 @@ pub(super) fn refusal(verdicts: RoleVerdicts, policy: RevocationUnknown) -> Opti
     let is_invalid = verdicts.person == Verdict::Invalid || verdicts.agency == Verdict::Invalid;
     let refused = is_invalid || (policy == RevocationUnknown::Refuse && undecided(verdicts));
     refused.then(|| verdicts.reason.map_or(Reason::Internal, Reason::Signature))
+}
+
+/// Why these signatures refuse a message that needs the agency's valid seal: as above, and where there is none.
+pub(super) fn unsealed(verdicts: RoleVerdicts, policy: RevocationUnknown) -> Option<Reason> {
+    refusal(verdicts, policy).or_else(|| {
+        let sealed = matches!(verdicts.agency, Verdict::Valid | Verdict::Indeterminate);
+        (!sealed).then_some(Reason::SealRequired)
+    })
+}
+
+/// Why signatures refuse a message of a kind.
+pub(super) fn refusal_of(kind: Kind, verdicts: RoleVerdicts, policy: RevocationUnknown) -> Option<Reason> {
+    match kind {
+        Kind::Revoke | Kind::Update | Kind::Replace => unsealed(verdicts, policy),
+        Kind::New | Kind::Status => refusal(verdicts, policy),
+    }
+}
+
+/// What the judge says of the signature that decided.
+pub(super) fn detail(judged: &Verdicts) -> String {
+    if let Some(why) = &judged.refused {
+        return why.clone();
+    }
+    judged
+        .signatures
+        .iter()
+        .find(|s| s.reason.is_some() && s.reason == judged.reason)
+        .map_or_else(|| "a signature does not hold".to_owned(), |s| s.detail.clone())
+}
+
+/// Detached signatures as a client sends them: none is empty or over the limit.
+pub(super) fn check_signature_sizes(field: &str, signatures: &[bytes::Bytes]) -> Result<(), Rejection> {
+    for signature in signatures {
+        if signature.is_empty() || signature.len() > limits::SIGNATURE_BYTES {
+            return Err(Rejection::new(
+                Reason::TooLong,
+                field,
+                format!(
+                    "a signature of {} bytes is not between 1 and {}",
+                    signature.len(),
+                    limits::SIGNATURE_BYTES
+                ),
+            ));
+        }
+    }
+    Ok(())
 }
 
 /// Whether a document is held until its signatures can be judged.
@@ -63,14 +141,14 @@ pub(super) fn prepare(
     keep: bool,
 ) -> Result<Prepared, Rejection> {
     let bytes = wire::envelope::encode(envelope);
-    if bytes.len() > crate::domain::limits::ENVELOPE_BYTES {
+    if bytes.len() > limits::ENVELOPE_BYTES {
         return Err(Rejection::new(
             Reason::TooLong,
             "metadata",
             format!(
                 "the envelope has {} bytes, {} are allowed: shorten the metadata",
                 bytes.len(),
-                crate::domain::limits::ENVELOPE_BYTES
+                limits::ENVELOPE_BYTES
             ),
         ));
     }
@@ -104,7 +182,7 @@ pub(super) fn host(agency: &Agency, now: Timestamp, field: &str) -> Result<NodeN
     })
 }
 
-/// Makes a notice about a delivery ready: a status, so far.
+/// Makes a notice about a delivery ready; what judging its seal found is the caller's to add.
 pub(super) fn notice(
     exchange: &Exchange,
     directory: &Directory,
@@ -114,18 +192,11 @@ pub(super) fn notice(
     notice: Notice,
     now: Timestamp,
 ) -> Result<Prepared, Rejection> {
-    notice.check()?;
+    notice.check(kind)?;
     let peer = host(to.0, now, "delivery_id")?;
     let number = notice.message_number;
     let id = DeliveryId::of_notice(&from.0.id, kind.number(), &notice.target, number, &to.0.id);
-    let facts = NoticeFacts {
-        kind,
-        target: notice.target,
-        message_number: number,
-        status: notice.status,
-        out_of_order: false,
-        sent_at: now,
-    };
+    let facts = notice_facts(kind, &from.0.id, &notice, now);
     let envelope = Envelope {
         delivery_id: id,
         kind,

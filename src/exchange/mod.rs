@@ -2,9 +2,9 @@
 //!
 //! [`intake`] (a system sends) → [`courier`] (the outbox goes out) → [`accept`] (the other node judges and records)
 //! → [`settle`] (the proof comes back) → [`handover`] (the recipient's system fetches and acknowledges) →
-//! [`status`] (and reports). [`held`] is what waits for a decision, [`paper`] enters what went on paper, [`track`]
-//! follows a delivery, [`directory`] keeps the list of agencies, `judge` judges signatures at either node, `transfer`
-//! takes large content in piece by piece, [`trust`] has
+//! [`status`] (and reports). [`notice`] is a revoke or an update of what was sent, [`held`] is what waits for a
+//! decision, [`paper`] enters what went on paper, [`track`] follows a delivery, [`directory`] keeps the list of agencies,
+//! `judge` judges signatures at either node, `transfer` takes large content in piece by piece, [`trust`] has
 //! the revocation data in force, and [`revocation`] gets it. No step is skipped for any kind of message, and between
 //! two agencies of one node the way is
 //! the same without the network.
@@ -20,6 +20,7 @@ pub mod held;
 pub mod intake;
 mod judge;
 mod message;
+pub mod notice;
 pub mod paper;
 pub mod pressure;
 pub mod revocation;
@@ -39,6 +40,7 @@ use crate::domain::ids::{self, AgencyId, NodeName};
 use crate::domain::limits;
 use crate::domain::reason::{Reason, Rejection};
 use crate::ledger::Ledger;
+use crate::time::Date;
 use crate::wire::proof::ProofVerifier;
 use directory::DirectoryHolder;
 use handover::Leases;
@@ -140,7 +142,7 @@ impl Exchange {
                 format!("no agency `{shown}` in directory version {}", directory.version()),
             )
         })?;
-        caller.check(agency, role, field)?;
+        caller.check(agency, role, field, today)?;
         if agency.is_closed(today) {
             let closed = agency.entry.closed_on.map_or_else(String::new, |d| d.to_string());
             return Err(Rejection::new(
@@ -178,18 +180,19 @@ impl Caller {
         &self.client.name
     }
 
-    /// Whether it may act for the agency in that role.
-    pub fn may(&self, agency: &Agency, role: Role) -> bool {
+    /// Whether it may act for the agency in that role, by the codes that are the agency's on that day: one that was given
+    /// to another agency since then does not open the first.
+    pub fn may(&self, agency: &Agency, role: Role, on: Date) -> bool {
         let listed = match &self.client.agencies {
             None => true,
-            Some(codes) => agency.entry.codes.iter().any(|c| codes.contains(&c.code)),
+            Some(codes) => agency.entry.codes.iter().any(|c| c.is_valid(on) && codes.contains(&c.code)),
         };
         listed && self.client.roles.contains(&role)
     }
 
     /// Refuses unless it may.
-    pub fn check(&self, agency: &Agency, role: Role, field: &'static str) -> Result<(), Rejection> {
-        if self.may(agency, role) {
+    pub fn check(&self, agency: &Agency, role: Role, field: &'static str, on: Date) -> Result<(), Rejection> {
+        if self.may(agency, role, on) {
             return Ok(());
         }
         let role = match role {
@@ -238,7 +241,7 @@ impl Caller {
         directory
             .agencies()
             .iter()
-            .filter(|a| a.node(today) == Some(exchange.node()) && self.may(a, role))
+            .filter(|a| a.node(today) == Some(exchange.node()) && self.may(a, role, today))
             .map(|a| a.id.clone())
             .collect()
     }

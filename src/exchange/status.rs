@@ -1,10 +1,11 @@
-//! Status messages: the recipient's system reports how far it is; the message travels to the sender's node the same
-//! way as a document, authentic by this node's log. An out-of-order status is recorded and flagged, not lost.
+//! Status messages: the recipient's system reports how far it is, the sender's asks to take a document back (13), and the
+//! recipient's answers what it was asked (15, 16). Each travels to the other node the same way as a document, authentic by
+//! this node's log. An out-of-order status is recorded and flagged, not lost.
 
 use super::{Caller, Exchange, message};
 use crate::config::Role;
 use crate::directory::Agency;
-use crate::domain::decide::{Answer, Command, Place, is_senders_notice, notices_so_far};
+use crate::domain::decide::{Answer, Command, Place, answered, is_senders_notice, notice_state};
 use crate::domain::envelope::Notice;
 use crate::domain::event::{EventKind, Subject};
 use crate::domain::fold::records::{Incoming, Outgoing};
@@ -12,7 +13,7 @@ use crate::domain::fold::{keys, load};
 use crate::domain::ids::{AgencyId, DeliveryId, RequestId};
 use crate::domain::reason::{Reason, Rejection};
 use crate::domain::{Kind, Status};
-use crate::ledger::{LedgerError, damaged};
+use crate::ledger::{Committed, LedgerError, damaged};
 use crate::wire;
 
 /// What a system reports.
@@ -27,6 +28,7 @@ pub struct Report {
     pub office: String,
     pub officer: String,
     pub user: String,
+    pub answers: Option<DeliveryId>,
 }
 
 /// What became of it.
@@ -54,27 +56,23 @@ impl Exchange {
                 "01 is reported by Acknowledge, when the system has the delivery",
             ));
         }
-        if report.status == Status::TakeBackRequested {
-            return Err(Rejection::new(
-                Reason::Unimplemented,
-                "status",
-                "13 cannot be sent with this version: ask the recipient by other means",
-            ));
-        }
-        for _ in 0..16 {
+        for _ in 0..message::TRIES {
             let (other, other_code) = self.counterpart(&agency, &report)?;
             let other = directory.agency(&other).ok_or_else(|| {
                 Rejection::new(Reason::UnknownAgency, "delivery_id", format!("{other} is no longer listed"))
             })?;
-            let (notices, _) = notices_so_far(self.ledger(), &agency.id, &report.delivery_id)
+            let state = notice_state(self.ledger(), &agency.id, &report.delivery_id)
                 .map_err(|e| LedgerError::from(e).into_rejection())?;
+            let answers =
+                if report.status.is_answer() { answered(&state.asked, report.answers)? } else { None };
             let notice = Notice {
-                target: report.delivery_id,
-                message_number: notices + 1,
                 status: Some(report.status),
                 reason: report.reason.clone(),
                 office: report.office.clone(),
                 officer: report.officer.clone(),
+                answers,
+                after_end: state.after_end(),
+                ..Notice::about(report.delivery_id, state.notices + 1)
             };
             let from = (&agency, report.agency.as_str());
             let now = self.ledger().now();
@@ -89,20 +87,15 @@ impl Exchange {
                 Err(LedgerError::Stale) => {}
                 Err(e) => return Err(e.into_rejection()),
                 Ok(committed) => {
-                    let place = match &committed.answer {
-                        Answer::Sent(sent) => sent.first().map(|s| s.1),
-                        Answer::Recorded(place) => Some(*place),
-                    };
-                    let index = committed.index(place.unwrap_or(Place::New(0)));
-                    return self.reported(index);
+                    return self.reported(sent_index(&committed));
                 }
             }
         }
         Err(LedgerError::Stale.into_rejection())
     }
 
-    /// What the log says of a status: decided by the writer, so read back from there.
-    fn reported(&self, index: u64) -> Result<Reported, Rejection> {
+    /// What the log says of a notice: decided by the writer, so read back from there.
+    pub(super) fn reported(&self, index: u64) -> Result<Reported, Rejection> {
         let leaf = self.ledger().leaf(index)?;
         let event = leaf.and_then(|l| wire::leaf::decode(&l).ok());
         let Some(EventKind::Submitted { item, .. }) = event.map(|e| e.kind) else {
@@ -139,6 +132,15 @@ impl Exchange {
             format!("no delivery {id} of {} is known here", agency.id),
         ))
     }
+}
+
+/// Where the one message of a command is recorded.
+pub(super) fn sent_index(committed: &Committed) -> u64 {
+    let place = match &committed.answer {
+        Answer::Sent(sent) => sent.first().map(|s| s.1),
+        Answer::Recorded(place) => Some(*place),
+    };
+    committed.index(place.unwrap_or(Place::New(0)))
 }
 
 fn wrong(status: Status, who: &str, agency: &AgencyId) -> Rejection {

@@ -20,7 +20,7 @@ pub(super) struct Stored {
     pub bytes: Bytes,
     /// What it means.
     pub envelope: Envelope,
-    /// Detached signatures, by part.
+    /// Detached signatures, by part, or those of a notice.
     pub signatures: Vec<Vec<Bytes>>,
 }
 
@@ -30,9 +30,9 @@ impl Exchange {
         let bytes = self.stored_content(envelope_digest)?;
         let envelope = wire::envelope::decode(&bytes)?;
         let signatures = envelope
-            .parts()
-            .iter()
-            .map(|part| part.signatures.iter().map(|(digest, _)| self.stored_content(digest)).collect())
+            .signatures()
+            .into_iter()
+            .map(|named| named.iter().map(|(digest, _)| self.stored_content(digest)).collect())
             .collect::<Result<_, _>>()?;
         Ok(Stored { bytes, envelope, signatures })
     }

@@ -58,7 +58,7 @@ impl AuditApi {
             Rejection::new(Reason::UnknownAgency, "agency", format!("no agency `{shown}` in the directory"))
         })?;
         if !caller.has(NodeRole::Auditor) {
-            caller.check(found, Role::Auditor, "agency")?;
+            caller.check(found, Role::Auditor, "agency", today)?;
         }
         Ok(Some(found.id.clone()))
     }

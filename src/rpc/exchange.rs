@@ -11,7 +11,7 @@ use tonic::{Request, Response, Status, Streaming};
 
 use super::guard::stopping;
 use super::quota::{Quotas, What, holder};
-use super::{caller, fetch, identity, refuse};
+use super::{caller, fetch, identity, notices, refuse};
 use crate::config::Role;
 use crate::domain::fold::records::{FeedKind, Incoming, IncomingState, Outgoing};
 use crate::domain::ids::{AgencyId, DeliveryId, RequestId};
@@ -178,6 +178,7 @@ impl ExchangeService for ExchangeApi {
                 office: r.office,
                 officer: r.officer,
                 user: r.user,
+                answers: words::read_optional_id(&r.answers)?,
             })
         })()
         .map_err(refuse)?;
@@ -190,12 +191,10 @@ impl ExchangeService for ExchangeApi {
     }
 
     async fn send_notice(&self, request: Request<pb::SendNoticeRequest>) -> Answer<pb::SendNoticeResponse> {
-        caller(&self.exchange, &request)?;
-        Err(refuse(Rejection::new(
-            Reason::Unimplemented,
-            "kind",
-            "revoke and update cannot be sent with this version: tell the recipient by other means",
-        )))
+        let caller = caller(&self.exchange, &request)?;
+        let notice = notices::read(request.into_inner()).map_err(refuse)?;
+        let sent = self.exchange.send_notice(&caller, notice).await.map_err(refuse)?;
+        Ok(Response::new(notices::response(sent)))
     }
 
     type WatchStream = ReceiverStream<Result<pb::WatchResponse, Status>>;
@@ -254,6 +253,7 @@ impl ExchangeService for ExchangeApi {
         let items = entries
             .into_iter()
             .map(|e| {
+                let about = e.record.replaced.or(e.record.facts.target);
                 let facts = e.record.facts;
                 pb::InboxItem {
                     delivery_id: id(&e.id),
@@ -266,6 +266,9 @@ impl ExchangeService for ExchangeApi {
                     received_at: e.record.received_at.millis(),
                     held: e.record.state == IncomingState::Held,
                     leased: e.leased,
+                    kind: words::kind(facts.kind).into(),
+                    ended_by: e.record.ended.map_or(0, |end| words::ended_by(end.by).into()),
+                    about: about.as_ref().map_or_else(Bytes::new, id),
                 }
             })
             .collect();
@@ -551,11 +554,13 @@ fn watch_item(exchange: &Exchange, n: &Notification) -> Result<pb::WatchResponse
     let incoming: Option<Incoming> =
         if sent.is_none() { load(ledger, &keys::incoming(&n.delivery_id))? } else { None };
     let reason = sent.as_ref().and_then(|o| o.reason).map_or_else(String::new, |r| r.code().to_owned());
+    let kind_sent = sent.as_ref().map(|o| o.facts.kind);
     let counterpart = sent
         .map(|o| o.facts.recipient_code)
         .or_else(|| incoming.map(|i| i.facts.sender_code))
+        .or_else(|| n.message.as_ref().map(|m| m.sender_code.clone()))
         .unwrap_or_default();
-    Ok(pb::WatchResponse {
+    let mut item = pb::WatchResponse {
         cursor: cursor(n.index + 1),
         kind: kind.into(),
         agency: n.agency.to_string(),
@@ -565,7 +570,14 @@ fn watch_item(exchange: &Exchange, n: &Notification) -> Result<pb::WatchResponse
         status: status.map_or(0, |s: BusinessStatus| words::status(s).into()),
         reason,
         counterpart,
-    })
+        ..pb::WatchResponse::default()
+    };
+    match (&n.message, kind_sent) {
+        (Some(message), _) => notices::tell(&mut item, message),
+        (None, Some(kind)) => notices::tell_own(&mut item, kind, &n.delivery_id),
+        (None, None) => {}
+    }
+    Ok(item)
 }
 
 use crate::domain::fold::keys;
@@ -581,6 +593,8 @@ fn view(t: &Tracked) -> pb::DeliveryView {
     let facts = t.outgoing.as_ref().map(|o| &o.facts).or_else(|| t.incoming.as_ref().map(|i| &i.facts));
     let key = facts.and_then(|f| f.key.as_ref());
     let mut view = pb::DeliveryView {
+        kind: facts.map_or(0, |f| words::kind(f.kind).into()),
+        document_digest: facts.and_then(|f| f.document_digest).map_or_else(Bytes::new, |d| words::digest(&d)),
         delivery_id: id(&t.id),
         sender: facts.map_or_else(String::new, |f| f.sender_code.clone()),
         recipient: facts.map_or_else(String::new, |f| f.recipient_code.clone()),
@@ -611,6 +625,8 @@ fn view(t: &Tracked) -> pb::DeliveryView {
         view.recipient_verdicts = Some(words::verdicts(i.verdicts));
         view.settled_at = i.received_at.millis();
         view.settled_index = i.index;
+        view.ended = i.ended.as_ref().map(notices::ended);
+        view.asked = notices::asked(&i.asked);
         view.statuses = statuses(&i.statuses);
         view.peer = i.peer.to_string();
     }
@@ -625,8 +641,12 @@ fn view(t: &Tracked) -> pb::DeliveryView {
         view.sender_verdicts = Some(words::verdicts(o.verdicts));
         view.recipient_verdicts = o.peer_verdicts.map(words::verdicts);
         view.statuses = statuses(&o.statuses);
+        view.ended = o.ended.as_ref().map(notices::ended);
+        view.asked = notices::asked(&o.asked);
         view.peer = o.peer.to_string();
-        if o.state == crate::domain::DeliveryState::Queued {
+        if o.waits_for_revoke() && o.state == crate::domain::DeliveryState::Queued {
+            view.waiting_for = format!("its revoke to arrive at node {}", o.peer);
+        } else if o.state == crate::domain::DeliveryState::Queued {
             view.waiting_for = format!("a receipt of node {}", o.peer);
         }
     }

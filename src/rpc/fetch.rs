@@ -51,6 +51,7 @@ pub(super) async fn open(
             signatures: opened.signatures,
             lease_until: opened.lease_until.millis(),
             log_index: opened.index,
+            updates: opened.updates,
         };
         let header = pb::FetchResponse { part: Some(pb::fetch_response::Part::Header(header)) };
         if pieces.send(Ok(header)).await.is_ok() {

@@ -16,6 +16,7 @@ pub mod exchange;
 mod fetch;
 pub mod guard;
 pub mod link;
+mod notices;
 pub mod peer;
 pub mod quota;
 pub mod report;

@@ -4,8 +4,8 @@ use bytes::Bytes;
 use prost::Message as _;
 
 use super::{pb, words};
-use crate::domain::envelope::{Body, Envelope, Notice};
-use crate::domain::ids::{AgencyId, DeliveryId, shorten};
+use crate::domain::envelope::{Body, Envelope, Notice, NoticeDocument};
+use crate::domain::ids::{AgencyId, DeliveryId, DocumentKey, shorten};
 use crate::domain::limits;
 use crate::domain::reason::{Reason, Rejection};
 use crate::time::Timestamp;
@@ -27,6 +27,14 @@ pub fn encode(envelope: &Envelope) -> Bytes {
             reason: n.reason.clone(),
             office: n.office.clone(),
             officer: n.officer.clone(),
+            number: n.document.as_ref().map_or_else(String::new, |d| d.key.number().to_owned()),
+            notation: n.document.as_ref().map_or_else(String::new, |d| d.key.notation().to_owned()),
+            year: n.document.as_ref().map_or(0, |d| d.key.year()),
+            document_digest: n.document.as_ref().map_or_else(Bytes::new, |d| words::digest(&d.digest)),
+            metadata: n.metadata.as_deref().map(words::metadata),
+            signatures: words::signatures(&n.signatures),
+            answers: n.answers.map_or_else(Bytes::new, |id| Bytes::copy_from_slice(id.as_bytes())),
+            after_end: n.after_end,
         }),
     };
     pb::Envelope {
@@ -69,18 +77,7 @@ pub fn decode(bytes: &[u8]) -> Result<Envelope, Rejection> {
                 parts: d.parts.iter().map(words::read_part).collect::<Result<_, _>>()?,
             }
         }
-        Some(pb::envelope::Body::Notice(n)) => Body::Notice(Notice {
-            target: DeliveryId::from_slice(&n.target)?,
-            message_number: n.message_number,
-            status: if n.status == 0 {
-                None
-            } else {
-                Some(words::read_status(n.status).ok_or_else(|| words::unknown("status", n.status))?)
-            },
-            reason: n.reason,
-            office: n.office,
-            officer: n.officer,
-        }),
+        Some(pb::envelope::Body::Notice(n)) => Body::Notice(read_notice(n)?),
         None => return Err(odd("it carries neither document nor notice".to_owned())),
     };
     let kind = words::read_kind(e.kind).ok_or_else(|| words::unknown("kind", e.kind))?;
@@ -104,5 +101,33 @@ pub fn decode(bytes: &[u8]) -> Result<Envelope, Rejection> {
         submitted_at: Timestamp::from_millis(e.submitted_at),
         not_after: Timestamp::from_millis(e.not_after),
         body,
+    })
+}
+
+fn read_notice(n: pb::Notice) -> Result<Notice, Rejection> {
+    let document = if n.document_digest.is_empty() {
+        None
+    } else {
+        Some(NoticeDocument {
+            key: DocumentKey::new(&n.number, &n.notation, n.year)?,
+            digest: words::read_digest("document_digest", &n.document_digest)?,
+        })
+    };
+    Ok(Notice {
+        target: DeliveryId::from_slice(&n.target)?,
+        message_number: n.message_number,
+        status: if n.status == 0 {
+            None
+        } else {
+            Some(words::read_status(n.status).ok_or_else(|| words::unknown("status", n.status))?)
+        },
+        reason: n.reason,
+        office: n.office,
+        officer: n.officer,
+        document,
+        metadata: n.metadata.as_ref().map(words::read_metadata).transpose()?.map(Box::new),
+        signatures: words::read_signatures("signatures", &n.signatures)?,
+        answers: words::read_optional_id(&n.answers)?,
+        after_end: n.after_end,
     })
 }

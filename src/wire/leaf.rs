@@ -7,7 +7,7 @@ use super::{pb, words};
 use crate::domain::document::Urgency;
 use crate::domain::event::{
     Actor, DocumentFacts, Event, EventKind, Item, Judged, NoticeFacts, PaperEntry, Parties, SignatureFacts,
-    Subject,
+    Stated, Subject,
 };
 use crate::domain::ids::{AgencyId, DeliveryId, DocumentKey, NodeName, RequestId};
 use crate::domain::limits;
@@ -229,6 +229,12 @@ fn item_out(item: &Item) -> pb::Item {
             out.issued_on = d.issued_on.to_string();
             out.issued_at = words::time(d.issued_at);
             out.origin = words::origin(d.origin).into();
+            out.replaces = d.replaces.as_ref().map(|key| pb::DocumentRef {
+                agency: String::new(),
+                number: key.number().to_owned(),
+                notation: key.notation().to_owned(),
+                year: key.year(),
+            });
         }
         Subject::Notice(n) => {
             out.target = id(&n.target);
@@ -236,6 +242,15 @@ fn item_out(item: &Item) -> pb::Item {
             out.status = n.status.map_or(0, |s| words::status(s).into());
             out.out_of_order = n.out_of_order;
             out.issued_at = n.sent_at.millis();
+            out.answers = n.answers.as_ref().map_or_else(Bytes::new, id);
+            out.after_end = n.after_end;
+            if let Some(stated) = &n.stated {
+                out.number = stated.key.number().to_owned();
+                out.notation = stated.key.notation().to_owned();
+                out.year = stated.key.year();
+                out.document_digest = words::digest(&stated.document_digest);
+                out.statement_digest = words::digest(&stated.statement);
+            }
         }
     }
     out
@@ -415,6 +430,10 @@ fn read_item(i: pb::Item) -> Result<Item, Rejection> {
             issued_on: words::read_date("issued_on", &i.issued_on)?,
             issued_at: words::read_time(i.issued_at),
             origin: words::read_origin(i.origin).ok_or_else(|| words::unknown("origin", i.origin))?,
+            replaces: match i.replaces {
+                Some(r) => Some(DocumentKey::new(&r.number, &r.notation, r.year)?),
+                None => None,
+            },
         })
     } else {
         Subject::Notice(NoticeFacts {
@@ -428,6 +447,17 @@ fn read_item(i: pb::Item) -> Result<Item, Rejection> {
             },
             out_of_order: i.out_of_order,
             sent_at: Timestamp::from_millis(i.issued_at),
+            stated: if i.statement_digest.is_empty() {
+                None
+            } else {
+                Some(Stated {
+                    key: DocumentKey::new(&i.number, &i.notation, i.year)?,
+                    document_digest: words::read_digest("document_digest", &i.document_digest)?,
+                    statement: words::read_digest("statement_digest", &i.statement_digest)?,
+                })
+            },
+            answers: words::read_optional_id(&i.answers)?,
+            after_end: i.after_end,
         })
     };
     Ok(Item {

@@ -3,9 +3,9 @@
 use super::pb;
 use crate::domain::document::{DocumentRef, Kind, Metadata, Origin, Part, PartRole, Urgency};
 use crate::domain::event::{Direction, Level, LogRef, RoleVerdicts, Scope};
-use crate::domain::ids::{Digest, DocumentKey, shorten};
+use crate::domain::ids::{DeliveryId, Digest, DocumentKey, shorten};
 use crate::domain::reason::{Reason, Rejection};
-use crate::domain::status::{DeliveryState, Status};
+use crate::domain::status::{Ask, AskState, DeliveryState, EndedBy, Status};
 use crate::merkle::Hash;
 use crate::signature::{Role, Verdict};
 use crate::time::{Date, Timestamp};
@@ -47,6 +47,9 @@ enumeration!(
     Undelivered,
     Withdrawn
 );
+enumeration!(ask, read_ask, Ask, pb::Ask, Revoke, Update, TakeBack);
+enumeration!(ask_state, read_ask_state, AskState, pb::AskState, Sent, Open, Agreed, Refused, Void);
+enumeration!(ended_by, read_ended_by, EndedBy, pb::EndedBy, Revoked, Replaced, TakenBack);
 enumeration!(level, read_level, Level, pb::Level, Central, Province, Department, District, Commune, Subunit);
 enumeration!(scope, read_scope, Scope, pb::Scope, Internal, InProvince, Outside);
 enumeration!(direction, read_direction, Direction, pb::Direction, Up, Down, Horizontal);
@@ -76,6 +79,11 @@ pub fn read_digest(field: &str, bytes: &[u8]) -> Result<Digest, Rejection> {
     Hash::from_slice(bytes).ok_or_else(|| {
         Rejection::new(Reason::InvalidText, field, format!("{} bytes are no SHA-256: it has 32", bytes.len()))
     })
+}
+
+/// A delivery id, or nothing.
+pub fn read_optional_id(bytes: &[u8]) -> Result<Option<DeliveryId>, Rejection> {
+    if bytes.is_empty() { Ok(None) } else { DeliveryId::from_slice(bytes).map(Some) }
 }
 
 /// Digest to bytes.
@@ -258,12 +266,18 @@ pub fn part(p: &Part) -> pb::Part {
         size: p.size,
         sha256: digest(&p.sha256),
         role: part_role(p.role).into(),
-        signatures: p
-            .signatures
-            .iter()
-            .map(|(d, size)| pb::SignatureRef { sha256: digest(d), size: *size })
-            .collect(),
+        signatures: signatures(&p.signatures),
     }
+}
+
+/// Detached signatures by digest.
+pub fn signatures(list: &[(Digest, u32)]) -> Vec<pb::SignatureRef> {
+    list.iter().map(|(d, size)| pb::SignatureRef { sha256: digest(d), size: *size }).collect()
+}
+
+/// Detached signatures by digest.
+pub fn read_signatures(field: &str, list: &[pb::SignatureRef]) -> Result<Vec<(Digest, u32)>, Rejection> {
+    list.iter().map(|s| Ok((read_digest(field, &s.sha256)?, s.size))).collect()
 }
 
 /// A part from the wire.
@@ -274,10 +288,6 @@ pub fn read_part(p: &pb::Part) -> Result<Part, Rejection> {
         size: p.size,
         sha256: read_digest("parts.sha256", &p.sha256)?,
         role: read_part_role(p.role).ok_or_else(|| unknown("parts.role", p.role))?,
-        signatures: p
-            .signatures
-            .iter()
-            .map(|s| Ok((read_digest("parts.signatures", &s.sha256)?, s.size)))
-            .collect::<Result<_, Rejection>>()?,
+        signatures: read_signatures("parts.signatures", &p.signatures)?,
     })
 }

@@ -318,7 +318,7 @@ async fn a_kind_that_cannot_be_sent_is_refused_by_name() {
     {
         let odd = doc.clone().with_header(|h| h.kind = kind.into());
         let status = client.send(&odd).await.unwrap_err();
-        refusal(Code::Unimplemented, "unimplemented", "kind", &[word]).check(&status);
+        invalid("invalid_text", "kind", &[word, "SendNotice", "SendStatus"]).check(&status);
     }
     let odd = doc.clone().with_header(|h| h.kind = 99);
     net.refuses(&client, &odd, &invalid("invalid_text", "kind", &["99"])).await;

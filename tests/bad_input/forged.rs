@@ -83,14 +83,7 @@ impl Forged {
     /// A status about a delivery.
     pub fn status(net: &TestNet, target: DeliveryId, status: Status) -> Forged {
         let mut forged = Forged::good(net, "1");
-        let notice = Notice {
-            target,
-            message_number: 1,
-            status: Some(status),
-            reason: "lý do".to_owned(),
-            office: String::new(),
-            officer: String::new(),
-        };
+        let notice = Notice { status: Some(status), reason: "lý do".to_owned(), ..Notice::about(target, 1) };
         forged.envelope.kind = Kind::Status;
         forged.envelope.body = Body::Notice(notice);
         Forged { data: Vec::new(), signatures: Vec::new(), ..forged }.named()
@@ -145,6 +138,7 @@ impl Forged {
                 issued_on: m.issued_on,
                 issued_at: m.issued_at,
                 origin: m.origin,
+                replaces: None,
             }),
             Body::Notice(n) => Subject::Notice(NoticeFacts {
                 kind: e.kind,
@@ -153,6 +147,9 @@ impl Forged {
                 status: n.status,
                 out_of_order: false,
                 sent_at: e.submitted_at,
+                stated: None,
+                answers: n.answers,
+                after_end: n.after_end,
             }),
         };
         let parties = Parties {

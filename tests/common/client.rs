@@ -57,10 +57,15 @@ impl TestNet {
         }
     }
 
+    /// What a node says of itself.
+    pub async fn status(&self, node: &str) -> pb::GetStatusResponse {
+        let admin = self.client(node, "admin").await;
+        admin.node.audit().get_status(pb::GetStatusRequest {}).await.unwrap().into_inner()
+    }
+
     /// How a node's queue to a peer stands.
     pub async fn queue(&self, node: &str, peer: &str) -> pb::QueueStatus {
-        let admin = self.client(node, "admin").await;
-        let status = admin.node.audit().get_status(pb::GetStatusRequest {}).await.unwrap().into_inner();
+        let status = self.status(node).await;
         status.queues.into_iter().find(|q| q.peer == peer).unwrap_or_default()
     }
 }
@@ -185,5 +190,92 @@ impl Client {
     /// The numbers of the statuses that arrived about a delivery.
     pub async fn statuses(&self, id: &Bytes) -> Vec<i32> {
         self.track(id).await.unwrap().statuses.iter().map(|s| s.status).collect()
+    }
+}
+
+impl Client {
+    /// What the seal of a revoke or update must be over.
+    pub async fn statement(&self, notice: &pb::SendNoticeRequest) -> Result<Vec<u8>, Status> {
+        let request = pb::SendNoticeRequest { statement_only: true, ..notice.clone() };
+        Ok(self.node.exchange().send_notice(request).await?.into_inner().statement.to_vec())
+    }
+
+    /// Sends a revoke or update with these signatures.
+    pub async fn notice(
+        &self,
+        notice: &pb::SendNoticeRequest,
+        signatures: Vec<Vec<u8>>,
+    ) -> Result<pb::SendNoticeResponse, Status> {
+        let signatures = signatures.into_iter().map(Into::into).collect();
+        let request = pb::SendNoticeRequest { signatures, ..notice.clone() };
+        Ok(self.node.exchange().send_notice(request).await?.into_inner())
+    }
+
+    /// Sends it with the seal of its agency.
+    pub async fn sealed(
+        &self,
+        net: &TestNet,
+        notice: &pb::SendNoticeRequest,
+    ) -> Result<pb::SendNoticeResponse, Status> {
+        let statement = self.statement(notice).await?;
+        self.notice(notice, vec![net.seal(&notice.agency, &statement)]).await
+    }
+
+    /// Revokes a delivery with the agency's seal.
+    pub async fn revoke(&self, net: &TestNet, agency: &str, id: &Bytes) -> pb::SendNoticeResponse {
+        self.sealed(net, &revoke(agency, id)).await.unwrap()
+    }
+
+    /// 15 or 16 to one message.
+    pub async fn answer(
+        &self,
+        agency: &str,
+        id: &Bytes,
+        status: pb::Status,
+        answers: &Bytes,
+    ) -> Result<pb::SendStatusResponse, Status> {
+        let request = pb::SendStatusRequest {
+            request_id: format!("{:02}-{}", status as i32, &hex::encode(answers)[..40]),
+            agency: agency.to_owned(),
+            delivery_id: id.clone(),
+            status: status.into(),
+            reason: "lý do".to_owned(),
+            answers: answers.clone(),
+            ..pb::SendStatusRequest::default()
+        };
+        Ok(self.node.exchange().send_status(request).await?.into_inner())
+    }
+
+    /// Waits until the sender or recipient sees that a delivery ended.
+    pub async fn wait_for_end(&self, id: &Bytes, by: pb::EndedBy) -> pb::DeliveryView {
+        eventually(&format!("{} is {}", hex::encode(id), by.as_str_name()), || async {
+            let view = self.track(id).await.ok()?;
+            view.ended.as_ref().is_some_and(|e| e.by() == by).then_some(view)
+        })
+        .await
+    }
+
+    /// Waits until the newest thing that was asked has come to a state.
+    pub async fn wait_for_asked(&self, id: &Bytes, state: pb::AskState) -> pb::DeliveryView {
+        eventually(
+            &format!("what was asked about {} is {}", hex::encode(id), state.as_str_name()),
+            || async {
+                let view = self.track(id).await.ok()?;
+                view.asked.last().is_some_and(|a| a.state() == state).then_some(view)
+            },
+        )
+        .await
+    }
+}
+
+/// A revoke without its seal. Its delivery makes its request id.
+pub fn revoke(agency: &str, id: &Bytes) -> pb::SendNoticeRequest {
+    pb::SendNoticeRequest {
+        request_id: format!("revoke-{}", &hex::encode(id)[..40]),
+        agency: agency.to_owned(),
+        kind: pb::Kind::Revoke.into(),
+        delivery_id: id.clone(),
+        reason: "Ban hành nhầm".to_owned(),
+        ..pb::SendNoticeRequest::default()
     }
 }

@@ -49,6 +49,7 @@ use lienthong::time::Timestamp;
 use rcgen::{CertificateParams, ExtendedKeyUsagePurpose, Issuer, KeyPair, SanType};
 use tokio::net::TcpSocket;
 use tokio::runtime::Runtime;
+use tokio::task::JoinHandle;
 
 /// The network's name.
 pub const NETWORK: &str = "test";
@@ -249,11 +250,25 @@ impl TestNet {
         self.try_start(node, disk).await.unwrap_or_else(|e| panic!("node {node} does not start: {e}"));
     }
 
+    /// The same with a clock of its own.
+    pub async fn start_with(&mut self, node: &str, clock: Arc<dyn Clock>) {
+        self.try_start_with(node, Arc::new(RealDisk), clock).await.unwrap();
+    }
+
     /// The same; it may fail.
     pub async fn try_start(&mut self, node: &str, disk: Arc<dyn Disk>) -> Result<(), NodeError> {
+        let clock: Arc<dyn Clock> = self.clock.clone();
+        self.try_start_with(node, disk, clock).await
+    }
+
+    async fn try_start_with(
+        &mut self,
+        node: &str,
+        disk: Arc<dyn Disk>,
+        clock: Arc<dyn Clock>,
+    ) -> Result<(), NodeError> {
         assert!(!self.running.contains_key(node), "node {node} runs already");
         let config = self.config(node).clone();
-        let clock: Arc<dyn Clock> = self.clock.clone();
         let runtime =
             tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
         let starting = runtime.spawn(async move {
@@ -276,10 +291,19 @@ impl TestNet {
 
     /// Stops a node in order.
     pub async fn stop(&mut self, node: &str) {
+        self.begin_stop(node).await.unwrap().unwrap();
+    }
+
+    /// Begins to stop a node.
+    pub fn begin_stop(&mut self, node: &str) -> JoinHandle<Result<(), NodeError>> {
         let mut running = self.running.remove(node).unwrap();
         let handle = running.node.take().unwrap();
-        let stopping = running.runtime.as_ref().unwrap().spawn(async move { handle.stop("test").await });
-        stopping.await.unwrap().unwrap();
+        let runtime = running.runtime.as_ref().unwrap().handle().clone();
+        tokio::spawn(async move {
+            let stopped = runtime.spawn(async move { handle.stop("test").await }).await.unwrap();
+            drop(running);
+            stopped
+        })
     }
 
     /// Ends a node where it stands.

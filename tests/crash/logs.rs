@@ -8,7 +8,6 @@ use lienthong::domain::event::{Event, EventKind, Subject};
 use lienthong::domain::{DeliveryId, DeliveryState};
 use lienthong::wire::{leaf, pb};
 
-use super::CROSSING;
 use super::board::{Acknowledged, What};
 use super::line::Line;
 use super::play::{Play, way};
@@ -112,7 +111,8 @@ struct Steps<'a> {
 }
 
 /// Each document went to each recipient once: one delivery, one arrival, one hand-over, one receipt, each status once.
-pub fn check_once(logs: &Logs, play: &Play, rows: &[Row]) {
+/// Returns how many went from one node to another.
+pub fn check_once(logs: &Logs, play: &Play, rows: &[Row]) -> usize {
     let mut steps: HashMap<DeliveryId, Steps<'_>> = HashMap::new();
     let mut by_document: BTreeMap<(String, String, String, i32, String), Vec<DeliveryId>> = BTreeMap::new();
     for (node, events) in logs {
@@ -180,7 +180,6 @@ pub fn check_once(logs: &Logs, play: &Play, rows: &[Row]) {
         assert_eq!(found.came, wanted, "seq {}: {found:?}", row.seq);
         statuses += wanted.len();
     }
-    assert_eq!(crossing, CROSSING);
     assert!(by_document.is_empty(), "deliveries that nobody sent: {by_document:?}");
     assert!(sent.is_empty(), "deliveries that are in no log: {sent:?}");
     // What is left are the status messages themselves: each sent once, received once, settled once.
@@ -190,4 +189,5 @@ pub fn check_once(logs: &Logs, play: &Play, rows: &[Row]) {
         assert_eq!(counts, [1, 1, 1], "status message {id}: {found:?}");
     }
     eprintln!("{crossing} deliveries crossed, {statuses} statuses came back");
+    crossing
 }

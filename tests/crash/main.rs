@@ -10,6 +10,7 @@ mod logs;
 mod play;
 mod power;
 mod processes;
+mod stopper;
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -116,10 +117,15 @@ async fn replay<F>(
 
     let logs = logs::read_when_quiet(&play, QUIET).await;
     logs::check_acknowledged(&logs, &play.board.acknowledged());
-    logs::check_once(&logs, &play, &rows);
+    assert_eq!(logs::check_once(&logs, &play, &rows), CROSSING);
     for (node, kills) in processes.kills() {
         let started = logs[&node].iter().filter(|e| e.kind.name() == "started").count();
         assert!(started > kills.under_way, "node {node} has {started} starts in its log");
+    }
+    for (node, stops) in processes.stops() {
+        // The log says of each stop in order that it was one.
+        let stopped = logs[&node].iter().filter(|e| e.kind.name() == "stopped").count();
+        assert_eq!(stopped, stops, "node {node}");
     }
 
     let mut cells = Cells::new();
@@ -147,6 +153,26 @@ async fn replay<F>(
         );
     }
     eprintln!("in all: {:.1} s, events: {sizes:?}", began.elapsed().as_secs_f64());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn nodes_that_are_stopped_in_order_under_load_lose_nothing_and_deliver_nothing_twice() {
+    let temporary = tempfile::tempdir().unwrap();
+    replay(
+        temporary.path(),
+        || {},
+        |play, processes, answers| async move {
+            stopper::run(play.clone(), processes.clone(), answers).await;
+            for (node, stops) in processes.stops() {
+                assert_eq!(stops, stopper::ROUNDS, "node {node}");
+                eprintln!(
+                    "node {node}: stopped {stops} times; {} calls made again",
+                    play.line(&node).retries()
+                );
+            }
+        },
+    )
+    .await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

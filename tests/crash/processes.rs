@@ -65,6 +65,22 @@ struct Process {
     child: Child,
     folder: PathBuf,
     kills: Kills,
+    stops: usize,
+}
+
+impl Process {
+    /// Waits for its end in order.
+    fn ended(&mut self, name: &str) {
+        let began = Instant::now();
+        let status = loop {
+            match self.child.try_wait().unwrap() {
+                Some(status) => break status,
+                None => assert!(began.elapsed() < STOP, "node {name} does not stop"),
+            }
+            std::thread::sleep(Duration::from_millis(20));
+        };
+        assert_eq!(status.code(), Some(0), "node {name} stopped with {status}");
+    }
 }
 
 /// All nodes.
@@ -97,7 +113,7 @@ impl Processes {
     pub fn start(network: &Network) -> Processes {
         let nodes = network.nodes.keys().map(|name| {
             let folder = network.dir.join(name.as_str());
-            (name.to_string(), Process { child: spawn(&folder), folder, kills: Kills::default() })
+            (name.to_string(), Process { child: spawn(&folder), folder, kills: Kills::default(), stops: 0 })
         });
         Processes { nodes: Mutex::new(nodes.collect()), down: AtomicBool::new(false) }
     }
@@ -177,22 +193,29 @@ impl Processes {
         nodes.iter().map(tail).collect()
     }
 
+    /// SIGTERM, its end, which must be with 0, and a start.
+    pub fn restart(&self, node: &str) {
+        let mut nodes = self.nodes.lock().unwrap();
+        let process = nodes.get_mut(node).unwrap();
+        signal(&process.child, "-TERM");
+        process.ended(node);
+        process.stops += 1;
+        process.child = spawn(&process.folder);
+    }
+
+    /// How often each was stopped in order and started again.
+    pub fn stops(&self) -> BTreeMap<String, usize> {
+        self.nodes.lock().unwrap().iter().map(|(name, p)| (name.clone(), p.stops)).collect()
+    }
+
     /// SIGTERM to all; each must end with 0.
     pub fn stop(&self) {
         let mut nodes = self.nodes.lock().unwrap();
         for process in nodes.values() {
             signal(&process.child, "-TERM");
         }
-        let began = Instant::now();
         for (name, process) in nodes.iter_mut() {
-            let status = loop {
-                match process.child.try_wait().unwrap() {
-                    Some(status) => break status,
-                    None => assert!(began.elapsed() < STOP, "node {name} does not stop"),
-                }
-                std::thread::sleep(Duration::from_millis(20));
-            };
-            assert_eq!(status.code(), Some(0), "node {name} stopped with {status}");
+            process.ended(name);
         }
     }
 }

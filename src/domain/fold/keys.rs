@@ -54,6 +54,11 @@ pub fn in_force(sender: &AgencyId, document: &DocumentKey, recipient: &AgencyId)
     text(bytes(text(key(b'j'), sender.as_str()), document.hash().as_bytes()), recipient.as_str())
 }
 
+/// At the recipient's node: a revoke that came before this delivery.
+pub fn withdrawn(id: &DeliveryId) -> Vec<u8> {
+    bytes(key(b'q'), id.as_bytes())
+}
+
 /// What a request id was used for.
 pub fn request(sender: &AgencyId, request: &RequestId) -> Vec<u8> {
     text(text(key(b'r'), sender.as_str()), request.as_str())

@@ -7,6 +7,7 @@
 //! [`keys`] has the key of every record, [`records`] their content.
 
 pub mod keys;
+mod notices;
 pub mod records;
 mod rows;
 mod sets;
@@ -14,10 +15,11 @@ mod sets;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use super::event::{Event, EventKind, Item, NoticeFacts, Subject};
+use super::event::{Event, EventKind, Item, Subject};
 use super::ids::{AgencyId, DeliveryId};
 use super::ratio::Electronic;
-use super::status::{DeliveryState, Status};
+use super::reason::Reason;
+use super::status::{Ask, DeliveryState, Status};
 use records::{
     AttemptRecord, DocumentRecord, Incoming, IncomingState, MessageFacts, Outgoing, RequestRecord,
     StatusEntry,
@@ -135,13 +137,7 @@ fn parties_of(item: &Item, agencies: &mut Vec<AgencyId>) {
 }
 
 fn facts_of(item: &Item) -> MessageFacts {
-    let (key, document_digest, urgency, issued_on, target, status) = match &item.subject {
-        Subject::Document(d) => {
-            (Some(d.key.clone()), Some(d.document_digest), d.urgency, Some(d.issued_on), None, None)
-        }
-        Subject::Notice(n) => (None, None, super::document::Urgency::Urgent, None, Some(n.target), n.status),
-    };
-    MessageFacts {
+    let mut facts = MessageFacts {
         kind: item.kind(),
         sender: item.parties.sender.clone(),
         sender_code: item.parties.sender_code.clone(),
@@ -149,13 +145,28 @@ fn facts_of(item: &Item) -> MessageFacts {
         recipient_code: item.parties.recipient_code.clone(),
         envelope_digest: item.envelope_digest,
         attempt: item.attempt,
-        key,
-        document_digest,
-        urgency,
-        issued_on,
-        target,
-        status,
+        key: None,
+        document_digest: None,
+        urgency: super::document::Urgency::Urgent,
+        issued_on: None,
+        target: None,
+        status: None,
+        replaces: None,
+    };
+    match &item.subject {
+        Subject::Document(d) => {
+            facts.key = Some(d.key.clone());
+            facts.document_digest = Some(d.document_digest);
+            facts.urgency = d.urgency;
+            facts.issued_on = Some(d.issued_on);
+            facts.replaces.clone_from(&d.replaces);
+        }
+        Subject::Notice(n) => {
+            facts.target = Some(n.target);
+            facts.status = n.status;
+        }
     }
+    facts
 }
 
 /// An agency's system is told; of what, the event says ([`told`]).
@@ -196,7 +207,13 @@ fn submitted(view: &mut (impl View + ?Sized), index: u64, event: &Event) -> Resu
             store(view, attempt_key, &attempt);
             rows::submitted(view, &item.parties, d, event.at, *verdicts)?;
         }
-        Subject::Notice(n) => notice_submitted(view, index, &facts, n)?,
+        Subject::Notice(notice) => {
+            let envelope = item.envelope_digest;
+            notices::submitted(
+                view,
+                &notices::Message { id, envelope, facts: &facts, notice, index, at: event.at },
+            )?;
+        }
     }
     view.put(keys::outbox(peer, facts.urgency, index), id.as_bytes().to_vec());
     let record = Outgoing {
@@ -213,53 +230,16 @@ fn submitted(view: &mut (impl View + ?Sized), index: u64, event: &Event) -> Resu
         settled_at: None,
         receipt: None,
         receipt_proof: None,
+        received_at: None,
         verdicts: *verdicts,
         peer_verdicts: None,
         statuses: Vec::new(),
         notices: 0,
+        asked: Vec::new(),
+        ended: None,
     };
     store(view, keys::outgoing(&id), &record);
     Ok(())
-}
-
-/// The sender of a notice counts it, and sees a status of its own at once.
-fn notice_submitted(
-    view: &mut (impl View + ?Sized),
-    index: u64,
-    facts: &MessageFacts,
-    notice: &NoticeFacts,
-) -> Result<(), ViewError> {
-    let incoming_key = keys::incoming(&notice.target);
-    if let Some(mut record) = load::<Incoming>(view, &incoming_key)?
-        && record.facts.recipient == facts.sender
-    {
-        record.notices = record.notices.max(notice.message_number);
-        record.statuses.extend(status_entry(notice, index));
-        if notice.status == Some(Status::Refused)
-            && let Some(document) = &record.facts.key
-        {
-            // Refused by the recipient: a corrected document may follow under the same key.
-            leave_force(view, &record.facts, document, &notice.target)?;
-        }
-        store(view, incoming_key, &record);
-        return Ok(());
-    }
-    let outgoing_key = keys::outgoing(&notice.target);
-    if let Some(mut record) = load::<Outgoing>(view, &outgoing_key)? {
-        record.notices = record.notices.max(notice.message_number);
-        record.statuses.extend(status_entry(notice, index));
-        store(view, outgoing_key, &record);
-    }
-    Ok(())
-}
-
-fn status_entry(notice: &NoticeFacts, index: u64) -> Option<StatusEntry> {
-    notice.status.map(|status| StatusEntry {
-        status,
-        at: notice.sent_at,
-        out_of_order: notice.out_of_order,
-        index,
-    })
 }
 
 /// Received: the recipient's node has it; a document waits in the inbox, a notice reaches its target.
@@ -271,16 +251,31 @@ fn received(view: &mut (impl View + ?Sized), index: u64, event: &Event) -> Resul
     };
     let facts = facts_of(item);
     let id = item.delivery_id;
+    let (mut stated, mut replaced) = (None, None);
+    if *held {
+        sets::insert(view, keys::held(), index)?;
+    }
     match &item.subject {
         Subject::Document(d) => {
             store(view, keys::in_force(&facts.sender, &d.key, &facts.recipient), &id);
             sets::insert(view, keys::inbox_of(&facts.recipient), index)?;
-            if *held {
-                sets::insert(view, keys::held(), index)?;
+            if !*held {
+                replaced = notices::replaces(view, &facts, id, index, event.at)?;
             }
             feed(view, &facts.recipient, index)?;
         }
-        Subject::Notice(n) => notice_received(view, index, &facts, n)?,
+        Subject::Notice(notice) => {
+            stated = notices::stated(notice);
+            if *held {
+                // It waits where the agency sees it and can decide about it.
+                sets::insert(view, keys::inbox_of(&facts.recipient), index)?;
+                feed(view, &facts.recipient, index)?;
+            } else {
+                let envelope = item.envelope_digest;
+                let message = notices::Message { id, envelope, facts: &facts, notice, index, at: event.at };
+                notices::received(view, &message, origin)?;
+            }
+        }
     }
     let record = Incoming {
         facts,
@@ -298,43 +293,12 @@ fn received(view: &mut (impl View + ?Sized), index: u64, event: &Event) -> Resul
         handed_over: None,
         statuses: Vec::new(),
         notices: 0,
+        asked: Vec::new(),
+        ended: None,
+        replaced,
+        stated,
     };
     store(view, keys::incoming(&id), &record);
-    Ok(())
-}
-
-/// A status reaches the delivery that it is about, on the other side than its sender's, and the ratios.
-fn notice_received(
-    view: &mut (impl View + ?Sized),
-    index: u64,
-    facts: &MessageFacts,
-    notice: &NoticeFacts,
-) -> Result<(), ViewError> {
-    let outgoing_key = keys::outgoing(&notice.target);
-    if let Some(mut record) = load::<Outgoing>(view, &outgoing_key)?
-        && record.facts.recipient == facts.sender
-    {
-        record.statuses.extend(status_entry(notice, index));
-        if let Some(status) = notice.status
-            && record.facts.kind.is_document()
-            && is_newest(view, &record.facts, &notice.target)?
-        {
-            rows::status(view, &record.facts, status, notice.sent_at)?;
-            if status == Status::Refused && record.state == DeliveryState::Delivered {
-                // The recipient refused: the attempt is closed, so that a corrected document may follow.
-                set_live(view, &record.facts, false)?;
-            }
-        }
-        feed(view, &record.facts.sender, index)?;
-        store(view, outgoing_key, &record);
-        return Ok(());
-    }
-    let incoming_key = keys::incoming(&notice.target);
-    if let Some(mut record) = load::<Incoming>(view, &incoming_key)? {
-        record.statuses.extend(status_entry(notice, index));
-        feed(view, &record.facts.recipient, index)?;
-        store(view, incoming_key, &record);
-    }
     Ok(())
 }
 
@@ -367,8 +331,15 @@ fn refused(view: &mut (impl View + ?Sized), index: u64, event: &Event) -> Result
         handed_over: None,
         statuses: Vec::new(),
         notices: 0,
+        asked: Vec::new(),
+        ended: None,
+        replaced: None,
+        stated: None,
     };
     store(view, key, &record);
+    if *reason == Reason::Withdrawn {
+        view.delete(&keys::withdrawn(&item.delivery_id));
+    }
     Ok(true)
 }
 
@@ -431,6 +402,7 @@ fn closed(
             record.receipt = Some(receipt.clone());
             record.receipt_proof = Some(*receipt_proof);
             record.peer_verdicts = Some(*verdicts);
+            record.received_at = Some(*received_at);
             arrived = Some(*received_at);
         }
         EventKind::Undelivered { reason, .. } => {
@@ -451,11 +423,16 @@ fn closed(
     } else if record.state.is_live() && !before.is_live() {
         set_live(view, &record.facts, true)?;
     }
+    notices::settle_asks(&mut record, index);
+    notices::close_ended(view, &record)?;
     if record.facts.kind.is_document() {
+        if record.state == DeliveryState::Delivered {
+            notices::replaced(view, &record, *id, index, event.at)?;
+        }
         let newest = is_newest(view, &record.facts, id)?;
         // The recipient's 02 may be here before the receipt: it stands.
         let refused_before = record.state == DeliveryState::Delivered
-            && record.statuses.iter().any(|s| s.status == Status::Refused);
+            && record.statuses.iter().any(|s| s.status == Status::Refused && !s.after_end);
         if refused_before {
             set_live(view, &record.facts, false)?;
         }
@@ -468,13 +445,26 @@ fn closed(
             DeliveryState::Withdrawn => Electronic::Withdrawn,
         };
         let signed = record.peer_verdicts.is_some_and(super::event::RoleVerdicts::both_valid);
-        if newest {
+        let before = match &record.facts.key {
+            // What was delivered once, and revoked, keeps its place when a later attempt is withdrawn.
+            Some(key) if newest && record.state == DeliveryState::Withdrawn => {
+                notices::delivered_before(view, &record.facts, key)?
+            }
+            _ => None,
+        };
+        if let Some(before) = before {
+            rows::kept(view, &before)?;
+        } else if newest {
             rows::settled(view, &record.facts, electronic, arrived, signed)?;
         }
         feed(view, &record.facts.sender, index)?;
-    } else if record.state != DeliveryState::Delivered {
-        // A status or notice that did not arrive concerns its sender as well.
-        feed(view, &record.facts.sender, index)?;
+    } else {
+        notices::closed(view, &record, *id, index, event.at)?;
+        let asks = Ask::of(record.facts.kind, record.facts.status).is_some();
+        if asks || record.state != DeliveryState::Delivered {
+            // What was asked, and a status that did not arrive, concerns its sender as well.
+            feed(view, &record.facts.sender, index)?;
+        }
     }
     store(view, key, &record);
     Ok(())
@@ -515,15 +505,24 @@ fn released(
     record.events.push(index);
     record.answer = index;
     sets::remove(view, keys::held(), record.index)?;
+    if refused.is_some() || !record.facts.kind.is_document() {
+        sets::remove(view, keys::inbox_of(&record.facts.recipient), record.index)?;
+    }
     if refused.is_some() {
         record.state = IncomingState::Refused;
-        sets::remove(view, keys::inbox_of(&record.facts.recipient), record.index)?;
         if let Some(document) = record.facts.key.clone() {
             leave_force(view, &record.facts, &document, id)?;
         }
     } else {
         record.state = IncomingState::Received;
-        feed(view, &record.facts.recipient, index)?;
+        if let Some(notice) = notices::of_record(&record) {
+            let (facts, envelope) = (&record.facts, record.facts.envelope_digest);
+            let message = notices::Message { id: *id, envelope, facts, notice: &notice, index, at: event.at };
+            notices::takes_effect(view, &message)?;
+        } else {
+            record.replaced = notices::replaces(view, &record.facts, *id, index, event.at)?;
+            feed(view, &record.facts.recipient, index)?;
+        }
     }
     store(view, key, &record);
     Ok(())

@@ -6,11 +6,11 @@ use crate::domain::document::{Kind, Urgency};
 use crate::domain::event::{LogRef, RoleVerdicts};
 use crate::domain::ids::{AgencyId, DeliveryId, Digest, DocumentKey, NodeName};
 use crate::domain::reason::Reason;
-use crate::domain::status::{DeliveryState, Status};
+use crate::domain::status::{Ask, AskState, DeliveryState, EndedBy, Status};
 use crate::time::{Date, Timestamp};
 
 /// Form of the records; another number means: rebuild.
-pub const VERSION: u32 = 3;
+pub const VERSION: u32 = 4;
 
 /// What both sides know of a message.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -29,6 +29,7 @@ pub struct MessageFacts {
     pub issued_on: Option<Date>,
     pub target: Option<DeliveryId>,
     pub status: Option<Status>,
+    pub replaces: Option<DocumentKey>,
 }
 
 /// A status that was reported.
@@ -40,8 +41,46 @@ pub struct StatusEntry {
     pub at: Timestamp,
     /// No legal successor of the one before.
     pub out_of_order: bool,
+    /// The document was no longer in force at its recipient.
+    pub after_end: bool,
     /// Log index at this node.
     pub index: u64,
+}
+
+/// Something that the sender asked about a document that it sent.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Asked {
+    /// What.
+    pub ask: Ask,
+    /// The message that asks.
+    pub notice: DeliveryId,
+    /// Digest of its envelope.
+    pub envelope: Digest,
+    /// Of an update: digest of its statement.
+    pub statement: Option<Digest>,
+    /// When it was sent.
+    pub at: Timestamp,
+    /// Log index at this node.
+    pub index: u64,
+    /// How far it is.
+    pub state: AskState,
+    /// The event at this node by which it was answered, or got void.
+    pub answer: Option<u64>,
+}
+
+/// What took a document out of force at its recipient.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Ended {
+    /// What kind of message.
+    pub by: EndedBy,
+    /// The message.
+    pub message: DeliveryId,
+    /// When this node recorded it.
+    pub at: Timestamp,
+    /// Log index at this node.
+    pub index: u64,
+    /// Its event in the log of the recipient's node, which decides what came first: origin line and index.
+    pub there: (String, u64),
 }
 
 /// A message that an agency of this node sends.
@@ -73,6 +112,8 @@ pub struct Outgoing {
     pub receipt: Option<LogRef>,
     /// Digest of the proof as it is kept.
     pub receipt_proof: Option<Digest>,
+    /// When the recipient's node had it.
+    pub received_at: Option<Timestamp>,
     /// Verdicts here.
     pub verdicts: RoleVerdicts,
     /// Verdicts there.
@@ -81,6 +122,17 @@ pub struct Outgoing {
     pub statuses: Vec<StatusEntry>,
     /// Number of the last notice that the sender sent about it.
     pub notices: u32,
+    /// What the sender asked about it.
+    pub asked: Vec<Asked>,
+    /// What took it out of force, as far as this node knows.
+    pub ended: Option<Ended>,
+}
+
+impl Outgoing {
+    /// Whether a revoke of it is on its way: until that has arrived, it is not sent itself.
+    pub fn waits_for_revoke(&self) -> bool {
+        self.asked.iter().any(|a| a.ask == Ask::Revoke && a.state == AskState::Sent)
+    }
 }
 
 /// How a received message stands at its recipient's node.
@@ -127,6 +179,40 @@ pub struct Incoming {
     pub statuses: Vec<StatusEntry>,
     /// Number of the last notice that the recipient sent about it.
     pub notices: u32,
+    /// What the sender asked about it.
+    pub asked: Vec<Asked>,
+    /// What took it out of force.
+    pub ended: Option<Ended>,
+    /// For a replace message: the delivery that it took out of force.
+    pub replaced: Option<DeliveryId>,
+    /// For a revoke or update: what it is about.
+    pub stated: Option<StatedRecord>,
+}
+
+/// What a revoke or update is about.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct StatedRecord {
+    /// Number, notation, year.
+    pub key: DocumentKey,
+    /// The document.
+    pub document_digest: Digest,
+    /// Digest of the statement.
+    pub statement: Digest,
+    /// When it was sent.
+    pub sent_at: Timestamp,
+}
+
+/// A revoke that came before the document that it is about.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct WithdrawnRecord {
+    /// The revoke.
+    pub notice: DeliveryId,
+    /// Who sent it.
+    pub sender: AgencyId,
+    /// For whom.
+    pub recipient: AgencyId,
+    /// The document.
+    pub document_digest: Digest,
 }
 
 /// Use of a document key.

@@ -1,6 +1,6 @@
 //! The fold of the ratios: one row per delivery, and sums per cell that follow every change of a row.
 
-use super::records::MessageFacts;
+use super::records::{MessageFacts, Outgoing};
 use super::{View, ViewError, keys, load, store};
 use crate::domain::document::{Origin, Urgency};
 use crate::domain::event::{DocumentFacts, NoticeFacts, PaperEntry, Parties, RoleVerdicts};
@@ -119,6 +119,18 @@ pub(super) fn settled(
     })
 }
 
+/// An earlier attempt that was delivered counts again: the one after it was withdrawn before it arrived.
+pub(super) fn kept(view: &mut (impl View + ?Sized), record: &Outgoing) -> Result<(), ViewError> {
+    let there = record.peer_verdicts.is_some_and(RoleVerdicts::both_valid);
+    settled(view, &record.facts, Electronic::Delivered, record.received_at, there)?;
+    for entry in record.statuses.iter().filter(|s| !s.after_end) {
+        status(view, &record.facts, entry.status, entry.at)?;
+    }
+    let Some(key) = &record.facts.key else { return Ok(()) };
+    let name = row_name(&record.facts.sender, key, Some(&record.facts.recipient), "");
+    change(view, &name, None, |row| row.signed_here = record.verdicts.both_valid())
+}
+
 /// The recipient reported a status: the first of 01, 02, 03 acknowledges; 02 takes the delivery back out.
 pub(super) fn status(
     view: &mut (impl View + ?Sized),
@@ -154,6 +166,7 @@ pub(super) fn notice_digest(notice: &NoticeFacts, facts: &MessageFacts) -> Diges
         facts.sender.as_str().as_bytes(),
         notice.target.as_bytes(),
         &[notice.kind.number(), notice.status.map_or(0, Status::code)],
+        notice.stated.as_ref().map_or(&[], |s| s.statement.as_bytes().as_slice()),
     ])
 }
 

@@ -48,7 +48,7 @@ pub fn concerns(view: &(impl Records + ?Sized), agency: &AgencyId, index: u64) -
 pub fn told(event: &Event) -> Option<(FeedKind, DeliveryId)> {
     match &event.kind {
         EventKind::Received { item, held, .. } => Some(match &item.subject {
-            Subject::Document(_) if *held => (FeedKind::Held, item.delivery_id),
+            _ if *held => (FeedKind::Held, item.delivery_id),
             Subject::Document(_) => (FeedKind::Arrived, item.delivery_id),
             Subject::Notice(n) => (n.status.map_or(FeedKind::Notice(n.kind), FeedKind::Status), n.target),
         }),

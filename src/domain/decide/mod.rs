@@ -4,13 +4,17 @@
 //! key that arrive at once end in one delivery or in one conflict. Nothing here reads a clock: a command carries what
 //! it needs.
 
+mod accept;
+mod asks;
+mod submit;
+
 use super::document::Kind;
-use super::event::{Actor, EventKind, Item, Judged, LogRef, PaperEntry, RoleVerdicts, Subject};
-use super::fold::records::{AttemptRecord, DocumentRecord, Incoming, IncomingState, Outgoing, RequestRecord};
+use super::event::{Actor, EventKind, Item, Judged, LogRef, PaperEntry, RoleVerdicts};
+use super::fold::records::{AttemptRecord, Ended, Incoming, IncomingState, Outgoing, RequestRecord};
 use super::fold::{self, Records, ViewError, keys, load};
 use super::ids::{AgencyId, DeliveryId, Digest, NodeName, RequestId};
 use super::reason::{Reason, Rejection};
-use super::status::{DeliveryState, Status};
+use super::status::{Ask, DeliveryState, EndedBy, Status};
 use crate::time::Timestamp;
 
 /// Something that shall happen. Everything in it was checked as far as it can be without the state.
@@ -58,8 +62,8 @@ impl Command {
     pub fn most_events(&self) -> usize {
         match self {
             Command::Submit { deliveries, .. } => deliveries.len(),
-            // The hand-over, and the status that it sends.
-            Command::HandOver { .. } => 2,
+            // The hand-over and the status that it sends; a revoke or replacement and the release of what it ends.
+            Command::HandOver { .. } | Command::Accept { .. } | Command::Release { .. } => 2,
             _ => 1,
         }
     }
@@ -150,13 +154,23 @@ pub enum Declined {
     View(#[from] ViewError),
 }
 
+pub use accept::refused_before;
+pub use asks::{answered, asked_before, may_ask};
+pub use submit::{NoticeState, Side, notice_state, notices_so_far, replaceable};
+
 /// Decides a command on the state so far.
 pub fn decide(command: Command, view: &(impl Records + ?Sized)) -> Result<Decision, Declined> {
     match command {
-        Command::Submit { actor, request_id, deliveries } => submit(view, actor, request_id, deliveries),
-        Command::Accept { actor, arrival } => accept(view, actor, *arrival),
+        Command::Submit { actor, request_id, deliveries } => {
+            submit::submit(view, actor, request_id, deliveries)
+        }
+        Command::Accept { actor, arrival } => accept::accept(view, actor, *arrival),
         Command::Settle { delivery_id, outcome, reason, receipt, receipt_proof, verdicts, received_at } => {
             let record = outgoing(view, &delivery_id)?;
+            // Only what its sender revoked is withdrawn, whatever the other node says.
+            let revoked = record.asked.iter().any(|a| a.ask == Ask::Revoke);
+            let withdrawn = (outcome, reason) == (DeliveryState::Refused, Some(Reason::Withdrawn)) && revoked;
+            let outcome = if withdrawn { DeliveryState::Withdrawn } else { outcome };
             if !record.state.may_become(outcome) {
                 let index = record.settled_index.unwrap_or(record.submitted_index);
                 return Ok(nothing(Actor::node(), index));
@@ -183,17 +197,21 @@ pub fn decide(command: Command, view: &(impl Records + ?Sized)) -> Result<Decisi
             Ok(one(Actor::node(), EventKind::Undelivered { delivery_id, reason }))
         }
         Command::Fetch { actor, agency, delivery_id } => {
-            in_force(view, &agency, &delivery_id)?;
+            let record = opened(view, &agency, &delivery_id)?;
+            no_longer(record.ended.as_ref(), &delivery_id)?;
             Ok(one(actor, EventKind::Fetched { delivery_id }))
         }
         Command::HandOver { actor, agency, delivery_id, arrived } => {
-            let record = in_force(view, &agency, &delivery_id)?;
+            let record = opened(view, &agency, &delivery_id)?;
             if let Some((index, _)) = record.handed_over {
                 return Ok(nothing(actor, index));
             }
+            no_longer(record.ended.as_ref(), &delivery_id)?;
             let mut decision = match arrived {
                 None => Decision { actor, events: Vec::new(), answer: Answer::Recorded(Place::New(0)) },
-                Some(arrived) => submit(view, actor, RequestId::automatic(&delivery_id), vec![*arrived])?,
+                Some(arrived) => {
+                    submit::submit(view, actor, RequestId::automatic(&delivery_id), vec![*arrived])?
+                }
             };
             decision.events.insert(0, EventKind::HandedOver { delivery_id });
             decision.answer = Answer::Recorded(Place::New(0));
@@ -204,7 +222,12 @@ pub fn decide(command: Command, view: &(impl Records + ?Sized)) -> Result<Decisi
                 .filter(|r| r.facts.recipient == agency)
                 .ok_or_else(|| unknown(&delivery_id))?;
             match (record.state, refused) {
-                (IncomingState::Held, _) => {
+                (IncomingState::Held, refused) => {
+                    let refused = match refused {
+                        None => accept::late(view, &record)?,
+                        refused => refused,
+                    };
+                    let ends = if refused.is_none() { accept::ends_held(view, &record.facts)? } else { None };
                     let (verdicts, judged) = verdicts.unwrap_or((record.verdicts, Judged::default()));
                     let released = EventKind::Released {
                         delivery_id,
@@ -215,7 +238,9 @@ pub fn decide(command: Command, view: &(impl Records + ?Sized)) -> Result<Decisi
                         judged,
                         origin: record.origin,
                     };
-                    Ok(one(actor, released))
+                    let mut decision = one(actor, released);
+                    decision.events.extend(ends);
+                    Ok(decision)
                 }
                 (IncomingState::Received, None) | (IncomingState::Refused, Some(_)) => {
                     Ok(nothing(actor, record.answer))
@@ -270,11 +295,7 @@ fn unknown(id: &DeliveryId) -> Rejection {
 }
 
 /// The delivery, when it is this agency's to open.
-fn in_force(
-    view: &(impl Records + ?Sized),
-    agency: &AgencyId,
-    id: &DeliveryId,
-) -> Result<Incoming, Declined> {
+fn opened(view: &(impl Records + ?Sized), agency: &AgencyId, id: &DeliveryId) -> Result<Incoming, Declined> {
     let record = load::<Incoming>(view, &keys::incoming(id))?.filter(|r| r.facts.recipient == *agency);
     let record = record.filter(|r| r.state != IncomingState::Refused).ok_or_else(|| unknown(id))?;
     if record.state == IncomingState::Held {
@@ -296,180 +317,22 @@ fn in_force(
     Ok(record)
 }
 
-/// Submit: one key, one content while anything of it is in force; one event per new delivery.
-fn submit(
-    view: &(impl Records + ?Sized),
-    actor: Actor,
-    request_id: RequestId,
-    deliveries: Vec<Prepared>,
-) -> Result<Decision, Declined> {
-    let mut events = Vec::with_capacity(deliveries.len());
-    let mut sent = Vec::with_capacity(deliveries.len());
-    for mut prepared in deliveries {
-        let sender = prepared.item.parties.sender.clone();
-        let recipient = prepared.item.parties.recipient.clone().unwrap_or_default();
-        let known: Option<RequestRecord> = load(view, &keys::request(&sender, &request_id))?;
-        let existing = match &mut prepared.item.subject {
-            Subject::Document(d) => {
-                if known.is_some_and(|k| k.digest != d.document_digest) {
-                    return Err(reused(&request_id).into());
-                }
-                let in_use: Option<DocumentRecord> = load(view, &keys::document(&sender, &d.key))?;
-                if in_use.is_some_and(|r| r.live > 0 && r.digest != d.document_digest) {
-                    return Err(Rejection::new(
-                        Reason::Conflict,
-                        "metadata.number",
-                        format!(
-                            "{} of {sender} is in force with other metadata or content: send an update or a \
-                             replacement, or correct the number",
-                            d.key
-                        ),
-                    )
-                    .into());
-                }
-                let attempt: Option<AttemptRecord> = load(view, &keys::attempt(&sender, &d.key, &recipient))?;
-                match attempt {
-                    Some(a) if a.live => Some(a.delivery_id),
-                    other => {
-                        let expected = other.map_or(1, |a| a.attempt + 1);
-                        if expected != prepared.item.attempt {
-                            return Err(Declined::Stale);
-                        }
-                        None
-                    }
-                }
-            }
-            Subject::Notice(n) => {
-                if let Some(known) = known {
-                    if Some(known.digest) != fold::notice_digest(&prepared.item) {
-                        return Err(reused(&request_id).into());
-                    }
-                    sent.push((prepared.item.delivery_id, Place::Existing(known.index)));
-                    continue;
-                }
-                let (notices, history) = notices_so_far(view, &sender, &n.target)?;
-                if notices + 1 != n.message_number {
-                    return Err(Declined::Stale);
-                }
-                if let Some(status) = n.status {
-                    n.out_of_order = !Status::is_legal(&history, status);
-                }
-                None
-            }
-        };
-        if let Some(id) = existing {
-            let record = outgoing(view, &id)?;
-            sent.push((id, Place::Existing(record.submitted_index)));
-            continue;
-        }
-        sent.push((prepared.item.delivery_id, Place::New(events.len())));
-        events.push(EventKind::Submitted {
-            item: prepared.item,
-            request_id: request_id.clone(),
-            content_digests: prepared.content_digests,
-            verdicts: prepared.verdicts,
-            judged: prepared.judged,
-            not_after: prepared.not_after,
-            peer: prepared.peer,
-            content_size: prepared.content_size,
-        });
-    }
-    Ok(Decision { actor, events, answer: Answer::Sent(sent) })
-}
-
-/// How many notices `agency` sent about `target`, and the statuses so far, on its side of the delivery.
-pub fn notices_so_far(
-    view: &(impl Records + ?Sized),
-    agency: &AgencyId,
-    target: &DeliveryId,
-) -> Result<(u32, Vec<Status>), Declined> {
-    if let Some(record) = load::<Incoming>(view, &keys::incoming(target))?
-        && record.facts.recipient == *agency
-        && record.state == IncomingState::Received
-    {
-        return Ok((record.notices, fold::history(&record.statuses)));
-    }
-    if let Some(record) = load::<Outgoing>(view, &keys::outgoing(target))?
-        && record.facts.sender == *agency
-    {
-        return Ok((record.notices, fold::history(&record.statuses)));
-    }
-    Err(unknown(target).into())
-}
-
-/// Accept: the same delivery has the same answer; a document comes into force once.
-fn accept(view: &(impl Records + ?Sized), actor: Actor, mut arrival: Arrival) -> Result<Decision, Declined> {
-    let id = arrival.item.delivery_id;
-    let sender = arrival.item.parties.sender.clone();
-    let recipient = arrival.item.parties.recipient.clone().unwrap_or_default();
-    if let Some(known) = load::<Incoming>(view, &keys::incoming(&id))? {
-        if known.facts.envelope_digest == arrival.item.envelope_digest {
-            return Ok(nothing(actor, known.answer));
-        }
-        // No event: a peer that repeats itself must not fill the log.
-        return Err(Rejection::new(
-            Reason::Conflict,
-            "envelope",
-            format!("delivery {id} is known here with envelope {}", known.facts.envelope_digest),
-        )
-        .into());
-    } else if arrival.refused.is_none() {
-        match &mut arrival.item.subject {
-            Subject::Document(d) => {
-                let before: Option<DeliveryId> = load(view, &keys::in_force(&sender, &d.key, &recipient))?;
-                if before.is_some() {
-                    arrival.refused = Some(Reason::AlreadyDelivered);
-                }
-            }
-            Subject::Notice(n) => match other_side(view, &sender, &recipient, &n.target)? {
-                Some((_, is_sender)) if is_senders_notice(n.kind, n.status) != is_sender => {
-                    arrival.refused = Some(Reason::WrongParty);
-                }
-                Some((history, _)) => {
-                    if let Some(status) = n.status {
-                        n.out_of_order = !Status::is_legal(&history, status);
-                    }
-                }
-                None => arrival.refused = Some(Reason::UnknownDelivery),
-            },
-        }
-    }
-    let Arrival { item, content_digests, verdicts, judged, held, refused, origin, origin_proof, peer } =
-        arrival;
-    let event = match refused {
-        Some(reason) => {
-            EventKind::Refused { item, content_digests, verdicts, judged, reason, origin, origin_proof, peer }
-        }
-        None => {
-            EventKind::Received { item, content_digests, verdicts, judged, held, origin, origin_proof, peer }
-        }
+/// Refuses what is only possible while a document is in force.
+pub fn no_longer(ended: Option<&Ended>, id: &DeliveryId) -> Result<(), Rejection> {
+    let Some(ended) = ended else { return Ok(()) };
+    let how = match ended.by {
+        EndedBy::Revoked => "was revoked",
+        EndedBy::Replaced => "was replaced",
+        EndedBy::TakenBack => "was taken back",
     };
-    Ok(one(actor, event))
-}
-
-/// The statuses of a document's delivery between these two agencies, and whether `from` is its sender; `None` when there
-/// is none.
-fn other_side(
-    view: &(impl Records + ?Sized),
-    from: &AgencyId,
-    to: &AgencyId,
-    target: &DeliveryId,
-) -> Result<Option<(Vec<Status>, bool)>, ViewError> {
-    if let Some(record) = load::<Outgoing>(view, &keys::outgoing(target))?
-        && record.facts.sender == *to
-        && record.facts.recipient == *from
-        && record.facts.kind.is_document()
-    {
-        return Ok(Some((fold::history(&record.statuses), false)));
-    }
-    if let Some(record) = load::<Incoming>(view, &keys::incoming(target))?
-        && record.facts.recipient == *to
-        && record.facts.sender == *from
-        && record.facts.kind.is_document()
-    {
-        return Ok(Some((fold::history(&record.statuses), true)));
-    }
-    Ok(None)
+    Err(Rejection::new(
+        Reason::Revoked,
+        "delivery_id",
+        format!(
+            "delivery {id} {how} by message {} (event {}) and is no longer in force: cancel it",
+            ended.message, ended.index
+        ),
+    ))
 }
 
 /// The attempt that the next submission of a document to a recipient would be, and the live delivery if there is one.
