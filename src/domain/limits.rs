@@ -43,6 +43,9 @@ pub const PARTS: usize = 100;
 pub const SIGNATURES_PER_PART: usize = 16;
 /// Detached signatures of one document: their bytes travel in one message.
 pub const SIGNATURES: usize = 64;
+/// Fields of a document's header, all parts and metadata counted: far more than any other limit allows; decoding them
+/// takes up to two hundred bytes each.
+pub const HEADER_FIELDS: usize = 100_000;
 /// Bytes of one detached signature: a long chain with revocation data fits.
 pub const SIGNATURE_BYTES: usize = 64 * 1024;
 /// Bytes of a file that commands read as a detached signature: one with the lists of a national authority inside can be
@@ -62,7 +65,8 @@ pub const CHUNK_BYTES: usize = 256 * 1024;
 pub const BATCH_BYTES: usize = 512 * 1024;
 /// Bytes of a large upload or pull after which what came is made durable: at most so many come again after a break.
 pub const MARK_BYTES: u64 = 8 * 1024 * 1024;
-/// Threads that hash and write large content at once: more only wait for the same disk.
+/// Threads that hash and write large content at once, and as many that read it: more only wait for the same disk, and
+/// each keeps some memory.
 pub const TRANSFER_THREADS: usize = 4;
 /// Large uploads of one client, or pulls from one peer, that are under way or may be gone on with.
 pub const PARTIALS: usize = 32;

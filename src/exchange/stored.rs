@@ -57,6 +57,7 @@ impl Exchange {
 
 /// A content that is read piece by piece, on threads that may wait for the disk.
 pub(crate) struct Pieces {
+    exchange: Exchange,
     reader: Arc<content::Reader>,
     next: u64,
     end: u64,
@@ -71,7 +72,7 @@ impl Exchange {
             .reader(digest)
             .map_err(|e| storage(&e))?
             .ok_or_else(|| missing(digest))?;
-        Ok(Pieces { reader: Arc::new(reader), next: offset, end: size })
+        Ok(Pieces { exchange: self.clone(), reader: Arc::new(reader), next: offset, end: size })
     }
 }
 
@@ -86,7 +87,9 @@ impl Pieces {
         let piece = match &*reader {
             content::Reader::Whole(_) => reader.piece(from, most),
             content::Reader::File { .. } => {
-                tokio::task::spawn_blocking(move || reader.piece(from, most)).await.map_err(|error| {
+                let _place = self.exchange.inner.transfers.readers.acquire().await;
+                let read = tokio::task::spawn_blocking(move || reader.piece(from, most));
+                read.await.map_err(|error| {
                     tracing::error!(%error, "reading content failed");
                     must_be_checked()
                 })?

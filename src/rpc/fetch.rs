@@ -41,7 +41,7 @@ pub(super) async fn open(
         true => None,
         false => Some(exchange.fetch_place(&caller)?),
     };
-    let (pieces, receiver) = mpsc::channel(2);
+    let (pieces, receiver) = mpsc::channel(1);
     let exchange = exchange.clone();
     tokio::spawn(async move {
         let header = pb::FetchHeader {

@@ -2,7 +2,7 @@
 //!
 //! [`uploads`] and [`pulls`] break transfers in every way and measure what is sent again; [`commands`] does the same
 //! with the program as a person uses it; [`flash`] sends urgent messages past transfers that do not move; [`limits`]
-//! asks for too much.
+//! asks for too much; [`processes`] measures and kills nodes that are processes.
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
@@ -11,6 +11,7 @@ mod commands;
 mod common;
 mod flash;
 mod limits;
+mod processes;
 mod proxy;
 mod pulls;
 mod stage;

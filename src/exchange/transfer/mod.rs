@@ -163,6 +163,8 @@ pub(crate) struct Transfers {
     pub(crate) registry: Registry,
     /// Threads that hash and write at once.
     pub(crate) threads: Semaphore,
+    /// Threads that read at once; apart, so that reading waits for no sync.
+    pub(crate) readers: Semaphore,
     pub(crate) places: Places,
 }
 
@@ -175,7 +177,8 @@ impl Transfers {
             let known = known(f.head.owner, f.head.fingerprint, announced, durable, f.mark.at);
             (f.name, known)
         }));
-        Transfers { registry, threads: Semaphore::new(limits::TRANSFER_THREADS), places: Places::default() }
+        let threads = || Semaphore::new(limits::TRANSFER_THREADS);
+        Transfers { registry, threads: threads(), readers: threads(), places: Places::default() }
     }
 }
 
