@@ -177,7 +177,7 @@ mod tests {
 
     #[test]
     fn content_is_not_looked_into_and_what_is_no_message_is_left_to_the_decoder() {
-        let data = pb::send_request::Part::Data(vec![0x32, 0x00].repeat(50_000).into());
+        let data = pb::send_request::Part::Data([0x32, 0x00].repeat(50_000).into());
         assert_eq!(check_send(&pb::SendRequest { part: Some(data) }.encode_to_vec()), Ok(()));
         assert_eq!(check_send(&[0x0a, 0xff, 0xff, 0xff, 0xff, 0x7f]), Ok(()));
         assert_eq!(check_send(&[0xff; 40]), Ok(()));
