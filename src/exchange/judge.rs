@@ -85,9 +85,12 @@ pub(super) struct PartAtHand<'a> {
     pub part: &'a Part,
     pub signatures: &'a [Bytes],
     pub digests: &'a Digests,
-    /// The content, where it is not in the store.
-    pub content: Option<Bytes>,
+    /// How to read the content, where it is not in the store: only when its turn has come.
+    pub content: Option<Content<'a>>,
 }
+
+/// Reads a content.
+pub(super) type Content<'a> = Box<dyn Fn() -> Result<Bytes, Rejection> + Send + Sync + 'a>;
 
 /// The parts of a message whose content is in the store.
 pub(super) fn stored_parts<'a>(
@@ -184,9 +187,10 @@ impl Exchange {
         let judging = &self.inner.judging;
         let of_sender = judging.of_sender(sender);
         let _turn = of_sender.acquire().await;
-        let _place = judging.files.acquire().await;
+        let places = if part.part.size > limits::JUDGED_ALONE_BYTES { limits::JUDGED_AT_ONCE } else { 1 };
+        let _places = judging.files.acquire_many(places as u32).await;
         let content = match &part.content {
-            Some(content) => content.clone(),
+            Some(content) => content()?,
             None => self.stored_content(&part.part.sha256)?,
         };
         if content.len() <= AT_ONCE {
