@@ -147,9 +147,15 @@ fn show(file: &PathBuf, authority: &str, agency: Option<&str>) -> Result<Outcome
         directory.digest()
     ));
     for node in directory.nodes() {
-        out(format!("node {}  {}", node.name, node.entry.endpoints.join(", ")));
+        let endpoints = match &node.entry.endpoints[..] {
+            [] => "no endpoint: it calls the others".to_owned(),
+            listed => listed.join(", "),
+        };
+        out(format!("node {}  {endpoints}", node.name));
         for key in node.log_keys.iter() {
-            out(format!("  log key  {key}"));
+            let last = key.last.map_or_else(String::new, |last| format!(" to {last}"));
+            let withdrawn = key.withdrawn.map_or_else(String::new, |at| format!(", withdrawn at {at}"));
+            out(format!("  log key  {}  trees from {}{last}{withdrawn}", key.key, key.first));
         }
     }
     if let Some(wanted) = agency {

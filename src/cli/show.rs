@@ -47,6 +47,7 @@ pub(super) fn event_line(index: u64, event: &Event) -> Vec<String> {
             (String::new(), format!("{outcome}{}", reason.map_or_else(String::new, |r| format!(": {r}"))))
         }
         EventKind::Undelivered { reason, .. } => (String::new(), reason.to_string()),
+        EventKind::Rerouted { peer, .. } => (String::new(), format!("to node {peer}")),
         EventKind::PaperEntered(p) => {
             let to = p.parties.recipient.as_ref().map_or(p.recipient_name.as_str(), |r| r.as_str());
             let note = if p.withdrawn { "withdrawn" } else { "" };
@@ -54,6 +55,9 @@ pub(super) fn event_line(index: u64, event: &Event) -> Vec<String> {
         }
         EventKind::Released { refused, .. } => {
             (String::new(), refused.map_or_else(|| "released".into(), |r| r.to_string()))
+        }
+        EventKind::Exported { agency, .. } => {
+            (String::new(), agency.as_ref().map_or_else(String::new, |a| format!("for {a}")))
         }
         EventKind::Started { version, .. } => (format!("version {version}"), String::new()),
         EventKind::Stopped { reason } => (reason.clone(), String::new()),
@@ -177,6 +181,9 @@ fn detail(kind: &EventKind) -> Value {
         EventKind::Undelivered { delivery_id, reason } => {
             json!({"delivery_id": delivery_id.to_string(), "reason": reason.code()})
         }
+        EventKind::Rerouted { delivery_id, peer } => {
+            json!({"delivery_id": delivery_id.to_string(), "peer": peer.as_str()})
+        }
         EventKind::Fetched { delivery_id } | EventKind::HandedOver { delivery_id } => {
             json!({"delivery_id": delivery_id.to_string()})
         }
@@ -191,6 +198,9 @@ fn detail(kind: &EventKind) -> Value {
             "delivery_id": delivery_id.to_string(), "refused": refused.map(|r| r.code()),
             "verdicts": verdicts_json(*verdicts), "judged": judged_json(judged),
             "envelope_digest": envelope_digest.to_string(),
+        }),
+        EventKind::Exported { delivery_id, agency } => json!({
+            "delivery_id": delivery_id.to_string(), "agency": agency.as_ref().map(|a| a.as_str()),
         }),
         EventKind::Started { version, unwitnessed } => {
             json!({"version": version, "unwitnessed": unwitnessed})

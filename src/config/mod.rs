@@ -138,12 +138,18 @@ pub struct Config {
     pub revocation_unknown: RevocationUnknown,
     /// Folder of the client certificates that commands use: `<node>-<client>.pem` and `.key`, `network-ca.pem`.
     pub commands: Option<PathBuf>,
+    /// With what exported evidence is signed: certificate with its chain, and key (PEM).
+    pub evidence: Option<(PathBuf, PathBuf)>,
     /// Clients.
     pub clients: Vec<Client>,
     /// Bytes of all parts of one document.
     pub max_content_bytes: u64,
     /// How long delivery is tried, in milliseconds.
     pub delivery_ms: i64,
+    /// How long making a connection to a peer may take, handshake and hello included.
+    pub peer_connect: Duration,
+    /// How long a peer may take to answer a message, or to take the next piece of large content.
+    pub peer_answer: Duration,
     /// Cache of sled, in bytes.
     pub cache_bytes: u64,
     /// Bytes of a new journal segment.
@@ -286,6 +292,7 @@ impl Config {
                 }
             },
             commands: raw.commands.folder.map(|f| base.join(f)),
+            evidence: raw.evidence.map(|e| (base.join(e.certificate), base.join(e.key))),
             clients,
             max_content_bytes: between(
                 "limits.max_content_bytes",
@@ -295,6 +302,18 @@ impl Config {
             )?,
             delivery_ms: 3_600_000
                 * between("limits.delivery_hours", raw.limits.delivery_hours.unwrap_or(120), 1, 720)? as i64,
+            peer_connect: Duration::from_secs(between(
+                "peers.connect_seconds",
+                raw.peers.connect_seconds.unwrap_or(10),
+                1,
+                600,
+            )?),
+            peer_answer: Duration::from_secs(between(
+                "peers.answer_seconds",
+                raw.peers.answer_seconds.unwrap_or(120),
+                1,
+                3_600,
+            )?),
             cache_bytes: (1 << 20)
                 * between("storage.cache_mib", raw.storage.cache_mib.unwrap_or(64), 8, 65_536)?,
             journal_segment_bytes: (1 << 20)

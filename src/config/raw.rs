@@ -21,11 +21,15 @@ pub struct Raw {
     #[serde(default)]
     pub limits: Limits,
     #[serde(default)]
+    pub peers: Peers,
+    #[serde(default)]
     pub storage: Storage,
     #[serde(default)]
     pub metrics: Metrics,
     #[serde(default)]
     pub commands: Commands,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub evidence: Option<Evidence>,
     #[serde(default)]
     pub clients: Vec<Client>,
 }
@@ -35,6 +39,14 @@ pub struct Raw {
 #[allow(missing_docs, reason = "the keys are described in the file that `lienthong init` writes")]
 pub struct Commands {
     pub folder: Option<PathBuf>,
+}
+
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+#[allow(missing_docs, reason = "the keys are described in the file that `lienthong init` writes")]
+pub struct Evidence {
+    pub certificate: PathBuf,
+    pub key: PathBuf,
 }
 
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -100,6 +112,14 @@ pub struct Limits {
     pub client_mib: Option<u64>,
     pub drain_seconds: Option<u64>,
     pub clock_tolerance_ms: Option<u64>,
+}
+
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+#[allow(missing_docs, reason = "the keys are described in the file that `lienthong init` writes")]
+pub struct Peers {
+    pub connect_seconds: Option<u64>,
+    pub answer_seconds: Option<u64>,
 }
 
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]

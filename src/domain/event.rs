@@ -91,6 +91,8 @@ pub enum EventKind {
     },
     /// Given up, provisionally.
     Undelivered { delivery_id: DeliveryId, reason: Reason },
+    /// The recipient moved to another node: the delivery goes there.
+    Rerouted { delivery_id: DeliveryId, peer: NodeName },
     /// Content handed out.
     Fetched { delivery_id: DeliveryId },
     /// The recipient's system has it.
@@ -107,6 +109,8 @@ pub enum EventKind {
         judged: Judged,
         origin: LogRef,
     },
+    /// Evidence of the delivery was handed out; on behalf of an agency, or of the node's auditors.
+    Exported { delivery_id: DeliveryId, agency: Option<AgencyId> },
     /// The node began to run.
     Started { version: String, unwitnessed: bool },
     /// The node stopped.
@@ -128,10 +132,12 @@ impl EventKind {
             EventKind::Refused { .. } => "refused",
             EventKind::Settled { .. } => "settled",
             EventKind::Undelivered { .. } => "undelivered",
+            EventKind::Rerouted { .. } => "rerouted",
             EventKind::Fetched { .. } => "fetched",
             EventKind::HandedOver { .. } => "handed_over",
             EventKind::PaperEntered(_) => "paper_entered",
             EventKind::Released { .. } => "released",
+            EventKind::Exported { .. } => "exported",
             EventKind::Started { .. } => "started",
             EventKind::Stopped { .. } => "stopped",
             EventKind::DirectoryAdopted { .. } => "directory_adopted",
@@ -148,8 +154,10 @@ impl EventKind {
             | EventKind::Refused { item, .. } => Some(item.delivery_id),
             EventKind::Settled { delivery_id, .. }
             | EventKind::Undelivered { delivery_id, .. }
+            | EventKind::Rerouted { delivery_id, .. }
             | EventKind::Fetched { delivery_id }
             | EventKind::HandedOver { delivery_id }
+            | EventKind::Exported { delivery_id, .. }
             | EventKind::Released { delivery_id, .. } => Some(*delivery_id),
             _ => None,
         }

@@ -65,6 +65,21 @@ pub(super) struct Outcome {
     pub judged: Judged,
 }
 
+impl Outcome {
+    /// Judged at a time that was proven otherwise than by the document's own timestamps, when it is before `received`.
+    pub fn proven(mut self, at: Timestamp, received: Timestamp) -> Outcome {
+        prove_from(&mut self.judged, at, received);
+        self
+    }
+}
+
+/// Signatures without a timestamp of their own are proven from `at` on, where that is before they were received.
+pub(crate) fn prove_from(judged: &mut Judged, at: Timestamp, received: Timestamp) {
+    if at < received {
+        judged.signatures.iter_mut().for_each(|s| s.proven_at = s.proven_at.or(Some(at)));
+    }
+}
+
 /// A part and what is at hand of it.
 pub(super) struct PartAtHand<'a> {
     pub part: &'a Part,
@@ -87,7 +102,7 @@ pub(super) fn stored_parts<'a>(
 }
 
 /// Whether a part is read whole for the signatures inside it.
-pub(super) fn is_read_whole(part: &Part) -> bool {
+pub(crate) fn is_read_whole(part: &Part) -> bool {
     is_pdf(part) && part.size <= MAX_PDF as u64
 }
 
@@ -216,7 +231,8 @@ impl Exchange {
     }
 }
 
-fn judged(found: &Verdicts) -> Judged {
+/// How verdicts came about, as an event records it.
+pub(crate) fn judged(found: &Verdicts) -> Judged {
     let signatures = found.signatures.iter().take(limits::SIGNATURES).map(|s| SignatureFacts {
         role: s.role,
         verdict: s.verdict,

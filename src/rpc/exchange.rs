@@ -99,6 +99,9 @@ impl ExchangeService for ExchangeApi {
         tokio::spawn(async move {
             // Who reads no answers is not read from either.
             let places = Arc::new(Semaphore::new(limits::STREAM_IN_FLIGHT));
+            // Nor who sends more at once than a part of its share: only several such streams are refused.
+            let most = quotas.stream_kib();
+            let room = Arc::new(Semaphore::new(most));
             loop {
                 let Ok(place) = places.clone().acquire_owned().await else { break };
                 let message = tokio::select! {
@@ -123,10 +126,13 @@ impl ExchangeService for ExchangeApi {
                         break;
                     }
                 };
+                let kib = message.encoded_len().div_ceil(1024).min(most) as u32;
+                let Ok(held) = room.clone().acquire_many_owned(kib).await else { break };
                 let (exchange, caller, answers) = (exchange.clone(), caller.clone(), answers.clone());
                 let (quotas, who) = (quotas.clone(), who.clone());
                 tokio::spawn(async move {
                     let answer = send_one(&exchange, &caller, &quotas, &who, message).await;
+                    drop(held);
                     let _ = answers.send(Ok(answer)).await;
                     drop(place);
                 });
@@ -334,7 +340,9 @@ impl ExchangeService for ExchangeApi {
             None => Ok(vec![self.exchange.track(&caller, DeliveryId::from_slice(&request.delivery_id)?)?]),
         })()
         .map_err(refuse)?;
-        Ok(Response::new(pb::TrackResponse { deliveries: tracked.iter().map(view).collect() }))
+        Ok(Response::new(pb::TrackResponse {
+            deliveries: tracked.iter().map(|t| view(&self.exchange, t)).collect(),
+        }))
     }
 
     async fn record_paper(
@@ -570,11 +578,13 @@ fn watch_item(exchange: &Exchange, n: &Notification) -> Result<pb::WatchResponse
         if sent.is_none() { load(ledger, &keys::incoming(&n.delivery_id))? } else { None };
     let reason = sent.as_ref().and_then(|o| o.reason).map_or_else(String::new, |r| r.code().to_owned());
     let kind_sent = sent.as_ref().map(|o| o.facts.kind);
-    let counterpart = sent
-        .map(|o| o.facts.recipient_code)
-        .or_else(|| incoming.map(|i| i.facts.sender_code))
-        .or_else(|| n.message.as_ref().map(|m| m.sender_code.clone()))
-        .unwrap_or_default();
+    let counterpart = match &n.message {
+        Some(message) => message.sender_code.clone(),
+        None => sent
+            .map(|o| o.facts.recipient_code)
+            .or_else(|| incoming.map(|i| i.facts.sender_code))
+            .unwrap_or_default(),
+    };
     let mut item = pb::WatchResponse {
         cursor: cursor(n.index + 1),
         kind: kind.into(),
@@ -604,7 +614,7 @@ fn load<T: serde::de::DeserializeOwned>(
     crate::domain::fold::load(ledger, key).map_err(|e| crate::ledger::damaged(&e))
 }
 
-fn view(t: &Tracked) -> pb::DeliveryView {
+fn view(exchange: &Exchange, t: &Tracked) -> pb::DeliveryView {
     let facts = t.outgoing.as_ref().map(|o| &o.facts).or_else(|| t.incoming.as_ref().map(|i| &i.facts));
     let key = facts.and_then(|f| f.key.as_ref());
     let mut view = pb::DeliveryView {
@@ -659,11 +669,7 @@ fn view(t: &Tracked) -> pb::DeliveryView {
         view.ended = o.ended.as_ref().map(notices::ended);
         view.asked = notices::asked(&o.asked);
         view.peer = o.peer.to_string();
-        if o.waits_for_revoke() && o.state == crate::domain::DeliveryState::Queued {
-            view.waiting_for = format!("its revoke to arrive at node {}", o.peer);
-        } else if o.state == crate::domain::DeliveryState::Queued {
-            view.waiting_for = format!("a receipt of node {}", o.peer);
-        }
+        view.waiting_for = exchange.queues().why(&t.id, o, exchange.ledger().now());
     }
     view
 }

@@ -1,15 +1,19 @@
 //! gRPC: services, TLS and identity.
 //!
 //! - [`tls`]: certificates, keys, and who is at the other end.
+//! - [`evidence`]: the files of a delivery's evidence, for [`audit`].
 //! - [`serve`]: listeners: TLS 1.3, mutual, always.
 //! - [`quota`], [`guard`]: what one caller may have at once, and where every call is counted.
 //! - [`exchange`], [`audit`], [`report`], [`directory`], [`peer`]: one service each: decode, authorise, call, encode.
+//! - [`collect`]: nodes that cannot be reached, from both sides.
 //! - [`link`]: the way to another node; implements [`crate::exchange::courier::PeerLink`].
 //! - [`client`]: how the command line and the tests call a node.
 
 pub mod audit;
 pub mod client;
+pub mod collect;
 pub mod directory;
+pub mod evidence;
 pub mod exchange;
 pub mod guard;
 pub mod link;

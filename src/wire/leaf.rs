@@ -155,6 +155,9 @@ fn kind(kind: &EventKind) -> Option<pb::event::Kind> {
         EventKind::Undelivered { delivery_id, reason } => {
             K::Undelivered(pb::Undelivered { delivery_id: id(delivery_id), reason: reason.code().to_owned() })
         }
+        EventKind::Rerouted { delivery_id, peer } => {
+            K::Rerouted(pb::Rerouted { delivery_id: id(delivery_id), peer: peer.to_string() })
+        }
         EventKind::Fetched { delivery_id } => K::Fetched(pb::Fetched { delivery_id: id(delivery_id) }),
         EventKind::HandedOver { delivery_id } => {
             K::HandedOver(pb::HandedOver { delivery_id: id(delivery_id) })
@@ -190,6 +193,10 @@ fn kind(kind: &EventKind) -> Option<pb::event::Kind> {
             content_digests: words::digests(content_digests),
             origin: Some(words::log_ref(origin)),
             judged: judged_out(judged),
+        }),
+        EventKind::Exported { delivery_id, agency } => K::Exported(pb::Exported {
+            delivery_id: id(delivery_id),
+            agency: agency.as_ref().map_or_else(String::new, AgencyId::to_string),
         }),
         EventKind::Started { version, unwitnessed } => {
             K::Started(pb::Started { version: version.clone(), unwitnessed: *unwitnessed })
@@ -375,6 +382,10 @@ fn read_kind(kind: pb::event::Kind) -> Result<EventKind, Rejection> {
             delivery_id: DeliveryId::from_slice(&u.delivery_id)?,
             reason: read_reason(&u.reason)?,
         },
+        K::Rerouted(r) => EventKind::Rerouted {
+            delivery_id: DeliveryId::from_slice(&r.delivery_id)?,
+            peer: NodeName::new(&r.peer)?,
+        },
         K::Fetched(f) => EventKind::Fetched { delivery_id: DeliveryId::from_slice(&f.delivery_id)? },
         K::HandedOver(h) => EventKind::HandedOver { delivery_id: DeliveryId::from_slice(&h.delivery_id)? },
         K::PaperEntered(p) => EventKind::PaperEntered(read_paper(p)?),
@@ -386,6 +397,10 @@ fn read_kind(kind: pb::event::Kind) -> Result<EventKind, Rejection> {
             verdicts: words::read_verdicts(r.verdicts.as_ref())?,
             origin: words::read_log_ref(r.origin.as_ref())?,
             judged: read_judged(r.judged)?,
+        },
+        K::Exported(e) => EventKind::Exported {
+            delivery_id: DeliveryId::from_slice(&e.delivery_id)?,
+            agency: if e.agency.is_empty() { None } else { Some(AgencyId::new(&e.agency)?) },
         },
         K::Started(s) => EventKind::Started { version: s.version, unwitnessed: s.unwitnessed },
         K::Stopped(s) => EventKind::Stopped { reason: s.reason },

@@ -11,6 +11,7 @@ use lienthong::domain::{DeliveryId, Reason, Rejection};
 use lienthong::exchange::Exchange;
 use lienthong::exchange::accept::{Boxed, ContentSource, Offer};
 use lienthong::exchange::courier::PeerLink;
+use lienthong::exchange::courier::failure::Failure;
 use lienthong::wire::pb;
 use lienthong::wire::pb::deliver_response::Outcome;
 use lienthong::wire::proof::Proof;
@@ -107,6 +108,10 @@ fn unreachable(what: &str) -> Rejection {
     Rejection::new(Reason::PeerUnreachable, "", what)
 }
 
+fn gone(what: &str) -> Failure {
+    Failure::of_peer(unreachable(what))
+}
+
 /// The way from a node, in one of its lives, to another.
 pub struct SimLink {
     pub world: Arc<World>,
@@ -118,7 +123,7 @@ pub struct SimLink {
 type Slot = Arc<Mutex<Option<oneshot::Sender<Vec<u8>>>>>;
 
 impl PeerLink for SimLink {
-    fn deliver(&self, offer: Offer) -> Boxed<'_, Result<Proof, Rejection>> {
+    fn deliver(&self, offer: Offer) -> Boxed<'_, Result<Proof, Failure>> {
         Box::pin(async move {
             let (from, to, world) = (self.life.node, self.to, &self.world);
             let request = pb::DeliverRequest {
@@ -127,6 +132,7 @@ impl PeerLink for SimLink {
                 origin: Some(offer.origin.to_wire()),
                 signatures: offer.signatures,
                 data: offer.data.unwrap_or_default(),
+                directory_version: offer.directory_version,
             };
             let bytes = request.encode_to_vec();
             if !self.life.step() {
@@ -142,18 +148,20 @@ impl PeerLink for SimLink {
             drop(slot);
             let answer = match tokio::time::timeout(ANSWER, answer).await {
                 Ok(Ok(answer)) => answer,
-                Ok(Err(_)) => return Err(unreachable("the stream broke")),
-                Err(_) => return Err(unreachable("no answer in time")),
+                Ok(Err(_)) => return Err(gone("the stream broke")),
+                Err(_) => return Err(gone("no answer in time")),
             };
             if !self.life.step() {
                 return std::future::pending().await;
             }
-            let bad = |what: String| Rejection::new(Reason::BadProof, "", what);
+            let bad = |what: String| Failure::of_peer(Rejection::new(Reason::BadProof, "", what));
             let answer = pb::DeliverResponse::decode(answer.as_slice()).map_err(|e| bad(e.to_string()))?;
             match answer.outcome {
-                Some(Outcome::Receipt(proof)) => Proof::from_wire(proof),
+                Some(Outcome::Receipt(proof)) => Proof::from_wire(proof).map_err(Failure::of_peer),
                 Some(Outcome::Retry(retry)) => {
-                    Err(Rejection::new(retry.reason.parse().unwrap_or(Reason::Internal), "", retry.message))
+                    let reason = retry.reason.parse().unwrap_or(Reason::Internal);
+                    let rejection = Rejection::new(reason, "", retry.message);
+                    Err(Failure::of_answer(rejection, u64::from(retry.retry_after_ms)))
                 }
                 None => Err(bad("an empty answer".to_owned())),
             }
@@ -207,6 +215,7 @@ async fn accept(
         origin: Proof::from_wire(request.origin.ok_or_else(|| Rejection::missing("origin"))?)?,
         signatures: request.signatures,
         data: inline.then_some(request.data),
+        directory_version: request.directory_version,
     };
     exchange.accept(peer, offer, back).await
 }

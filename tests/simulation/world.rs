@@ -12,7 +12,7 @@ use lienthong::domain::decide::Command;
 use lienthong::domain::event::EventKind;
 use lienthong::domain::{NodeName, Reason, Rejection};
 use lienthong::exchange::Exchange;
-use lienthong::exchange::courier::{self, LocalLink, PeerLink, Queues};
+use lienthong::exchange::courier::{self, LocalLink, PeerLink};
 use lienthong::ledger::{Ledger, LedgerConfig};
 use lienthong::merkle::Hash;
 use lienthong::wire::proof::Proof;
@@ -318,7 +318,7 @@ impl World {
                 Arc::new(SimLink { world: world.clone(), life: of.clone(), to })
             }
         };
-        tasks.spawn(courier::run(exchange.clone(), Queues::default(), link, stopped));
+        tasks.spawn(courier::run(exchange.clone(), link, stopped));
         tasks.spawn({
             let exchange = exchange.clone();
             async move {

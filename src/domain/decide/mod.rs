@@ -38,8 +38,12 @@ pub enum Command {
     },
     /// Give a delivery up.
     GiveUp { delivery_id: DeliveryId, reason: Reason },
+    /// The directory moved the recipient of a delivery that waits to another node.
+    Reroute { delivery_id: DeliveryId, peer: NodeName },
     /// Content is handed out.
     Fetch { actor: Actor, agency: AgencyId, delivery_id: DeliveryId },
+    /// Evidence of a delivery that is known here is handed out.
+    Export { actor: Actor, agency: Option<AgencyId>, delivery_id: DeliveryId },
     /// The recipient's system has it; `arrived` is status 01, on its way to the sender, if any node hosts that.
     HandOver { actor: Actor, agency: AgencyId, delivery_id: DeliveryId, arrived: Option<Box<Prepared>> },
     /// A held delivery is let go or refused: by its agency, or by the node that judged it again.
@@ -156,7 +160,7 @@ pub enum Declined {
 
 pub use accept::refused_before;
 pub use asks::{answered, asked_before, may_ask};
-pub use submit::{NoticeState, Side, notice_state, notices_so_far, replaceable};
+pub use submit::{NoticeState, Side, notice_state, replaceable};
 
 /// Decides a command on the state so far.
 pub fn decide(command: Command, view: &(impl Records + ?Sized)) -> Result<Decision, Declined> {
@@ -196,10 +200,20 @@ pub fn decide(command: Command, view: &(impl Records + ?Sized)) -> Result<Decisi
             }
             Ok(one(Actor::node(), EventKind::Undelivered { delivery_id, reason }))
         }
+        Command::Reroute { delivery_id, peer } => {
+            let record = outgoing(view, &delivery_id)?;
+            if record.state != DeliveryState::Queued || record.peer == peer {
+                return Ok(nothing(Actor::node(), record.queued_index));
+            }
+            Ok(one(Actor::node(), EventKind::Rerouted { delivery_id, peer }))
+        }
         Command::Fetch { actor, agency, delivery_id } => {
             let record = opened(view, &agency, &delivery_id)?;
             no_longer(record.ended.as_ref(), &delivery_id)?;
             Ok(one(actor, EventKind::Fetched { delivery_id }))
+        }
+        Command::Export { actor, agency, delivery_id } => {
+            Ok(one(actor, EventKind::Exported { delivery_id, agency }))
         }
         Command::HandOver { actor, agency, delivery_id, arrived } => {
             let record = opened(view, &agency, &delivery_id)?;
