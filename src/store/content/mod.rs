@@ -685,4 +685,6 @@ fn numbers(disk: &dyn Disk, dir: &Path) -> Result<Vec<u64>, StoreError> {
 }
 
 #[cfg(test)]
+mod crash_tests;
+#[cfg(test)]
 mod tests;
