@@ -14,7 +14,7 @@ use crate::domain::ids::{DeliveryId, Digest, NodeName};
 use crate::domain::reason::{Reason, Rejection};
 use crate::domain::status::DeliveryState;
 use crate::ledger::{LedgerError, damaged, storage};
-use crate::merkle::leaf_hash;
+use crate::merkle::{UnverifiedCheckpoint, leaf_hash};
 use crate::wire::{self, proof::Proof};
 
 /// What an event at the recipient's node answers.
@@ -135,7 +135,9 @@ impl Exchange {
         if hosts.is_empty() {
             return Err(bad(format!("node `{}` does not host {}", record.peer, record.facts.recipient)));
         }
-        let key = |origin: &str| hosts.iter().find_map(|node| accept::log_key(&directory, node)(origin));
+        let key = |checkpoint: &UnverifiedCheckpoint| {
+            hosts.iter().find_map(|node| accept::log_key(&directory, node)(checkpoint))
+        };
         let verified = self.inner.proofs.verify(proof, key)?;
         let answer = Answer::of(&verified.event().kind)
             .ok_or_else(|| bad(format!("it proves a `{}` event", verified.event().kind.name())))?;
