@@ -135,8 +135,8 @@ impl Exchange {
         if hosts.is_empty() {
             return Err(bad(format!("node `{}` does not host {}", record.peer, record.facts.recipient)));
         }
-        let key = |checkpoint: &UnverifiedCheckpoint| {
-            hosts.iter().find_map(|node| accept::log_key(&directory, node)(checkpoint))
+        let key = |signed: &UnverifiedCheckpoint| {
+            hosts.iter().find_map(|node| accept::log_key(&directory, node)(signed))
         };
         let verified = self.inner.proofs.verify(proof, key)?;
         let answer = Answer::of(&verified.event().kind)
