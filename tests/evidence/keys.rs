@@ -138,7 +138,7 @@ async fn what_a_withdrawn_key_signed_counts_where_a_witness_saw_it_before() {
     assert!(held.is_verified(), "{:#?}", failed(&held));
     assert!(held.statements.iter().any(|s| s.how.contains("node c had cosigned the checkpoint at")));
     // Too late, by a witness that is not listed, by the log's own node.
-    fails(&cosigned("c", "c/cosign.key", withdrawn), &receipts[0], "was withdrawn at");
+    fails(&cosigned("c", "c/cosign.key", withdrawn.plus_millis(1_000)), &receipts[0], "was withdrawn at");
     fails(&cosigned("c", "c/log.key", before), &receipts[0], "was withdrawn at");
     fails(&cosigned("b", "b/cosign.key", before), &receipts[0], "was withdrawn at");
     // And the receipt of a key that nobody withdrew needs no witness.

@@ -57,10 +57,7 @@ async fn a_delivery_across_two_nodes_is_proven_offline_from_either_side() {
 
     for (node, signed) in [("a", false), ("b", true)] {
         let path = net.path(&format!("{node}.asice"));
-        assert_eq!(
-            start(&path, 85)[30..],
-            *b"mimetypeapplication/vnd.etsi.asic-e+zipPK\x03\x04index.html"[..55]
-        );
+        assert_eq!(start(&path, 73)[30..], *b"mimetypeapplication/vnd.etsi.asic-e+zipPK\x03\x04");
         let (code, said) = net.check_file(&path, &[]).await;
         assert_eq!(
             (code, &said["verified"], &said["delivery_id"]),
@@ -77,7 +74,7 @@ async fn a_delivery_across_two_nodes_is_proven_offline_from_either_side() {
         says("node b found signatures: person valid, agency valid", "4 signatures judged again");
         says("node a recorded that H01.1 sent document 12/CV-VP", "root of");
         says(
-            "node b recorded that document 12/CV-VP has arrived for H01.22",
+            "node b recorded that document 12/CV-VP (2016) has arrived for H01.22",
             "directory version 1 lists for node b",
         );
         says("it answers event", "leaf hash compared");
@@ -172,7 +169,7 @@ async fn tools_of_others_read_the_container_its_signatures_and_its_proofs() {
         assert_eq!(said.code, Some(1), "{}", said.out);
         proven += 1;
     }
-    assert!(proven >= 12, "{proven} events");
+    assert_eq!(proven, 11);
     net.finish().await;
 }
 

@@ -127,8 +127,20 @@ impl<R: Read + Seek> Container<R> {
         }
         let entries = found.into_iter().map(|(_, entry)| entry).collect();
         let mut container = Container { reader: zip.into_inner(), entries };
+        container.check_end()?;
         container.check_mimetype()?;
         Ok(container)
+    }
+
+    /// The archive ends where its last record does.
+    fn check_end(&mut self) -> Result<(), Broken> {
+        let mut last = [0; 22];
+        let read = self.reader.seek(SeekFrom::End(-22)).and_then(|_| self.reader.read_exact(&mut last));
+        // The end of the central directory without a comment (APPNOTE 4.3.16).
+        if read.is_ok() && last.starts_with(b"PK\x05\x06") && last.ends_with(&[0, 0]) {
+            return Ok(());
+        }
+        Err(Broken { file: String::new(), problem: "there are bytes behind the archive".to_owned() })
     }
 
     fn check_mimetype(&mut self) -> Result<(), Broken> {

@@ -197,7 +197,11 @@ impl<R: Read + Seek> Check<'_, R> {
                 continue;
             }
             let Some(file) = named.remove(entry.path.as_str()) else {
-                self.report.fails(&entry.path, what, "the manifest does not name it: it was added");
+                self.report.fails(
+                    &entry.path,
+                    what,
+                    format!("{} does not name it: it was added", names::MANIFEST),
+                );
                 continue;
             };
             let mut hasher = Hasher::new(DigestNeeds::SHA256);
@@ -216,7 +220,11 @@ impl<R: Read + Seek> Check<'_, R> {
             count += 1;
         }
         for path in named.keys() {
-            self.report.fails(path, what, "it is not in the container: it was removed");
+            self.report.fails(
+                path,
+                what,
+                format!("{} names it, it is not in the container: it was removed", names::MANIFEST),
+            );
         }
         if !self.report.has_failed() {
             let how = "SHA-256 of each computed and compared; no file is missing, none is there that it does not name";
@@ -464,7 +472,7 @@ impl<R: Read + Seek> Check<'_, R> {
             }
             if again == 0 {
                 let event = verified.event();
-                let what = format!("{}: {} recorded {}", event.at, counts.node, messages::words(event));
+                let what = format!("{}: node {} recorded {}", event.at, counts.node, messages::words(event));
                 self.report.holds(
                     &entry.path,
                     what,
