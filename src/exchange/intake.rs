@@ -10,7 +10,7 @@ use std::collections::HashSet;
 
 use bytes::{Bytes, BytesMut};
 
-use super::judge::{Outcome, PartAtHand, check_files, is_read_whole};
+use super::judge::{Outcome, PartAtHand, check_files, is_read_whole, may_be_read_whole};
 use super::pressure::{Pledge, Wants};
 use super::{Caller, Exchange, message};
 use crate::config::Role;
@@ -278,7 +278,7 @@ impl Upload {
         while let Some(part) = self.parts.get(self.at) {
             let needs = digest_needs(&self.header.parts[self.at].signatures);
             // What is only checked is not stored; a file that is judged whole is needed all the same.
-            let needed = !self.header.validate_only || is_read_whole(part);
+            let needed = !self.header.validate_only || may_be_read_whole(part);
             let large = if part.size > content::RECORD_BYTES && needed {
                 Some(self.exchange.ledger().content().begin().map_err(|e| storage(&e))?)
             } else {
@@ -344,11 +344,12 @@ impl Upload {
         }
         let mut content = None;
         if self.header.validate_only {
-            if is_read_whole(part) {
-                content = Some(match receiving.large {
+            if may_be_read_whole(part) {
+                let whole = match receiving.large {
                     Some(large) => large.read().map_err(|e| storage(&e))?,
                     None => receiving.small.freeze(),
-                });
+                };
+                content = Some(whole).filter(|whole| is_read_whole(part, whole));
             }
         } else {
             let store = self.exchange.ledger().content();

@@ -88,6 +88,10 @@ pub(crate) const MAX_PDF_INFLATED: usize = 64 << 20;
 /// Bytes of decompressed object streams kept at a time.
 pub(crate) const MAX_PDF_CACHE: usize = 16 << 20;
 
+/// Bytes of parsed objects kept at a time, by a generous estimate: the form and the signatures of a file with the most
+/// of them have about 2 MiB.
+pub(crate) const MAX_PDF_KEPT: usize = 8 << 20;
+
 /// The highest object number of a PDF, for tables are dense; at 20 bytes an entry more would not fit its size.
 pub(crate) const MAX_PDF_NUMBER: u32 = 1_000_000;
 

@@ -62,11 +62,17 @@ pub(crate) struct Parser<'a> {
     pub bytes: &'a [u8],
     pub at: usize,
     nodes: usize,
+    comments: bool,
 }
 
 impl<'a> Parser<'a> {
     pub fn new(bytes: &'a [u8], at: usize) -> Parser<'a> {
-        Parser { bytes, at, nodes: 0 }
+        Parser { bytes, at, nodes: 0, comments: false }
+    }
+
+    /// Whether a comment was passed over.
+    pub fn comments(&self) -> bool {
+        self.comments
     }
 
     /// How many objects were read.
@@ -86,6 +92,7 @@ impl<'a> Parser<'a> {
     pub fn skip(&mut self) {
         while let Some(byte) = self.peek() {
             if byte == b'%' {
+                self.comments = true;
                 while self.peek().is_some_and(|b| b != 10 && b != 13) {
                     self.at += 1;
                 }
@@ -201,11 +208,15 @@ impl<'a> Parser<'a> {
             && digits.iter().filter(|byte| **byte == b'.').count() <= 1
             && digits.iter().any(u8::is_ascii_digit)
             && length < 64;
-        let value = std::str::from_utf8(token).ok().filter(|_| plain).and_then(|t| t.parse::<f64>().ok());
-        let Some(value) = value else { return self.error("no number") };
+        let Some(token) = std::str::from_utf8(token).ok().filter(|_| plain) else { return self.error("no number") };
+        let value = match (token.parse::<i64>(), token.parse::<f64>()) {
+            (Ok(value), _) => Object::Integer(value),
+            // Minus zero is zero.
+            (_, Ok(value)) => Object::Real(value + 0.0),
+            _ => return self.error("no number"),
+        };
         self.at += length;
-        // Minus zero is zero.
-        Ok(Object::Number(value + 0.0))
+        Ok(value)
     }
 
     fn name(&mut self) -> Result<Box<[u8]>> {
@@ -389,6 +400,6 @@ impl<'a> Parser<'a> {
         if !self.keyword("endobj") {
             return Err(wrong("no `endobj` at its end"));
         }
-        Ok(Numbered { value, data })
+        Ok(Numbered { value, data, nodes: self.nodes, comments: self.comments })
     }
 }

@@ -3,6 +3,9 @@
 mod build;
 mod changed;
 mod corpus;
+mod many;
 mod hostile;
 mod kinds;
 mod making;
+mod shown;
+mod written;
