@@ -18,7 +18,8 @@ use crate::exchange::trust::read_crls;
 use crate::ledger::{Clock as _, SystemClock};
 use crate::rpc::tls::read_certificates;
 use crate::signature::{
-    Hasher, Judgement, MAX_PDF, Role, Trust, Verdict, Verdicts, digest_needs, is_pdf, judge_detached, judge_pdf,
+    Hasher, Judgement, MAX_PDF, Role, Trust, Verdict, Verdicts, digest_needs, had_signatures, is_pdf,
+    judge_detached, judge_pdf,
 };
 use crate::time::Timestamp;
 
@@ -103,7 +104,14 @@ fn judge(file: &Path, sender: &str, trust: &Trust, at: Timestamp) -> Result<Verd
         content.by_ref().take(MAX_PDF as u64 + 1).read_to_end(&mut bytes).map_err(failed)?;
         hasher.update(&bytes);
         if bytes.len() <= MAX_PDF || signatures.is_empty() {
-            inside = Some(judge_pdf(&bytes, sender, trust, at));
+            let found = judge_pdf(&bytes, sender, trust, at);
+            if found.signatures.is_empty() && had_signatures(&bytes) {
+                note(format!(
+                    "{}: an earlier revision has signatures, and the file as it is has none: they count for nothing",
+                    shown(file)
+                ));
+            }
+            inside = Some(found);
         } else {
             note(format!(
                 "{}: too large to be read for signatures inside it; those beside it count",
@@ -154,7 +162,8 @@ fn passed_over(file: &Path) -> Vec<String> {
         let name = entry.file_name();
         let lower = name.to_string_lossy().to_lowercase();
         let rest = lower.strip_prefix(&own).and_then(|rest| rest.strip_suffix(".p7s"));
-        let number = |rest: &str| rest.strip_prefix('.').is_some_and(|n| n.bytes().all(|b| b.is_ascii_digit()));
+        let number =
+            |rest: &str| rest.strip_prefix('.').is_some_and(|n| n.bytes().all(|b| b.is_ascii_digit()));
         let known = known.iter().any(|path| path.file_name() == Some(&name));
         if rest.is_some_and(|rest| rest.is_empty() || number(rest)) && !known {
             found.push(shown(Path::new(&name)));

@@ -20,7 +20,8 @@ use crate::domain::{Envelope, limits};
 use crate::ledger::storage;
 use crate::merkle::Hash;
 use crate::signature::{
-    Digests, Hasher, MAX_PDF, Trust, Verdicts, digest_needs, is_pdf, judge_detached, judge_pdf, refuse_large_pdf,
+    Digests, Hasher, MAX_PDF, Trust, Verdicts, digest_needs, is_pdf, judge_detached, judge_pdf,
+    refuse_large_pdf,
 };
 use crate::time::Timestamp;
 
@@ -173,7 +174,9 @@ impl Exchange {
         }
         let store = self.ledger().content();
         let digest = &part.part.sha256;
-        let Some(location) = store.location(digest).map_err(|e| storage(&e))? else { return Ok(Bytes::new()) };
+        let Some(location) = store.location(digest).map_err(|e| storage(&e))? else {
+            return Ok(Bytes::new());
+        };
         let mut start = vec![0; START.min(part.part.size as usize)];
         store.read(digest, &location, 0, &mut start).map_err(|e| storage(&e))?;
         Ok(start.into())

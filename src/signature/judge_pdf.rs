@@ -35,6 +35,12 @@ pub fn refuse_large_pdf() -> Verdicts {
     Verdicts::refuse(pdf::too_large())
 }
 
+/// Whether a PDF had signatures in an earlier revision of it: of one that has none now, a hint that somebody took them
+/// out of its form. They are no signatures of the file as it is.
+pub fn had_signatures(bytes: &[u8]) -> bool {
+    pdf::had_signatures(bytes).unwrap_or(false)
+}
+
 /// Judges the signatures inside a PDF, at one time. `sender` is the permanent id of the registered agency whose listed
 /// seals count as the agency's. A file that is malformed, encrypted or over a limit is refused as a document
 /// ([`Verdicts::refused`]).

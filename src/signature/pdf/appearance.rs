@@ -56,7 +56,8 @@ pub(crate) fn check(state: &State, dict: &Dict, name: &str, kind: GivenKind) -> 
     }
     let hidden = invisible(dict, rect);
     // A rectangle without area has a border all the same.
-    let borderless = hidden && (rect[0] == rect[2] && rect[1] == rect[3] || flags(dict).is_some_and(|f| f & 2 != 0));
+    let borderless =
+        hidden && (rect[0] == rect[2] && rect[1] == rect[3] || flags(dict).is_some_and(|f| f & 2 != 0));
     if kind != GivenKind::Signature && !borderless && draws_itself(state, dict)? {
         return modified(format!("the widget of `{name}` shows a border or a background and is not signed"));
     }

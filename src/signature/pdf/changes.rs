@@ -232,7 +232,10 @@ impl Comparison<'_, '_> {
         }
         let info = self.new.get(new, b"Info")?.into_owned();
         let plain = |value: &Object| {
-            matches!(value, Object::Text(_) | Object::Name(_) | Object::Integer(_) | Object::Real(_) | Object::Bool(_))
+            matches!(
+                value,
+                Object::Text(_) | Object::Name(_) | Object::Integer(_) | Object::Real(_) | Object::Bool(_)
+            )
         };
         match &info {
             Object::Null => Ok(()),

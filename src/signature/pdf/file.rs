@@ -261,7 +261,8 @@ impl<'f> State<'f> {
         }
         drop(kept);
         let object = self.read_hops(number, hops)?.map(|(object, _)| object);
-        let (dict, data) = object.as_ref().and_then(|object| object.stream()).ok_or(wrong("no object stream"))?;
+        let (dict, data) =
+            object.as_ref().and_then(|object| object.stream()).ok_or(wrong("no object stream"))?;
         if !dict.is(b"Type", b"ObjStm") {
             return Err(wrong("no object stream"));
         }
@@ -326,7 +327,8 @@ impl<'f> State<'f> {
         let root = self.trailer().get(b"Root").and_then(Object::reference);
         let root = root.ok_or(PdfError::File("a trailer without /Root"))?;
         let object = self.read(root)?;
-        let catalog = object.as_ref().and_then(|object| object.plain_dict()).filter(|d| d.is(b"Type", b"Catalog"));
+        let catalog =
+            object.as_ref().and_then(|object| object.plain_dict()).filter(|d| d.is(b"Type", b"Catalog"));
         Ok((root, catalog.cloned().ok_or(PdfError::File("no catalog where the trailer says"))?))
     }
 }

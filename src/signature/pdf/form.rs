@@ -153,11 +153,7 @@ fn defaults(comparison: &Comparison, fields: &[Field], key: &[u8]) -> Result<(),
 }
 
 /// A new signature field; its widgets.
-fn add(
-    comparison: &mut Comparison,
-    number: u32,
-    names: &mut HashSet<String>,
-) -> Result<Vec<u32>, Stop> {
+fn add(comparison: &mut Comparison, number: u32, names: &mut HashSet<String>) -> Result<Vec<u32>, Stop> {
     let object = comparison.new.read(number)?;
     let Some(dict) = object.as_ref().and_then(|object| object.plain_dict()) else {
         return modified("something that is no field was put into the form");

@@ -202,7 +202,9 @@ fn objects(old: &State, new: &State, from: usize) -> Result<BTreeMap<usize, Plac
     }
     match inside.keys().next() {
         None => Ok(placed),
-        Some(number) => modified(format!("it lists objects in the object stream {number}, which is not its own")),
+        Some(number) => {
+            modified(format!("it lists objects in the object stream {number}, which is not its own"))
+        }
     }
 }
 
@@ -226,7 +228,8 @@ fn table(bytes: &[u8], start: usize, end: usize) -> Result<usize> {
     }
     let mut subsections = 0;
     while !line.word(b"trailer") {
-        let (Some(first), true, Some(count), true) = (line.number(), line.word(b" "), line.number(), line.end())
+        let (Some(first), true, Some(count), true) =
+            (line.number(), line.word(b" "), line.number(), line.end())
         else {
             return modified(BAD);
         };
@@ -266,7 +269,8 @@ fn tail(bytes: &[u8], from: usize, start: usize) -> Result<usize> {
     line.white();
     while line.word(b"%") {
         let rest = &bytes[line.at..];
-        let length = rest.iter().take(MAX_COMMENT).take_while(|&&byte| byte != b'\r' && byte != b'\n').count();
+        let length =
+            rest.iter().take(MAX_COMMENT).take_while(|&&byte| byte != b'\r' && byte != b'\n').count();
         // Of letters, not of what an object is made of.
         if rest[..length].iter().any(|byte| b"<>[]{}/%".contains(byte)) {
             return modified(BAD);

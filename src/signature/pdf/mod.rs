@@ -120,6 +120,25 @@ pub(crate) fn read(bytes: &[u8]) -> Result<Pdf, Fault> {
     Ok(read_file(bytes)?)
 }
 
+/// Whether a revision before the last has a signature field with a value.
+pub(crate) fn had_signatures(bytes: &[u8]) -> Result<bool, Fault> {
+    let had = || -> Result<bool, PdfError> {
+        let file = File::open(bytes)?;
+        let mut state = file.state(0);
+        while state.section + 1 < file.sections.len() {
+            // A section that stands for no revision, as the first of a linearised file, has no catalog of its own.
+            for field in fields::fields(&state).unwrap_or_default() {
+                if field.signature && value::dictionary(&state, &field)?.is_some() {
+                    return Ok(true);
+                }
+            }
+            state.advance();
+        }
+        Ok(false)
+    };
+    Ok(had()?)
+}
+
 fn read_file(bytes: &[u8]) -> Result<Pdf, PdfError> {
     let file = File::open(bytes)?;
     let last = file.last();

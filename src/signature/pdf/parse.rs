@@ -208,7 +208,9 @@ impl<'a> Parser<'a> {
             && digits.iter().filter(|byte| **byte == b'.').count() <= 1
             && digits.iter().any(u8::is_ascii_digit)
             && length < 64;
-        let Some(token) = std::str::from_utf8(token).ok().filter(|_| plain) else { return self.error("no number") };
+        let Some(token) = std::str::from_utf8(token).ok().filter(|_| plain) else {
+            return self.error("no number");
+        };
         let value = match (token.parse::<i64>(), token.parse::<f64>()) {
             (Ok(value), _) => Object::Integer(value),
             // Minus zero is zero.

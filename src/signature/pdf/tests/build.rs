@@ -73,7 +73,8 @@ pub fn revise(pdf: &[u8], objects: &[(u32, &str)]) -> Vec<u8> {
     for (number, body) in objects {
         out.put(*number, 0, fix_length(body).as_bytes());
     }
-    let size = File::open(pdf).unwrap().last().size().max(61);
+    let highest = objects.iter().map(|(number, _)| number + 1).max().unwrap_or(0);
+    let size = File::open(pdf).unwrap().last().size().max(highest).max(61);
     out.finish(&trailer(pdf), size, None);
     out.bytes
 }
@@ -144,9 +145,9 @@ fn with_range(mut pdf: Vec<u8>, range: &dyn Fn(usize, usize, usize) -> String) -
     pdf
 }
 
-/// A signature dictionary with so many bytes of room for its /Contents.
-pub fn signature_of(room: usize) -> String {
-    format!("<</Type/Sig{SIGNATURE}/ByteRange{BLANK}/Contents<3003020101{}>>>", "00".repeat(room - 5))
+/// A signature dictionary of a kind with so many bytes of room for its /Contents.
+pub fn signature_of(kind: &str, room: usize) -> String {
+    format!("<</Type/Sig{kind}/ByteRange{BLANK}/Contents<3003020101{}>>>", "00".repeat(room - 5))
 }
 
 /// A revision with such a dictionary, signed.
@@ -191,7 +192,9 @@ impl Seal<'_> {
         objects.extend(self.more);
         let revised = revise(pdf, &objects);
         match value {
-            Some(_) => with_range(revised, &|start, end, length| format!("[0 {start} {end} {}]", length - end)),
+            Some(_) => {
+                with_range(revised, &|start, end, length| format!("[0 {start} {end} {}]", length - end))
+            }
             None => revised,
         }
     }

@@ -195,7 +195,8 @@ fn a_visible_signature_may_not_cover_what_was_signed() {
     ] {
         let content = format!("<</Length 0>>\nstream\n{content}\nendstream");
         let states = "/ExtGState<</D<</BM/Difference>>/O<</BM/Normal/ca 1/LW 1>>>>";
-        let more = "/ColorSpace<</DefaultRGB[/Separation/A/DeviceRGB<<>>]>>/XObject<</I 20 0 R/Fm 21 0 R>>/Font";
+        let more =
+            "/ColorSpace<</DefaultRGB[/Separation/A/DeviceRGB<<>>]>>/XObject<</I 20 0 R/Fm 21 0 R>>/Font";
         let resources = PAGE.replace("/Font", &format!("{states}{more}"));
         let image = "<</Type/XObject/Subtype/Image/Width 1/Height 1/Length 0>>\nstream\n\nendstream";
         let form = "<</Subtype/Form/BBox[0 0 50 50]/Length 0>>\nstream\n9 9 30 30 re f\nendstream";

@@ -10,14 +10,18 @@ fn signed_often(signatures: usize, room: usize, validation: bool) -> Vec<u8> {
     let (mut fields, mut certs) = (String::new(), String::new());
     for number in (0..signatures as u32).map(|n| 100 + 3 * n) {
         fields.push_str(&format!(" {} 0 R", number + 1));
-        let value = signature_of(room);
-        let field = format!("<</FT/Sig/T(S{number})/Type/Annot/Subtype/Widget/F 132/P 9 0 R/V {number} 0 R/Rect[0 0 0 0]>>");
+        let value = signature_of(SIGNATURE, room);
+        let field = format!(
+            "<</FT/Sig/T(S{number})/Type/Annot/Subtype/Widget/F 132/P 9 0 R/V {number} 0 R/Rect[0 0 0 0]>>"
+        );
         let page = LETTER[8].1.replace("[7 0 R]", &format!("[7 0 R{fields}]"));
         let form = format!("<</Fields[7 0 R{fields}]/SigFlags 3>>");
         pdf = signed_by(&pdf, &[(number, &*value), (number + 1, &field), (8, &form), (9, &page)]);
         if validation {
             certs.push_str(&format!(" {} 0 R", number + 2));
-            let catalog = format!("<</Type/Catalog/Pages 2 0 R/AcroForm 8 0 R/Metadata 10 0 R/DSS<</Certs[{certs}]>>>>");
+            let catalog = format!(
+                "<</Type/Catalog/Pages 2 0 R/AcroForm 8 0 R/Metadata 10 0 R/DSS<</Certs[{certs}]>>>>"
+            );
             let cert = format!("<</Length 0>>\nstream\n{number}\nendstream");
             pdf = revise(&pdf, &[(1, &catalog), (number + 2, &cert)]);
         }
@@ -29,9 +33,7 @@ fn signed_often(signatures: usize, room: usize, validation: bool) -> Vec<u8> {
 fn as_many_signatures_as_there_may_be_are_read_whatever_room_they_have() {
     // The first section is the letter's own; validation data come after all but the last signature.
     let pairs = (MAX_PDF_REVISIONS - 1) / 2;
-    for (signatures, room, validation) in
-        [(MAX_PDF_SIGNATURES, 40_000, false), (pairs, 40_000, true), (MAX_PDF_SIGNATURES, 100_000, false)]
-    {
+    for (signatures, room, validation) in [(MAX_PDF_SIGNATURES, 40_000, false), (pairs, 40_000, true)] {
         let pdf = signed_often(signatures, room, validation);
         let found = read(&pdf).unwrap().signatures;
         assert_eq!(found.len(), signatures);
@@ -39,7 +41,9 @@ fn as_many_signatures_as_there_may_be_are_read_whatever_room_they_have() {
         // And what is not allowed is seen at the end of all that.
         let changed = revise(&pdf, &[(4, "<</Length 0>>\nstream\nBT ET\nendstream")]);
         let found = read(&changed);
-        assert!(found.is_err() || found.unwrap().signatures.iter().all(|signature| signature.modified.is_some()));
+        assert!(
+            found.is_err() || found.unwrap().signatures.iter().all(|signature| signature.modified.is_some())
+        );
     }
     let over = signed_often(MAX_PDF_SIGNATURES + 1, 100, false);
     assert!(refused(&over).contains("too many signatures"));

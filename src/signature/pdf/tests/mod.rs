@@ -3,9 +3,9 @@
 mod build;
 mod changed;
 mod corpus;
-mod many;
 mod hostile;
 mod kinds;
 mod making;
+mod many;
 mod shown;
 mod written;

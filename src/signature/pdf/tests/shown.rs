@@ -50,8 +50,13 @@ fn an_appearance_is_bounded_by_a_box_that_every_viewer_takes_for_the_same() {
         assert!(found.contains(&why), "{keys}: {found}");
     }
     // Another object in its place: the page's own contents, or no stream at all.
-    for ap in ["/AP<</N 4 0 R>>", "/AP<</N<</On 4 0 R>>>>", "/AP<</N 5 0 R>>", "/AP<</N[41 0 R]>>", "/AP<</X 4 0 R>>"]
-    {
+    for ap in [
+        "/AP<</N 4 0 R>>",
+        "/AP<</N<</On 4 0 R>>>>",
+        "/AP<</N 5 0 R>>",
+        "/AP<</N[41 0 R]>>",
+        "/AP<</X 4 0 R>>",
+    ] {
         let widget = format!("{RECT}{ap}");
         let found = modified(&Seal { widget: &widget, ..Seal::default() }.put(&signed()));
         assert!(found.is_some(), "{ap}");
@@ -116,7 +121,9 @@ fn numbers_that_viewers_take_differently_place_nothing() {
         (3, &LETTER[2].1.replace("/Resources", "/Annots[20 0 R]/Resources")),
     ]);
     let hidden = Forgery::default().sign(&hidden);
-    assert!(modified(&revise(&hidden, &[(20, &stamp.replace("/F 2", "/F 2.0"))])).unwrap().contains("(Annot)"));
+    assert!(
+        modified(&revise(&hidden, &[(20, &stamp.replace("/F 2", "/F 2.0"))])).unwrap().contains("(Annot)")
+    );
     assert_eq!(modified(&revise(&hidden, &[(20, &stamp.replace("/F 2", "/F +02")), (9, &page)])), None);
 }
 
@@ -167,13 +174,8 @@ fn nothing_shows_that_nobody_signed() {
 fn defaults_of_the_form_change_only_where_no_viewer_draws_by_them() {
     let form = |more: &str| format!("<</Fields[13 0 R]/SigFlags 3{more}>>");
     let amount = LETTER[6].1;
-    let person = Forgery::default();
-    let signed = |objects: &[(u32, &str)]| {
-        let pdf = person.sign(&letter_with(objects));
-        revise(&pdf, &[])
-    };
     // The form has a text field; or the page has one that the form does not list.
-    let listed = signed(&[]);
+    let listed = signed();
     let dr = "/DR<</Font<</Helv 40 0 R>>>>/DA(/Helv 0 Tf 0 g)";
     let font = (40, "<</Type/Font/Subtype/Type1/BaseFont/Helvetica>>");
     let with = |pdf: &[u8], form: &str| modified(&revise(pdf, &[(8, form), font]));
@@ -182,7 +184,7 @@ fn defaults_of_the_form_change_only_where_no_viewer_draws_by_them() {
     let unlisted = |annotation: &str| {
         let field = "<</FT/Sig/T(Person)/V 12 0 R/Type/Annot/Subtype/Widget/F 4/P 9 0 R/Rect[0 0 0 0]>>";
         let page = LETTER[8].1.replace("[7 0 R]", "[7 0 R 13 0 R]");
-        let value = signature_of(10);
+        let value = signature_of(SIGNATURE, 10);
         let letter = letter_with(&[(7, annotation), (8, "<</Fields[]>>")]);
         let pdf = signed_by(&letter, &[(12, &value), (13, field), (8, &form("")), (9, &page)]);
         pdf
@@ -192,10 +194,7 @@ fn defaults_of_the_form_change_only_where_no_viewer_draws_by_them() {
     let link = "<</Type/Annot/Subtype/Link/Rect[72 600 172 620]>>";
     assert_eq!(with(&unlisted(link), &form(dr)), None);
     // The resources as an object of their own, which leads to others.
-    let apart = revise(
-        &unlisted(link),
-        &[(8, &form("/DR 41 0 R")), (41, "<</Font<</Helv 40 0 R>>>>"), font],
-    );
+    let apart = revise(&unlisted(link), &[(8, &form("/DR 41 0 R")), (41, "<</Font<</Helv 40 0 R>>>>"), font]);
     assert_eq!(modified(&apart), None);
 }
 
@@ -239,7 +238,10 @@ fn dates_and_private_data_of_tools_may_change() {
     let catalog = |more: &str| format!("<</Type/Catalog/Pages 2 0 R/AcroForm 8 0 R/Metadata 10 0 R{more}>>");
     let with = |more: &str| modified(&revise(&signed, &[(1, &catalog(more))]));
     assert_eq!(with("/LastModified(D:20160806)"), None);
-    assert_eq!(with("/LastModified(D:20160806)/PieceInfo<</MarkedPDF<</LastModified(D:2016)/Private<</A 1>>>>>>"), None);
+    assert_eq!(
+        with("/LastModified(D:20160806)/PieceInfo<</MarkedPDF<</LastModified(D:2016)/Private<</A 1>>>>>>"),
+        None
+    );
     assert!(with("/LastModified 5 0 R").is_some());
     assert!(with("/PieceInfo<</A<</OpenAction 5 0 R>>>>").is_some());
     assert!(with("/PieceInfo(x)").is_some());

@@ -70,12 +70,18 @@ fn every_byte_behind_a_signed_revision_is_accounted_for() {
     assert!(modified(&write(&signed, EVIL, PLAIN)).unwrap().contains("belong to no object"));
     let comment = EVIL.replace('\n', " ");
     for hidden in [&format!("%{comment}\n"), "JUNK\n", "%\n", "null\n"] {
-        assert!(modified(&write(&signed, hidden, PLAIN)).unwrap().contains("belong to no object"), "{hidden}");
+        assert!(
+            modified(&write(&signed, hidden, PLAIN)).unwrap().contains("belong to no object"),
+            "{hidden}"
+        );
     }
     // Inside what is listed: a stream, a string, a comment.
     let listed = PLAIN.replace("trailer", "10 1\n@O 00000 n \ntrailer");
     let stream = |data: &str| {
-        format!("10 0 obj\n<</Type/Metadata/Subtype/XML/Length {}>>\nstream\n{data}\nendstream\nendobj\n", data.len())
+        format!(
+            "10 0 obj\n<</Type/Metadata/Subtype/XML/Length {}>>\nstream\n{data}\nendstream\nendobj\n",
+            data.len()
+        )
     };
     assert_eq!(modified(&write(&signed, &stream("<x>an obj, a trailer</x>"), &listed)), None);
     for data in [EVIL, "x 4 0\r\nobj", "trailer\n<</Root 9 0 R>>"] {
@@ -133,7 +139,15 @@ fn stream(keys: &str, rows: &[[u8; 7]], objects: &str) -> Vec<u8> {
     let signed = sign(&file(&LETTER, true), "Person").unwrap();
     let prev = startxref(&signed).unwrap();
     let start = signed.len() + objects.len();
-    let own = |row: &[u8; 7]| if *row == OWN { at(start) } else if *row == FIRST { at(signed.len()) } else { *row };
+    let own = |row: &[u8; 7]| {
+        if *row == OWN {
+            at(start)
+        } else if *row == FIRST {
+            at(signed.len())
+        } else {
+            *row
+        }
+    };
     let data: Vec<u8> = rows.iter().flat_map(own).collect();
     let head = format!(
         "70 0 obj\n<</Type/XRef/Root 1 0 R/Info 6 0 R/W[1 4 2]{}/Length {}>>\nstream\n",
@@ -210,7 +224,10 @@ fn what_honest_writers_write_is_no_change() {
         ("carriage returns", plain.replace(" \n", " \r").replace('\n', "\r")),
         ("both", plain.replace(" \n", "\r\n").replace("f\r\n", "f\r\n").replace(">>\n", ">>\r\n")),
         ("no entry of number 0", plain.replace("0 1\n0000000000 65535 f \n", "")),
-        ("a space behind the numbers of a subsection", plain.replace("0 1\n", "0 1 \n").replace("6 1\n", "6 1 \n")),
+        (
+            "a space behind the numbers of a subsection",
+            plain.replace("0 1\n", "0 1 \n").replace("6 1\n", "6 1 \n"),
+        ),
         ("the writer's name", plain.replace("startxref", "%iText-Core-8.0.1 (AGPL-version)\nstartxref")),
         ("no end of line", plain.trim_end().to_owned()),
         ("two strings", plain.replace("/Prev", "/ID[<00><01>]/Prev")),
@@ -218,7 +235,11 @@ fn what_honest_writers_write_is_no_change() {
         ("space around", plain.replace("xref\n0", "xref\n0").replace(">>\nstartxref", ">>\n\n \nstartxref")),
     ] {
         assert_eq!(modified(&write(&signed, info, &section)), None, "{name}");
-        assert_eq!(modified(&write(&signed, &format!("\r\n{info}\n\n"), &section.replace("@O", &place(&signed, 2)))), None, "{name}");
+        assert_eq!(
+            modified(&write(&signed, &format!("\r\n{info}\n\n"), &section.replace("@O", &place(&signed, 2)))),
+            None,
+            "{name}"
+        );
     }
     // The place may be that of the end of line before it.
     let early = plain.replace("@O", &place(&signed, 0));
