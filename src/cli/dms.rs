@@ -608,7 +608,7 @@ pub async fn track(args: TrackArgs) -> Result<Outcome, CliError> {
             let reason = if v.reason.is_empty() { String::new() } else { format!(": {}", v.reason) };
             out(format!("  {}  {state}{reason}, event {}", time(v.settled_at), v.settled_index));
         } else {
-            out(format!("  {state}: waits for {}, tried until {}", v.waiting_for, time(v.not_after)));
+            out(format!("  {state}: waits: {}; tried until {}", v.waiting_for, time(v.not_after)));
         }
         for s in &v.statuses {
             let flag = if s.out_of_order { " (out of order)" } else { "" };

@@ -35,6 +35,9 @@ pub struct InitArgs {
     /// First port of the network's nodes: two each.
     #[arg(long, default_value_t = 7400, requires = "local_network")]
     port: u16,
+    /// A node of the network that others shall not be able to call: the directory lists no endpoint for it. Repeatable.
+    #[arg(long, value_name = "NODE", requires = "local_network")]
+    unreachable: Vec<String>,
     /// Name of the node.
     #[arg(long, required_unless_present = "local_network")]
     node: Option<String>,
@@ -76,11 +79,13 @@ fn local_network(args: &InitArgs) -> Result<Outcome, CliError> {
         let at = |port| SocketAddr::from(([127, 0, 0, 1], port));
         addresses.insert(node, (at(port), at(port + 1)));
     }
+    let unreachable = network::unreachable(&args.unreachable, &agencies)?;
     let made = network::make(&Plan {
         network: &args.network,
         dir: &args.dir,
         agencies: &agencies,
         addresses: &addresses,
+        unreachable: &unreachable,
         issued_at: SystemClock.now(),
         validity: pki::Validity::default(),
         rsa: false,
@@ -141,6 +146,7 @@ fn one_node(args: &InitArgs) -> Result<Outcome, CliError> {
     out(format!("  log key                 {}", log.verifier()));
     out(format!("  cosigning key           {}", cosign.verifier()));
     out(format!("  endpoint for peers      {}:7401", args.host.first().map_or("HOST", String::as_str)));
+    out("                          (none, if others cannot reach it: then it calls them)");
     out("and put what comes back beside the configuration: node.pem, network-ca.pem, directory.note;");
     out("client-ca.pem is yours: the authority of your own systems' certificates.");
     if args.authority.is_none() {

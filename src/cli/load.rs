@@ -221,6 +221,7 @@ fn make(dir: &Path, workload: Workload) -> Result<Network, CliError> {
         dir,
         agencies: &agencies,
         addresses: &addresses,
+        unreachable: &BTreeSet::new(),
         issued_at: SystemClock.now(),
         validity: pki::Validity::default(),
         rsa: workload == Workload::CadesRsa,

@@ -36,6 +36,8 @@ pub struct Plan<'a> {
     pub agencies: &'a [AgencyLine],
     /// Addresses of each node: for clients and for peers.
     pub addresses: &'a BTreeMap<NodeName, (SocketAddr, SocketAddr)>,
+    /// Nodes that the directory lists without an endpoint: they call the others.
+    pub unreachable: &'a BTreeSet<NodeName>,
     /// When the directory is made.
     pub issued_at: Timestamp,
     /// How long certificates are valid.
@@ -156,6 +158,24 @@ pub fn nodes_of(agencies: &[AgencyLine]) -> Result<Vec<NodeName>, CliError> {
         return Err(CliError::failed("the agency list names no node: fill in its column `node`"));
     }
     Ok(nodes)
+}
+
+/// The nodes of a network that others cannot call, by name; one at least must be left to be called.
+pub fn unreachable(names: &[String], agencies: &[AgencyLine]) -> Result<BTreeSet<NodeName>, CliError> {
+    let nodes = nodes_of(agencies)?;
+    let mut out = BTreeSet::new();
+    for name in names {
+        let node = NodeName::new(name).map_err(CliError::failed)?;
+        if !nodes.contains(&node) {
+            let problem = format!("--unreachable {name}: the agency list names no such node");
+            return Err(CliError::failed(problem));
+        }
+        out.insert(node);
+    }
+    if out.len() == nodes.len() {
+        return Err(CliError::failed("--unreachable: one node at least must have an endpoint"));
+    }
+    Ok(out)
 }
 
 fn make_dir(path: &Path) -> Result<(), CliError> {
@@ -306,7 +326,7 @@ fn node_files(
         NoteSigner::cosigner_from_pkcs8(&format!("{node}/witness"), &cosign_der).map_err(CliError::failed)?;
     Ok(NodeFacts {
         name: node.clone(),
-        endpoints: vec![peers.to_string()],
+        endpoints: if plan.unreachable.contains(node) { Vec::new() } else { vec![peers.to_string()] },
         log_key: log.verifier().clone(),
         cosign_key: cosign.verifier().clone(),
     })
@@ -334,7 +354,8 @@ data = "data"
 [listen]
 # For document-management systems, administrators and operators (clients of this node).
 clients = "{clients}"
-# For other nodes. This is the endpoint that the directory lists.
+# For other nodes. This is the endpoint that the directory lists. A node that others cannot reach has none there, and
+# may listen on 127.0.0.1:0: it calls them instead, and collects what they have for it.
 peers = "{peers}"
 
 [tls]
@@ -392,6 +413,13 @@ crl_dir = "crls"
 # drain_seconds = 10
 # Milliseconds that another node's clock may be off before it is told (default 1000).
 # clock_tolerance_ms = 1000
+
+[peers]
+# Seconds that making a connection to another node may take (default 10), and that it may take to answer a message
+# (default 120). A node for which the directory lists no endpoint cannot be called: it calls the others, and collects
+# what they have for it; nothing is configured for that.
+# connect_seconds = 10
+# answer_seconds = 120
 
 [storage]
 # MiB of sled's cache (default 64).

@@ -147,7 +147,11 @@ fn show(file: &PathBuf, authority: &str, agency: Option<&str>) -> Result<Outcome
         directory.digest()
     ));
     for node in directory.nodes() {
-        out(format!("node {}  {}", node.name, node.entry.endpoints.join(", ")));
+        let endpoints = match &node.entry.endpoints[..] {
+            [] => "no endpoint: it calls the others".to_owned(),
+            listed => listed.join(", "),
+        };
+        out(format!("node {}  {endpoints}", node.name));
         for key in node.log_keys.iter() {
             out(format!("  log key  {key}"));
         }

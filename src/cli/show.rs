@@ -47,6 +47,7 @@ pub(super) fn event_line(index: u64, event: &Event) -> Vec<String> {
             (String::new(), format!("{outcome}{}", reason.map_or_else(String::new, |r| format!(": {r}"))))
         }
         EventKind::Undelivered { reason, .. } => (String::new(), reason.to_string()),
+        EventKind::Rerouted { peer, .. } => (String::new(), format!("to node {peer}")),
         EventKind::PaperEntered(p) => {
             let to = p.parties.recipient.as_ref().map_or(p.recipient_name.as_str(), |r| r.as_str());
             let note = if p.withdrawn { "withdrawn" } else { "" };
@@ -176,6 +177,9 @@ fn detail(kind: &EventKind) -> Value {
         }
         EventKind::Undelivered { delivery_id, reason } => {
             json!({"delivery_id": delivery_id.to_string(), "reason": reason.code()})
+        }
+        EventKind::Rerouted { delivery_id, peer } => {
+            json!({"delivery_id": delivery_id.to_string(), "peer": peer.as_str()})
         }
         EventKind::Fetched { delivery_id } | EventKind::HandedOver { delivery_id } => {
             json!({"delivery_id": delivery_id.to_string()})

@@ -178,8 +178,8 @@ fn shortened(text: &str, most: usize) -> String {
 /// How soon something ends, when it is soon.
 fn ending(ms: i64) -> String {
     match ms {
-        ..=0 => ", ENDED".to_owned(),
-        ..=2_592_000_000 => format!(", ENDS in {}", span(ms)),
+        i64::MIN..=0 => ", ENDED".to_owned(),
+        1..=2_592_000_000 => format!(", ENDS in {}", span(ms)),
         _ => String::new(),
     }
 }
@@ -230,6 +230,7 @@ fn as_json(s: &pb::GetStatusResponse) -> Value {
                 "oldest_delivery": hex::encode(&q.oldest_delivery), "oldest_reason": q.oldest_reason,
                 "breaker": q.breaker, "failures": q.failures, "next_probe": time(q.next_probe),
                 "last_error": q.last_error, "next_try": time(q.next_try),
+                "failing_since": time(q.failing_since), "delayed": q.delayed, "calls_in": q.calls_in,
             })
         })
         .collect();

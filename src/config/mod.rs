@@ -144,6 +144,10 @@ pub struct Config {
     pub max_content_bytes: u64,
     /// How long delivery is tried, in milliseconds.
     pub delivery_ms: i64,
+    /// How long making a connection to a peer may take, handshake and hello included.
+    pub peer_connect: Duration,
+    /// How long a peer may take to answer a message, or to take the next piece of large content.
+    pub peer_answer: Duration,
     /// Cache of sled, in bytes.
     pub cache_bytes: u64,
     /// Bytes of a new journal segment.
@@ -295,6 +299,18 @@ impl Config {
             )?,
             delivery_ms: 3_600_000
                 * between("limits.delivery_hours", raw.limits.delivery_hours.unwrap_or(120), 1, 720)? as i64,
+            peer_connect: Duration::from_secs(between(
+                "peers.connect_seconds",
+                raw.peers.connect_seconds.unwrap_or(10),
+                1,
+                600,
+            )?),
+            peer_answer: Duration::from_secs(between(
+                "peers.answer_seconds",
+                raw.peers.answer_seconds.unwrap_or(120),
+                1,
+                3_600,
+            )?),
             cache_bytes: (1 << 20)
                 * between("storage.cache_mib", raw.storage.cache_mib.unwrap_or(64), 8, 65_536)?,
             journal_segment_bytes: (1 << 20)

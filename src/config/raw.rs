@@ -21,6 +21,8 @@ pub struct Raw {
     #[serde(default)]
     pub limits: Limits,
     #[serde(default)]
+    pub peers: Peers,
+    #[serde(default)]
     pub storage: Storage,
     #[serde(default)]
     pub metrics: Metrics,
@@ -100,6 +102,14 @@ pub struct Limits {
     pub client_mib: Option<u64>,
     pub drain_seconds: Option<u64>,
     pub clock_tolerance_ms: Option<u64>,
+}
+
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+#[allow(missing_docs, reason = "the keys are described in the file that `lienthong init` writes")]
+pub struct Peers {
+    pub connect_seconds: Option<u64>,
+    pub answer_seconds: Option<u64>,
 }
 
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]

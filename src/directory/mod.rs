@@ -80,6 +80,12 @@ impl Agency {
         })
     }
 
+    /// The nodes of which that is so.
+    pub fn lately_hosted_by(&self, on: Date) -> Vec<NodeName> {
+        let nodes = self.entry.hosting.iter().map(|h| &h.node);
+        nodes.filter(|node| self.was_hosted_lately(node, on)).cloned().collect()
+    }
+
     /// The node that hosts it on that day.
     pub fn node(&self, on: Date) -> Option<&NodeName> {
         self.entry

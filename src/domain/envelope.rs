@@ -39,6 +39,7 @@ pub struct Envelope {
 
 /// What an envelope carries.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[expect(clippy::large_enum_variant, reason = "most are notices, and there are never many at once")]
 pub enum Body {
     /// A document: kinds new and replace.
     Document {

@@ -91,6 +91,8 @@ pub enum EventKind {
     },
     /// Given up, provisionally.
     Undelivered { delivery_id: DeliveryId, reason: Reason },
+    /// The recipient moved to another node: the delivery goes there.
+    Rerouted { delivery_id: DeliveryId, peer: NodeName },
     /// Content handed out.
     Fetched { delivery_id: DeliveryId },
     /// The recipient's system has it.
@@ -128,6 +130,7 @@ impl EventKind {
             EventKind::Refused { .. } => "refused",
             EventKind::Settled { .. } => "settled",
             EventKind::Undelivered { .. } => "undelivered",
+            EventKind::Rerouted { .. } => "rerouted",
             EventKind::Fetched { .. } => "fetched",
             EventKind::HandedOver { .. } => "handed_over",
             EventKind::PaperEntered(_) => "paper_entered",
@@ -148,6 +151,7 @@ impl EventKind {
             | EventKind::Refused { item, .. } => Some(item.delivery_id),
             EventKind::Settled { delivery_id, .. }
             | EventKind::Undelivered { delivery_id, .. }
+            | EventKind::Rerouted { delivery_id, .. }
             | EventKind::Fetched { delivery_id }
             | EventKind::HandedOver { delivery_id }
             | EventKind::Released { delivery_id, .. } => Some(*delivery_id),

@@ -86,6 +86,15 @@ pub const GATHER: std::time::Duration = std::time::Duration::from_millis(5);
 pub const COMMANDS_WAITING: usize = 4_096;
 /// Messages in flight to one peer.
 pub const PEER_IN_FLIGHT: usize = 512;
+/// Messages with large content in flight to one peer, beside the others: they take long, and each holds a connection's
+/// bandwidth.
+pub const LARGE_IN_FLIGHT: usize = 4;
+/// Bytes of messages in flight to one peer: many small ones, or two of the largest.
+pub const PEER_OUT_BYTES: u64 = 16 * 1024 * 1024;
+/// Bytes in flight to one peer whatever the others take: a message with inline content and its usual signatures fits.
+pub const PEER_OUT_OWN_BYTES: u64 = 1024 * 1024;
+/// Bytes of messages in flight to all peers together, beside what each has of its own.
+pub const BYTES_OUT: u64 = 64 * 1024 * 1024;
 /// Documents of one client's bulk stream in flight.
 pub const STREAM_IN_FLIGHT: usize = 512;
 /// Files judged for signatures inside them at once; each may take a second and 128 MiB.

@@ -16,6 +16,7 @@ use std::pin::Pin;
 
 use bytes::Bytes;
 
+use super::existence::judged_at;
 use super::intake::replaces_own;
 use super::judge::{check_files, stored_parts};
 use super::pressure::Wants;
@@ -45,6 +46,8 @@ pub struct Offer {
     pub signatures: Vec<Bytes>,
     /// Content of all parts in order; `None`: it must be pulled.
     pub data: Option<Bytes>,
+    /// Version of the directory by which it was sent here; 0 where the peer does not say.
+    pub directory_version: u64,
 }
 
 /// A boxed future.
@@ -84,7 +87,8 @@ impl Exchange {
         let now = self.ledger().now();
         // 1
         let envelope = wire::envelope::decode(&offer.envelope)?;
-        let (sender, recipient) = self.parties_of(&directory, peer, &envelope)?;
+        let named = envelope.directory_version.max(offer.directory_version);
+        let (sender, recipient) = self.parties_of(&directory, peer, &envelope, named)?;
         let envelope_digest = sha256(&offer.envelope);
         // 2
         let id = envelope.delivery_id;
@@ -100,8 +104,8 @@ impl Exchange {
         let origin =
             self.inner.proofs.verify(&offer.origin, log_key(&directory, peer)).map_err(|rejection| {
                 // A key that is listed since then looks like a wrong one from here.
-                if envelope.directory_version > directory.version() {
-                    behind(&envelope, &directory, "the origin's proof")
+                if named > directory.version() {
+                    behind(named, &directory, "the origin's proof")
                 } else {
                     rejection
                 }
@@ -151,32 +155,33 @@ impl Exchange {
         };
         let by_directory =
             matches!(arrival.refused, Some(Reason::NotHosted | Reason::RetiredAgency | Reason::WrongParty));
-        if by_directory && envelope.directory_version > directory.version() {
-            return Err(behind(&envelope, &directory, "the recipient"));
+        if by_directory && named > directory.version() {
+            return Err(behind(named, &directory, "the recipient"));
         }
         // 4 and 5
         if arrival.refused.is_none() {
             let received = self.receive_content(&envelope, &offer, source).await?;
             arrival.content_digests = envelope.content_digests();
             let registered = directory.registered(&sender).id.clone();
+            let at = judged_at(&directory, peer, origin.checkpoint(), now);
             let outcome = if envelope.kind.is_document() {
                 let parts = stored_parts(&envelope, &received.signatures, &received.digests);
-                Some(self.judge(registered.as_str(), &directory, &parts, now).await?)
+                Some(self.judge(registered.as_str(), &directory, &parts, at).await?)
             } else if let Some(statement) = envelope.statement() {
                 let signatures = received.signatures.concat();
-                Some(self.judge_statement(registered.as_str(), &directory, &statement, &signatures, now)?)
+                Some(self.judge_statement(registered.as_str(), &directory, &statement, &signatures, at)?)
             } else {
                 None
             };
-            if let Some(outcome) = outcome {
+            if let Some(outcome) = outcome.map(|outcome| outcome.proven(at, now)) {
                 let verdicts = outcome.verdicts;
                 let policy = self.config().revocation_unknown;
                 arrival.verdicts = verdicts;
                 arrival.judged = outcome.judged;
                 arrival.refused = message::refusal_of(envelope.kind, verdicts, policy);
-                if arrival.refused.is_some() && envelope.directory_version > directory.version() {
+                if arrival.refused.is_some() && named > directory.version() {
                     // A root or a seal that is listed since then: never a refusal on old knowledge.
-                    return Err(behind(&envelope, &directory, "a signature"));
+                    return Err(behind(named, &directory, "a signature"));
                 }
                 arrival.held = arrival.refused.is_none() && message::held(verdicts, policy);
             }
@@ -197,10 +202,11 @@ impl Exchange {
         directory: &Directory,
         peer: &NodeName,
         envelope: &Envelope,
+        named: u64,
     ) -> Result<(Agency, Agency), Rejection> {
         let unknown = |reason: Reason, field: &str, id: &str| {
-            if envelope.directory_version > directory.version() {
-                behind(envelope, directory, id)
+            if named > directory.version() {
+                behind(named, directory, id)
             } else {
                 Rejection::new(
                     reason,
@@ -347,15 +353,14 @@ fn check_replaced(sender: &Agency, envelope: &Envelope) -> Result<(), Rejection>
     }
 }
 
-/// Not now: this node's directory is older than the one that the envelope names.
-fn behind(envelope: &Envelope, directory: &Directory, what: &str) -> Rejection {
+/// Not now: this node's directory is older than the one that the envelope or its node names.
+fn behind(named: u64, directory: &Directory, what: &str) -> Rejection {
     Rejection::new(
         Reason::DirectoryBehind,
         "envelope.directory_version",
         format!(
-            "{what} cannot be judged by directory version {}, the envelope names version {}: try again later",
+            "{what} cannot be judged by directory version {}, it was sent by version {named}: try again later",
             directory.version(),
-            envelope.directory_version
         ),
     )
 }

@@ -12,7 +12,7 @@ use bytes::Bytes;
 use super::stored::Stored;
 use super::{Caller, Exchange, message};
 use crate::config::Role;
-use crate::domain::decide::{Command, no_longer, notices_so_far};
+use crate::domain::decide::{Command, no_longer};
 use crate::domain::envelope::Notice;
 use crate::domain::event::{Event, EventKind, RoleVerdicts};
 use crate::domain::fold::records::{Asked, FeedKind, Incoming};
@@ -288,10 +288,8 @@ impl Exchange {
                 self.inner.leases.end(&id);
                 return Ok(index);
             }
-            let (notices, _) = notices_so_far(self.ledger(), &agency.id, &id)
-                .map_err(|e| LedgerError::from(e).into_rejection())?;
             let now = self.ledger().now();
-            let notice = Notice { status: Some(Status::Arrived), ..Notice::about(id, notices + 1) };
+            let notice = Notice { status: Some(Status::Arrived), ..Notice::about(id, record.notices + 1) };
             // A sender that no node hosts any more is told nothing; the document is the recipient's all the same.
             let sender = directory.agency(&record.facts.sender).filter(|a| a.node(now.date()).is_some());
             let arrived = match sender {

@@ -2,8 +2,11 @@
 //!
 //! It is decided by its agency ([`Exchange::release`]), or by this node when revocation data came that says more
 //! ([`Exchange::judge_held`]). Either is a Released event, whose proof answers the origin when it asks again. Judged again
-//! is at the time of the arrival: that this node had the document then is proven by its own log.
+//! is at the time of the arrival, that this node had the document then being proven by its own log, or at the time before
+//! it that a cosignature proves.
 
+use super::accept::log_key;
+use super::existence::judged_at;
 use super::judge::stored_parts;
 use super::stored::Stored;
 use super::{Caller, Exchange, message};
@@ -18,6 +21,7 @@ use crate::domain::{Envelope, limits};
 use crate::ledger::{LedgerError, damaged, events_of, storage};
 use crate::merkle::Hash;
 use crate::signature::{DigestNeeds, Digests, Hasher, digest_needs};
+use crate::wire::proof::Proof;
 
 /// Held deliveries looked at in one go.
 const PAGE: usize = 256;
@@ -80,7 +84,9 @@ impl Exchange {
             Rejection::new(Reason::UnknownSender, "sender", format!("{} is not listed", envelope.sender))
         })?;
         let sender = directory.registered(sender).id.clone();
-        let at = record.received_at;
+        let proof = Proof::decode(&self.stored_content(&record.origin_proof)?)?;
+        let origin = self.inner.proofs.verify(&proof, log_key(&directory, &record.peer))?;
+        let at = judged_at(&directory, &record.peer, origin.checkpoint(), record.received_at);
         let outcome = if let Some(statement) = envelope.statement() {
             self.judge_statement(sender.as_str(), &directory, &statement, &signatures.concat(), at)?
         } else {
@@ -88,6 +94,7 @@ impl Exchange {
             let parts = stored_parts(&envelope, &signatures, &digests);
             self.judge(sender.as_str(), &directory, &parts, at).await?
         };
+        let outcome = outcome.proven(at, record.received_at);
         if message::held(outcome.verdicts, RevocationUnknown::Hold) {
             return Ok(false);
         }

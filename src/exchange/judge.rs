@@ -70,6 +70,16 @@ pub(super) struct Outcome {
     pub judged: Judged,
 }
 
+impl Outcome {
+    /// Judged at a time that was proven otherwise than by the document's own timestamps, when it is before `received`.
+    pub fn proven(mut self, at: Timestamp, received: Timestamp) -> Outcome {
+        if at < received {
+            self.judged.signatures.iter_mut().for_each(|s| s.proven_at = s.proven_at.or(Some(at)));
+        }
+        self
+    }
+}
+
 /// A part and what is at hand of it.
 pub(super) struct PartAtHand<'a> {
     pub part: &'a Part,

@@ -14,6 +14,7 @@ pub mod accept;
 pub mod clocks;
 pub mod courier;
 pub mod directory;
+mod existence;
 pub mod handover;
 pub mod held;
 pub mod intake;
@@ -40,6 +41,7 @@ use crate::domain::reason::{Reason, Rejection};
 use crate::ledger::Ledger;
 use crate::time::Date;
 use crate::wire::proof::ProofVerifier;
+use courier::Queues;
 use directory::DirectoryHolder;
 use handover::Leases;
 
@@ -55,6 +57,7 @@ pub(crate) struct Inner {
     pub(crate) directory: Arc<DirectoryHolder>,
     pub(crate) proofs: ProofVerifier,
     pub(crate) leases: Leases,
+    pub(crate) queues: Queues,
     pub(crate) revocation: trust::InForce,
     pub(crate) judging: judge::Judging,
     pub(crate) pressure: pressure::Pressure,
@@ -72,6 +75,7 @@ impl Exchange {
             directory,
             proofs: ProofVerifier::default(),
             leases: Leases::default(),
+            queues: Queues::default(),
             revocation: trust::InForce::default(),
             judging: judge::Judging::default(),
             pressure,
@@ -98,6 +102,11 @@ impl Exchange {
     /// The log.
     pub fn ledger(&self) -> &Ledger {
         &self.inner.ledger
+    }
+
+    /// The courier's queues.
+    pub fn queues(&self) -> &Queues {
+        &self.inner.queues
     }
 
     /// The directory in force.

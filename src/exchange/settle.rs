@@ -1,7 +1,7 @@
 //! Settle: the origin compares the other node's proof with what it has outstanding, and closes the delivery.
 //!
-//! A proof settles a delivery when every one of these holds: the log is one of the node that the delivery went to,
-//! and that node hosts the recipient; the event is Received, Refused or Released; it names this delivery, this envelope, all its
+//! A proof settles a delivery when every one of these holds: the log is one of a node that hosts the recipient, or did
+//! not long ago; the event is Received, Refused or Released; it names this delivery, this envelope, all its
 //! content digests, and this node's own event by log, index and leaf hash. A valid proof of anything else is
 //! `bad_proof`, and the delivery stays open.
 
@@ -10,12 +10,12 @@ use crate::domain::decide::Command;
 use crate::domain::event::{EventKind, LogRef, RoleVerdicts};
 use crate::domain::fold::records::Outgoing;
 use crate::domain::fold::{keys, load};
-use crate::domain::ids::{DeliveryId, Digest};
+use crate::domain::ids::{DeliveryId, Digest, NodeName};
 use crate::domain::reason::{Reason, Rejection};
 use crate::domain::status::DeliveryState;
 use crate::ledger::{LedgerError, damaged, storage};
 use crate::merkle::leaf_hash;
-use crate::wire::proof::Proof;
+use crate::wire::{self, proof::Proof};
 
 /// What an event at the recipient's node answers.
 struct Answer<'a> {
@@ -66,6 +66,22 @@ impl<'a> Answer<'a> {
 }
 
 impl Exchange {
+    /// Settles with a proof that came when its delivery was no longer waited for: it may have been given up. `peer` is
+    /// who sent it.
+    pub async fn settle_late(&self, peer: &NodeName, proof: &Proof) -> Result<DeliveryState, Rejection> {
+        let bad = |what: String| Rejection::new(Reason::BadProof, "receipt", what);
+        let event = wire::leaf::decode(&proof.leaf).map_err(|e| bad(e.to_string()))?;
+        let id = event
+            .kind
+            .delivery_id()
+            .ok_or_else(|| bad(format!("it proves a `{}` event", event.kind.name())))?;
+        let record: Option<Outgoing> = load(self.ledger(), &keys::outgoing(&id)).map_err(|e| damaged(&e))?;
+        if record.is_none_or(|r| r.peer != *peer) {
+            return Err(bad(format!("no delivery {id} is for this peer")));
+        }
+        self.settle(id, proof).await
+    }
+
     /// Verifies a proof from the recipient's node and records the outcome.
     pub async fn settle(&self, id: DeliveryId, proof: &Proof) -> Result<DeliveryState, Rejection> {
         let bad = |what: String| Rejection::new(Reason::BadProof, "receipt", what);
@@ -73,13 +89,15 @@ impl Exchange {
             .map_err(|e| damaged(&e))?
             .ok_or_else(|| bad(format!("no delivery {id} is outstanding")))?;
         let directory = self.directory();
-        let hosted = directory
-            .agency(&record.facts.recipient)
-            .is_some_and(|a| a.was_hosted_lately(&record.peer, self.ledger().now().date()));
-        if !hosted {
+        // The recipient may have moved to another node while the message was on its way to this one.
+        let today = self.ledger().now().date();
+        let recipient = directory.agency(&record.facts.recipient);
+        let hosts = recipient.map_or_else(Vec::new, |a| a.lately_hosted_by(today));
+        if hosts.is_empty() {
             return Err(bad(format!("node `{}` does not host {}", record.peer, record.facts.recipient)));
         }
-        let verified = self.inner.proofs.verify(proof, accept::log_key(&directory, &record.peer))?;
+        let key = |origin: &str| hosts.iter().find_map(|node| accept::log_key(&directory, node)(origin));
+        let verified = self.inner.proofs.verify(proof, key)?;
         let answer = Answer::of(&verified.event().kind)
             .ok_or_else(|| bad(format!("it proves a `{}` event", verified.event().kind.name())))?;
         if answer.delivery_id != id {

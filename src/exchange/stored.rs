@@ -11,6 +11,14 @@ use crate::domain::{Envelope, limits};
 use crate::ledger::{must_be_checked, storage};
 use crate::wire;
 
+/// An envelope, without what it names.
+pub(super) struct Head {
+    /// As it was sent.
+    pub bytes: Bytes,
+    /// What it means.
+    pub envelope: Envelope,
+}
+
 /// A stored message.
 pub(super) struct Stored {
     /// The envelope as it was sent.
@@ -24,14 +32,25 @@ pub(super) struct Stored {
 impl Exchange {
     /// The message of an envelope.
     pub(super) fn stored(&self, envelope_digest: &Digest) -> Result<Stored, Rejection> {
+        let Head { bytes, envelope } = self.stored_head(envelope_digest)?;
+        let signatures = self.stored_signatures(&envelope)?;
+        Ok(Stored { bytes, envelope, signatures })
+    }
+
+    /// An envelope.
+    pub(super) fn stored_head(&self, envelope_digest: &Digest) -> Result<Head, Rejection> {
         let bytes = self.stored_content(envelope_digest)?;
         let envelope = wire::envelope::decode(&bytes)?;
-        let signatures = envelope
+        Ok(Head { bytes, envelope })
+    }
+
+    /// The detached signatures that an envelope names, by part.
+    pub(super) fn stored_signatures(&self, envelope: &Envelope) -> Result<Vec<Vec<Bytes>>, Rejection> {
+        envelope
             .signatures()
             .into_iter()
             .map(|named| named.iter().map(|(digest, _)| self.stored_content(digest)).collect())
-            .collect::<Result<_, _>>()?;
-        Ok(Stored { bytes, envelope, signatures })
+            .collect()
     }
 
     /// The whole of a content.

@@ -21,7 +21,7 @@ use crate::domain::decide::Command;
 use crate::domain::event::EventKind;
 use crate::domain::limits;
 use crate::exchange::Exchange;
-use crate::exchange::courier::{self, LocalLink, PeerLink, Queues};
+use crate::exchange::courier::{self, LocalLink, PeerLink};
 use crate::exchange::directory::{AdoptError, DirectoryHolder};
 use crate::exchange::pressure::{free_bytes, watch_disk};
 use crate::exchange::revocation::Revocation;
@@ -29,6 +29,7 @@ use crate::exchange::trust::CrlFileError;
 use crate::ledger::{Clock, Ledger, LedgerConfig, LedgerError, Opened, SystemRandom};
 use crate::merkle::{KeyError, NoteSigner};
 use crate::rpc::audit::AuditApi;
+use crate::rpc::collect;
 use crate::rpc::directory::DirectoryApi;
 use crate::rpc::exchange::ExchangeApi;
 use crate::rpc::link::Links;
@@ -196,9 +197,8 @@ impl Node {
         let client_quotas = Quotas::new(exchange.config().client_share);
         let peer_quotas = Quotas::new(Share::PEER);
         let links = Links::new(exchange.clone(), tls.dial.clone());
-        let queues = Queues::default();
         let status = StatusSource {
-            queues: queues.clone(),
+            queues: exchange.queues().clone(),
             started_at: exchange.ledger().now(),
             certificate_end: tls.not_after,
             quotas: [client_quotas.clone(), peer_quotas.clone()],
@@ -227,16 +227,12 @@ impl Node {
             .add_service(DirectoryServiceServer::new(DirectoryApi::new(exchange.clone())))
             .add_service(health_service)
             .add_service(reflection);
+        let peer_api = PeerApi::new(exchange.clone(), links.clone(), peer_quotas.clone(), stopped.clone());
         let peers = serve::builder(&peer_quotas, stopped.clone())
             .add_service(
-                PeerServiceServer::new(PeerApi::new(
-                    exchange.clone(),
-                    links.clone(),
-                    peer_quotas.clone(),
-                    stopped.clone(),
-                ))
-                .max_decoding_message_size(message)
-                .max_encoding_message_size(message),
+                PeerServiceServer::new(peer_api.clone())
+                    .max_decoding_message_size(message)
+                    .max_encoding_message_size(message),
             )
             .add_service(DirectoryServiceServer::new(DirectoryApi::new(exchange.clone())));
         let grpc = |e: tonic::transport::Error| NodeError::Grpc(e.to_string());
@@ -245,6 +241,10 @@ impl Node {
         tasks.spawn(async move { serving.await.map_err(grpc) });
         let serving = serve::serve(peers, peer_quotas, listeners.peers, tls.peers, closed.clone());
         tasks.spawn(async move { serving.await.map_err(grpc) });
+        tasks.spawn(async move {
+            collect::run(peer_api).await;
+            Ok(())
+        });
         tasks.spawn({
             let (exchange, stopped) = (exchange.clone(), stopped.clone());
             async move {
@@ -253,7 +253,7 @@ impl Node {
                 let link = move |peer: &crate::domain::NodeName| -> Arc<dyn PeerLink> {
                     if *peer == own { local.clone() } else { links.to(peer) }
                 };
-                courier::run(exchange, queues, link, stopped).await;
+                courier::run(exchange, link, stopped).await;
                 Ok(())
             }
         });

@@ -334,7 +334,9 @@ impl ExchangeService for ExchangeApi {
             None => Ok(vec![self.exchange.track(&caller, DeliveryId::from_slice(&request.delivery_id)?)?]),
         })()
         .map_err(refuse)?;
-        Ok(Response::new(pb::TrackResponse { deliveries: tracked.iter().map(view).collect() }))
+        Ok(Response::new(pb::TrackResponse {
+            deliveries: tracked.iter().map(|t| view(&self.exchange, t)).collect(),
+        }))
     }
 
     async fn record_paper(
@@ -604,7 +606,7 @@ fn load<T: serde::de::DeserializeOwned>(
     crate::domain::fold::load(ledger, key).map_err(|e| crate::ledger::damaged(&e))
 }
 
-fn view(t: &Tracked) -> pb::DeliveryView {
+fn view(exchange: &Exchange, t: &Tracked) -> pb::DeliveryView {
     let facts = t.outgoing.as_ref().map(|o| &o.facts).or_else(|| t.incoming.as_ref().map(|i| &i.facts));
     let key = facts.and_then(|f| f.key.as_ref());
     let mut view = pb::DeliveryView {
@@ -659,11 +661,7 @@ fn view(t: &Tracked) -> pb::DeliveryView {
         view.ended = o.ended.as_ref().map(notices::ended);
         view.asked = notices::asked(&o.asked);
         view.peer = o.peer.to_string();
-        if o.waits_for_revoke() && o.state == crate::domain::DeliveryState::Queued {
-            view.waiting_for = format!("its revoke to arrive at node {}", o.peer);
-        } else if o.state == crate::domain::DeliveryState::Queued {
-            view.waiting_for = format!("a receipt of node {}", o.peer);
-        }
+        view.waiting_for = exchange.queues().why(&t.id, o, exchange.ledger().now());
     }
     view
 }

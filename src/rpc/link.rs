@@ -2,20 +2,23 @@
 //!
 //! A connection is made when something has to go, after the newest directory; it says hello first, and fetches a newer
 //! directory when the other side has one. When the stream breaks, everything in flight on it fails as
-//! `peer_unreachable` and stays in the outbox.
+//! `peer_unreachable` and stays in the outbox. To a node that cannot be reached, messages go on the `Collect` stream that
+//! it keeps open (`super::collect`), in the same way.
 
 use std::collections::HashMap;
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex};
-use std::time::Duration;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, Weak};
+use std::time::{Duration, Instant};
 
 use hyper_util::rt::TokioIo;
 use tokio::net::TcpStream;
 use tokio::sync::{mpsc, oneshot};
 use tokio_rustls::TlsConnector;
 use tokio_stream::wrappers::ReceiverStream;
+use tonic::Streaming;
 use tonic::transport::{Channel, Endpoint};
 
+use super::collect::{Serving, StandBy};
 use super::peer::{read_failure, read_retry};
 use super::tls::Identity;
 use crate::domain::ids::{DeliveryId, NodeName};
@@ -24,16 +27,12 @@ use crate::domain::reason::{Reason, Rejection};
 use crate::exchange::Exchange;
 use crate::exchange::accept::{Boxed, ContentSource, Offer};
 use crate::exchange::courier::PeerLink;
+use crate::exchange::courier::failure::Failure;
 use crate::time::Timestamp;
 use crate::wire::pb;
 use crate::wire::pb::directory_service_client::DirectoryServiceClient;
 use crate::wire::pb::peer_service_client::PeerServiceClient;
 use crate::wire::proof::Proof;
-
-/// Time to make a connection, handshake and hello included.
-const CONNECT: Duration = Duration::from_secs(10);
-/// Time for one message to be answered.
-const ANSWER: Duration = Duration::from_secs(120);
 
 /// All ways to peers.
 #[derive(Clone)]
@@ -55,11 +54,15 @@ impl Links {
         links
             .entry(node.clone())
             .or_insert_with(|| {
-                Arc::new(Link {
+                Arc::new_cyclic(|me| Link {
+                    me: me.clone(),
                     exchange: self.exchange.clone(),
                     tls: self.tls.clone(),
                     node: node.clone(),
-                    connection: tokio::sync::Mutex::new(None),
+                    slot: tokio::sync::Mutex::default(),
+                    standby: StandBy::default(),
+                    serving: Mutex::default(),
+                    pulled: Mutex::default(),
                 })
             })
             .clone()
@@ -68,83 +71,160 @@ impl Links {
 
 /// The way to one node.
 pub struct Link {
-    exchange: Exchange,
+    pub(super) me: Weak<Link>,
+    pub(super) exchange: Exchange,
     tls: Arc<rustls::ClientConfig>,
-    node: NodeName,
-    connection: tokio::sync::Mutex<Option<Connection>>,
+    pub(super) node: NodeName,
+    slot: tokio::sync::Mutex<Slot>,
+    /// Streams on which a node that cannot be reached serves its content.
+    pub(super) standby: StandBy,
+    /// This node serves its content to the other while somebody holds it.
+    pub(super) serving: Mutex<Weak<Serving>>,
+    /// Large deliveries in flight, and when the other node last took a piece of them.
+    pulled: Mutex<HashMap<DeliveryId, Instant>>,
 }
 
-type Pending = Arc<Mutex<HashMap<u64, oneshot::Sender<Result<Proof, Rejection>>>>>;
+/// The connection, and how the last attempt to make one failed.
+#[derive(Default)]
+struct Slot {
+    connection: Option<Connection>,
+    failed: Option<(Instant, Rejection)>,
+}
+
+type Pending = Arc<Mutex<HashMap<u64, oneshot::Sender<Result<Proof, Failure>>>>>;
 
 #[derive(Clone)]
 struct Connection {
-    channel: Channel,
+    /// `None` where the other node called this one.
+    channel: Option<Channel>,
     requests: mpsc::Sender<pb::DeliverRequest>,
     pending: Pending,
     next_id: Arc<AtomicU64>,
+    open: Arc<AtomicBool>,
 }
 
-fn unreachable(node: &NodeName, what: impl std::fmt::Display) -> Rejection {
+impl Connection {
+    fn is_open(&self) -> bool {
+        self.open.load(Ordering::Acquire) && !self.requests.is_closed()
+    }
+}
+
+pub(super) fn unreachable(node: &NodeName, what: impl std::fmt::Display) -> Rejection {
     Rejection::new(Reason::PeerUnreachable, "", format!("node `{node}`: {what}"))
 }
 
 impl Link {
-    /// The connection, made when there is none.
+    /// The connection, made when there is none. Who waited while another's attempt failed gets the same answer.
     async fn connection(&self) -> Result<Connection, Rejection> {
-        let mut connection = self.connection.lock().await;
+        let asked = Instant::now();
+        let mut slot = self.slot.lock().await;
         // A node that a newer directory no longer lists gets nothing more, on no connection.
-        if self.exchange.directory().node(&self.node).is_none() {
-            *connection = None;
-        } else if let Some(connection) = connection.as_ref().filter(|c| !c.requests.is_closed()) {
+        let directory = self.exchange.directory();
+        let Some(entry) = directory.node(&self.node).map(|n| &n.entry) else {
+            slot.connection = None;
+            return Err(unreachable(&self.node, "it is not in the directory"));
+        };
+        if let Some(connection) = slot.connection.as_ref().filter(|c| c.is_open()) {
             return Ok(connection.clone());
         }
-        let fresh = tokio::time::timeout(CONNECT, self.connect()).await.map_err(|_| {
-            unreachable(&self.node, format!("no connection within {} s", CONNECT.as_secs()))
-        })??;
-        *connection = Some(fresh.clone());
-        Ok(fresh)
+        if entry.endpoints.is_empty() {
+            let what = "the directory lists no endpoint for it, and it has not connected to this node";
+            return Err(unreachable(&self.node, what));
+        }
+        if let Some((_, rejection)) = slot.failed.as_ref().filter(|(at, _)| *at >= asked) {
+            return Err(rejection.clone());
+        }
+        let limit = self.exchange.config().peer_connect;
+        let made = tokio::time::timeout(limit, self.connect()).await.unwrap_or_else(|_| {
+            Err(unreachable(&self.node, format!("no connection within {} s", limit.as_secs_f32())))
+        });
+        match made {
+            Ok(fresh) => {
+                *slot = Slot { connection: Some(fresh.clone()), failed: None };
+                Ok(fresh)
+            }
+            Err(rejection) => {
+                slot.failed = Some((Instant::now(), rejection.clone()));
+                Err(rejection)
+            }
+        }
     }
 
     async fn connect(&self) -> Result<Connection, Rejection> {
         let channel = self.dial().await?;
         self.hello(&channel).await?;
         let (requests, receiver) = mpsc::channel(limits::PEER_IN_FLIGHT);
-        let pending = Pending::default();
-        let stream = PeerServiceClient::new(channel.clone())
-            .max_decoding_message_size(limits::MESSAGE_BYTES)
-            .max_encoding_message_size(limits::MESSAGE_BYTES)
-            .deliver(ReceiverStream::new(receiver))
-            .await
-            .map_err(|s| read_failure(&s))?;
-        let mut answers = stream.into_inner();
-        let (node, waiting) = (self.node.clone(), pending.clone());
-        let open = requests.clone();
+        let stream =
+            client(&channel).deliver(ReceiverStream::new(receiver)).await.map_err(|s| read_failure(&s))?;
+        Ok(self.carry(Some(channel), requests, stream.into_inner()))
+    }
+
+    /// A connection over a stream of requests and one of answers, whoever opened them.
+    fn carry(
+        &self,
+        channel: Option<Channel>,
+        requests: mpsc::Sender<pb::DeliverRequest>,
+        mut answers: Streaming<pb::DeliverResponse>,
+    ) -> Connection {
+        let connection = Connection {
+            channel,
+            requests,
+            pending: Pending::default(),
+            next_id: Arc::new(AtomicU64::new(1)),
+            open: Arc::new(AtomicBool::new(true)),
+        };
+        let (node, waiting) = (self.node.clone(), connection.pending.clone());
+        let open = connection.open.clone();
+        let exchange = self.exchange.clone();
         tokio::spawn(async move {
             let why = loop {
                 match answers.message().await {
-                    Ok(Some(answer)) => answered(&waiting, answer),
+                    Ok(Some(answer)) => {
+                        if let Some(late) = answered(&waiting, answer)
+                            && let Err(rejection) = exchange.settle_late(&node, &late).await
+                        {
+                            tracing::info!(peer = %node, reason = %rejection, "a late answer settles nothing");
+                        }
+                    }
                     Ok(None) => break "it closed the stream".to_owned(),
                     Err(status) => break read_failure(&status).to_string(),
                 }
             };
             // From now on nothing new goes this way; what is in flight fails for now.
-            drop(open);
+            open.store(false, Ordering::Release);
             let rest = std::mem::take(&mut *waiting.lock().expect("no holder of this lock panics"));
             for (_, waiter) in rest {
-                let _ = waiter.send(Err(unreachable(&node, &why)));
+                let _ = waiter.send(Err(Failure::of_peer(unreachable(&node, &why))));
             }
         });
-        Ok(Connection { channel, requests, pending, next_id: Arc::new(AtomicU64::new(1)) })
+        connection
+    }
+
+    /// The other node called to collect: from now on messages go on its stream. What was in flight on another stays
+    /// there, as far as that one lives.
+    pub(super) async fn attach(
+        &self,
+        requests: mpsc::Sender<pb::DeliverRequest>,
+        answers: Streaming<pb::DeliverResponse>,
+    ) {
+        let connection = self.carry(None, requests, answers);
+        *self.slot.lock().await = Slot { connection: Some(connection), failed: None };
+    }
+
+    /// A channel to the other node, made when there is none.
+    pub(super) async fn channel(&self) -> Result<Channel, Rejection> {
+        let none = || unreachable(&self.node, "it can be answered, and not called");
+        self.connection().await?.channel.ok_or_else(none)
     }
 
     /// Compares versions again, because the node seems to have a newer directory.
     pub async fn refresh(&self) -> Result<(), Rejection> {
-        let channel = self.connection().await?.channel;
+        let channel = self.channel().await?;
         self.hello(&channel).await
     }
 
     /// TCP, TLS, and the right name at the other end.
-    async fn dial(&self) -> Result<Channel, Rejection> {
+    pub(super) async fn dial(&self) -> Result<Channel, Rejection> {
         let directory = self.exchange.directory();
         let entry = directory
             .node(&self.node)
@@ -183,11 +263,7 @@ impl Link {
             checkpoint: ledger.snapshot().checkpoint().map_or_else(String::new, |c| c.note().to_owned()),
         };
         let asked = ledger.now();
-        let answer = PeerServiceClient::new(channel.clone())
-            .hello(request)
-            .await
-            .map_err(|s| read_failure(&s))?
-            .into_inner();
+        let answer = client(channel).hello(request).await.map_err(|s| read_failure(&s))?.into_inner();
         if answer.clock > 0 {
             let theirs = Timestamp::from_millis(answer.clock);
             self.exchange.clocks().measured(&self.node, asked, ledger.now(), theirs);
@@ -229,48 +305,109 @@ impl Link {
     }
 }
 
-/// Gives an answer to who waits for it; one that nobody waits for is dropped.
-fn answered(pending: &Pending, answer: pb::DeliverResponse) {
+/// Gives an answer to who waits for it; a proof that nobody waits for any more comes back.
+fn answered(pending: &Pending, answer: pb::DeliverResponse) -> Option<Proof> {
     use pb::deliver_response::Outcome;
     let waiter = pending.lock().expect("no holder of this lock panics").remove(&answer.id);
-    let Some(waiter) = waiter else { return };
+    let Some(waiter) = waiter else {
+        let Some(Outcome::Receipt(proof)) = answer.outcome else { return None };
+        return Proof::from_wire(proof).ok();
+    };
     let result = match answer.outcome {
-        Some(Outcome::Receipt(proof)) => Proof::from_wire(proof),
-        Some(Outcome::Retry(retry)) => Err(read_retry(&retry)),
-        None => Err(Rejection::new(Reason::BadProof, "", "an empty answer")),
+        Some(Outcome::Receipt(proof)) => Proof::from_wire(proof).map_err(Failure::of_peer),
+        Some(Outcome::Retry(retry)) => {
+            Err(Failure::of_answer(read_retry(&retry), u64::from(retry.retry_after_ms)))
+        }
+        None => Err(Failure::of_peer(Rejection::new(Reason::BadProof, "", "an empty answer"))),
     };
     let _ = waiter.send(result);
+    None
+}
+
+/// A client of the other node's service, with this project's limits.
+pub(super) fn client(channel: &Channel) -> PeerServiceClient<Channel> {
+    PeerServiceClient::new(channel.clone())
+        .max_decoding_message_size(limits::MESSAGE_BYTES)
+        .max_encoding_message_size(limits::MESSAGE_BYTES)
+}
+
+impl Link {
+    /// One message there and its answer back.
+    async fn exchange_one(&self, offer: Offer, large: Option<DeliveryId>) -> Result<Proof, Failure> {
+        let connection = self.connection().await.map_err(Failure::of_peer)?;
+        let id = connection.next_id.fetch_add(1, Ordering::Relaxed);
+        let (sender, mut receiver) = oneshot::channel();
+        connection.pending.lock().expect("no holder of this lock panics").insert(id, sender);
+        let _forget = Forget(&connection.pending, id);
+        let request = pb::DeliverRequest {
+            id,
+            envelope: offer.envelope,
+            origin: Some(offer.origin.to_wire()),
+            signatures: offer.signatures,
+            data: offer.data.unwrap_or_default(),
+            directory_version: offer.directory_version,
+        };
+        let broke = |what| Failure::of_peer(unreachable(&self.node, what));
+        let limit = self.exchange.config().peer_answer;
+        let silent = || {
+            Failure::of_peer(unreachable(&self.node, format!("no answer within {} s", limit.as_secs_f32())))
+        };
+        // A peer that does not read is as good as one that does not answer.
+        match tokio::time::timeout(limit, connection.requests.send(request)).await {
+            Ok(Ok(())) => {}
+            Ok(Err(_)) => return Err(broke("the stream is closed")),
+            Err(_) => return Err(silent()),
+        }
+        loop {
+            let began = Instant::now();
+            match tokio::time::timeout(limit, &mut receiver).await {
+                Ok(Ok(result)) => return result,
+                Ok(Err(_)) => return Err(broke("the stream broke")),
+                // Large content takes its time, as long as it moves.
+                Err(_) if large.is_some_and(|id| self.pulled_since(&id, began)) => {}
+                Err(_) => return Err(silent()),
+            }
+        }
+    }
+
+    /// The other node took a piece of a delivery's content.
+    pub(super) fn took(&self, delivery: &DeliveryId) {
+        let mut pulled = self.pulled.lock().expect("no holder of this lock panics");
+        if let Some(at) = pulled.get_mut(delivery) {
+            *at = Instant::now();
+        }
+    }
+
+    fn pulled_since(&self, delivery: &DeliveryId, since: Instant) -> bool {
+        let pulled = self.pulled.lock().expect("no holder of this lock panics");
+        pulled.get(delivery).is_some_and(|at| *at >= since)
+    }
+}
+
+/// Takes a waiter out, however the wait for it ends.
+struct Forget<'a>(&'a Pending, u64);
+
+impl Drop for Forget<'_> {
+    fn drop(&mut self) {
+        self.0.lock().expect("no holder of this lock panics").remove(&self.1);
+    }
 }
 
 impl PeerLink for Link {
-    fn deliver(&self, offer: Offer) -> Boxed<'_, Result<Proof, Rejection>> {
+    fn deliver(&self, offer: Offer) -> Boxed<'_, Result<Proof, Failure>> {
         Box::pin(async move {
-            let connection = self.connection().await?;
-            let id = connection.next_id.fetch_add(1, Ordering::Relaxed);
-            let (sender, receiver) = oneshot::channel();
-            connection.pending.lock().expect("no holder of this lock panics").insert(id, sender);
-            let request = pb::DeliverRequest {
-                id,
-                envelope: offer.envelope,
-                origin: Some(offer.origin.to_wire()),
-                signatures: offer.signatures,
-                data: offer.data.unwrap_or_default(),
-            };
-            let forget = || {
-                connection.pending.lock().expect("no holder of this lock panics").remove(&id);
-            };
-            if connection.requests.send(request).await.is_err() {
-                forget();
-                return Err(unreachable(&self.node, "the stream is closed"));
+            if offer.data.is_some() {
+                return self.exchange_one(offer, None).await;
             }
-            match tokio::time::timeout(ANSWER, receiver).await {
-                Ok(Ok(result)) => result,
-                Ok(Err(_)) => Err(unreachable(&self.node, "the stream broke")),
-                Err(_) => {
-                    forget();
-                    Err(unreachable(&self.node, format!("no answer within {} s", ANSWER.as_secs())))
-                }
-            }
+            let id =
+                crate::wire::envelope::decode(&offer.envelope).map_err(Failure::of_this_node)?.delivery_id;
+            let pulled = || self.pulled.lock().expect("no holder of this lock panics");
+            pulled().insert(id, Instant::now());
+            let serving = self.serve_content();
+            let answer = self.exchange_one(offer, Some(id)).await;
+            drop(serving);
+            pulled().remove(&id);
+            answer
         })
     }
 }
@@ -283,17 +420,17 @@ impl ContentSource for Link {
         sink: &'a mut (dyn FnMut(&[u8]) -> Result<(), Rejection> + Send),
     ) -> Boxed<'a, Result<(), Rejection>> {
         Box::pin(async move {
-            let channel = self.connection().await?.channel;
             let request = pb::ContentRequest {
                 delivery_id: bytes::Bytes::copy_from_slice(delivery.as_bytes()),
                 part,
                 offset: 0,
             };
-            let mut pieces = PeerServiceClient::new(channel)
-                .content(request)
-                .await
-                .map_err(|s| read_failure(&s))?
-                .into_inner();
+            if self.must_call() {
+                return self.pull_from_standby(request, sink).await;
+            }
+            let channel = self.channel().await?;
+            let mut pieces =
+                client(&channel).content(request).await.map_err(|s| read_failure(&s))?.into_inner();
             while let Some(piece) = pieces.message().await.map_err(|s| read_failure(&s))? {
                 sink(&piece.data)?;
             }

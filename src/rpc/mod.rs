@@ -4,11 +4,13 @@
 //! - [`serve`]: listeners: TLS 1.3, mutual, always.
 //! - [`quota`], [`guard`]: what one caller may have at once, and where every call is counted.
 //! - [`exchange`], [`audit`], [`report`], [`directory`], [`peer`]: one service each: decode, authorise, call, encode.
+//! - [`collect`]: nodes that cannot be reached, from both sides.
 //! - [`link`]: the way to another node; implements [`crate::exchange::courier::PeerLink`].
 //! - [`client`]: how the command line and the tests call a node.
 
 pub mod audit;
 pub mod client;
+pub mod collect;
 pub mod directory;
 pub mod exchange;
 pub mod guard;

@@ -24,6 +24,7 @@ use crate::wire::proof::Proof;
 use crate::wire::{failure, pb, words};
 
 /// The service.
+#[derive(Clone)]
 pub struct PeerApi {
     exchange: Exchange,
     links: Links,
@@ -66,7 +67,133 @@ fn listed(exchange: &Exchange, network: &str, node: &str) -> Result<NodeName, Re
 
 type Answer<T> = Result<Response<T>, Status>;
 
-fn retry(rejection: &Rejection) -> pb::Retry {
+/// What goes to a node that collects, until it has gone or this node stops.
+fn forward(
+    mut requests: mpsc::Receiver<pb::DeliverRequest>,
+    mut stop: watch::Receiver<bool>,
+) -> mpsc::Receiver<Result<pb::DeliverRequest, Status>> {
+    let (sender, receiver) = mpsc::channel(limits::PEER_IN_FLIGHT);
+    tokio::spawn(async move {
+        loop {
+            let request = tokio::select! {
+                request = requests.recv() => request,
+                () = sender.closed() => return,
+                _ = stop.wait_for(|s| *s) => return,
+            };
+            let Some(request) = request else { return };
+            if sender.send(Ok(request)).await.is_err() {
+                return;
+            }
+        }
+    });
+    receiver
+}
+
+impl PeerApi {
+    /// The steps.
+    pub(super) fn exchange(&self) -> &Exchange {
+        &self.exchange
+    }
+
+    /// The ways to peers.
+    pub(super) fn links(&self) -> &Links {
+        &self.links
+    }
+
+    /// Whether this node stops.
+    pub(super) fn stop(&self) -> watch::Receiver<bool> {
+        self.stop.clone()
+    }
+
+    /// Takes messages from a node and answers them, many at once, until its stream ends or this node stops; gives back
+    /// how the stream failed, if it did.
+    pub(super) async fn serve_offers(
+        &self,
+        name: &NodeName,
+        identity: &Identity,
+        mut offers: Streaming<pb::DeliverRequest>,
+        answers: mpsc::Sender<Result<pb::DeliverResponse, Status>>,
+    ) -> Option<Status> {
+        let (quotas, who) = (&self.quotas, holder(Some(identity)));
+        let mut stop = self.stop.clone();
+        // A peer that does not read its answers is not read from either.
+        let places = Arc::new(Semaphore::new(limits::PEER_IN_FLIGHT));
+        loop {
+            let place = places.clone().acquire_owned().await.ok()?;
+            let message = tokio::select! {
+                message = offers.message() => message,
+                () = async { drop(stop.wait_for(|s| *s).await) } => {
+                    // What came is answered; what is sent after it goes on the next stream.
+                    drop(place);
+                    let _ = places.acquire_many(limits::PEER_IN_FLIGHT as u32).await;
+                    let _ = answers.send(Err(refuse(stopping()))).await;
+                    return None;
+                }
+            };
+            let message = match message {
+                Ok(message) => message?,
+                Err(status) => return Some(status),
+            };
+            // Over its share, over all its streams, it is not read from.
+            let document = quotas.wait(&who, What::Documents, 1).await;
+            let bytes = quotas.wait(&who, What::Bytes, message.encoded_len()).await;
+            let (api, answers) = (self.clone(), answers.clone());
+            let (name, identity) = (name.clone(), identity.clone());
+            tokio::spawn(async move {
+                let answer = accept(&api.exchange, &api.links, &name, &identity, message).await;
+                if let Some(pb::deliver_response::Outcome::Retry(retry)) = &answer.outcome {
+                    api.quotas.refused(read_retry(retry).reason);
+                }
+                drop((document, bytes));
+                let _ = answers.send(Ok(answer)).await;
+                drop(place);
+            });
+        }
+    }
+}
+
+/// Content that a peer was offered, piece by piece.
+pub(super) struct Pieces {
+    exchange: Exchange,
+    peer: NodeName,
+    delivery: Result<DeliveryId, Rejection>,
+    part: u32,
+    offset: u64,
+    ended: bool,
+}
+
+/// What a peer asks for.
+pub(super) fn pieces_of(exchange: &Exchange, peer: &NodeName, request: pb::ContentRequest) -> Pieces {
+    Pieces {
+        exchange: exchange.clone(),
+        peer: peer.clone(),
+        delivery: DeliveryId::from_slice(&request.delivery_id),
+        part: request.part,
+        offset: request.offset,
+        ended: false,
+    }
+}
+
+impl Pieces {
+    /// The next piece and its delivery; a failure is the last.
+    pub(super) fn next(&mut self) -> Option<Result<(DeliveryId, bytes::Bytes), Rejection>> {
+        if self.ended {
+            return None;
+        }
+        let piece = self
+            .delivery
+            .clone()
+            .and_then(|id| Ok((id, self.exchange.content_for_peer(&self.peer, id, self.part, self.offset)?)));
+        match &piece {
+            Ok((_, data)) if data.is_empty() => return None,
+            Ok((_, data)) => self.offset += data.len() as u64,
+            Err(_) => self.ended = true,
+        }
+        Some(piece)
+    }
+}
+
+pub(super) fn retry(rejection: &Rejection) -> pb::Retry {
     pb::Retry {
         reason: rejection.reason.code().to_owned(),
         message: rejection.message.clone(),
@@ -90,6 +217,7 @@ fn read_offer(request: pb::DeliverRequest) -> Result<(u64, Offer, bool), Rejecti
         origin: Proof::from_wire(origin)?,
         signatures: request.signatures,
         data: Some(request.data),
+        directory_version: request.directory_version,
     };
     Ok((request.id, offer, inline))
 }
@@ -101,43 +229,13 @@ impl PeerService for PeerApi {
     async fn deliver(&self, request: Request<Streaming<pb::DeliverRequest>>) -> Answer<Self::DeliverStream> {
         let name = peer(&self.exchange, &request)?;
         let identity = identity(&request)?;
-        let mut stream = request.into_inner();
+        let stream = request.into_inner();
         let (answers, receiver) = mpsc::channel(limits::PEER_IN_FLIGHT);
-        let (exchange, links) = (self.exchange.clone(), self.links.clone());
-        let (quotas, who) = (self.quotas.clone(), holder(Some(&identity)));
-        let mut stop = self.stop.clone();
+        let api = self.clone();
+        // Who delivers is there to be delivered to.
+        self.exchange.queues().nudge(&name);
         tokio::spawn(async move {
-            // A peer that does not read its answers is not read from either.
-            let places = Arc::new(Semaphore::new(limits::PEER_IN_FLIGHT));
-            loop {
-                let Ok(place) = places.clone().acquire_owned().await else { break };
-                let message = tokio::select! {
-                    message = stream.message() => message,
-                    () = async { drop(stop.wait_for(|s| *s).await) } => {
-                        // What came is answered; what is sent after it goes on the next stream.
-                        drop(place);
-                        let _ = places.acquire_many(limits::PEER_IN_FLIGHT as u32).await;
-                        let _ = answers.send(Err(refuse(stopping()))).await;
-                        break;
-                    }
-                };
-                let Ok(Some(message)) = message else { break };
-                // Over its share, over all its streams, it is not read from.
-                let document = quotas.wait(&who, What::Documents, 1).await;
-                let bytes = quotas.wait(&who, What::Bytes, message.encoded_len()).await;
-                let refusals = quotas.clone();
-                let (exchange, links, answers) = (exchange.clone(), links.clone(), answers.clone());
-                let (name, identity) = (name.clone(), identity.clone());
-                tokio::spawn(async move {
-                    let answer = accept(&exchange, &links, &name, &identity, message).await;
-                    if let Some(pb::deliver_response::Outcome::Retry(retry)) = &answer.outcome {
-                        refusals.refused(read_retry(retry).reason);
-                    }
-                    drop((document, bytes));
-                    let _ = answers.send(Ok(answer)).await;
-                    drop(place);
-                });
-            }
+            api.serve_offers(&name, &identity, stream, answers).await;
         });
         Ok(Response::new(ReceiverStream::new(receiver)))
     }
@@ -145,40 +243,47 @@ impl PeerService for PeerApi {
     type CollectStream = ReceiverStream<Result<pb::DeliverRequest, Status>>;
 
     async fn collect(&self, request: Request<Streaming<pb::DeliverResponse>>) -> Answer<Self::CollectStream> {
-        peer(&self.exchange, &request)?;
-        Err(refuse(Rejection::new(
-            Reason::Unimplemented,
-            "",
-            "collecting is not served by this version: list an endpoint for the node",
-        )))
+        let name = peer(&self.exchange, &request)?;
+        let (requests, receiver) = mpsc::channel(1);
+        self.links.to(&name).attach(requests, request.into_inner()).await;
+        self.exchange.queues().nudge(&name);
+        tracing::info!(peer = %name, "a node that cannot be reached collects");
+        Ok(Response::new(ReceiverStream::new(forward(receiver, self.stop.clone()))))
     }
 
     type ContentStream = ReceiverStream<Result<pb::ContentResponse, Status>>;
 
     async fn content(&self, request: Request<pb::ContentRequest>) -> Answer<Self::ContentStream> {
         let name = peer(&self.exchange, &request)?;
-        let request = request.into_inner();
-        let delivery = DeliveryId::from_slice(&request.delivery_id).map_err(refuse)?;
+        let mut content = pieces_of(&self.exchange, &name, request.into_inner());
+        let link = self.links.to(&name);
         let (pieces, receiver) = mpsc::channel(4);
-        let exchange = self.exchange.clone();
         tokio::spawn(async move {
-            let mut offset = request.offset;
-            loop {
-                let piece = exchange.content_for_peer(&name, delivery, request.part, offset);
-                let ended = piece.as_ref().map_or(true, bytes::Bytes::is_empty);
-                if let Ok(data) = &piece {
-                    offset += data.len() as u64;
-                    if ended {
-                        return;
-                    }
-                }
-                let message = piece.map(|data| pb::ContentResponse { data }).map_err(refuse);
-                if pieces.send(message).await.is_err() || ended {
+            while let Some(piece) = content.next() {
+                let message = piece.map_err(refuse).map(|(delivery, data)| {
+                    link.took(&delivery);
+                    pb::ContentResponse { data }
+                });
+                if pieces.send(message).await.is_err() {
                     return;
                 }
             }
         });
         Ok(Response::new(ReceiverStream::new(receiver)))
+    }
+
+    type ServeContentStream = ReceiverStream<Result<pb::ContentRequest, Status>>;
+
+    async fn serve_content(
+        &self,
+        request: Request<Streaming<pb::ServedContent>>,
+    ) -> Answer<Self::ServeContentStream> {
+        let name = peer(&self.exchange, &request)?;
+        let asked = self.links.to(&name).standby.add(request.into_inner()).ok_or_else(|| {
+            let message = "so many streams stand by for content already: open one when one was asked on";
+            refuse(Rejection::new(Reason::Overloaded, "", message))
+        })?;
+        Ok(Response::new(ReceiverStream::new(asked)))
     }
 
     async fn hello(&self, request: Request<pb::HelloRequest>) -> Answer<pb::HelloResponse> {

@@ -10,7 +10,7 @@ use crate::domain::fold::records::Outgoing;
 use crate::domain::fold::{keys, load};
 use crate::domain::ids::{DeliveryId, NodeName};
 use crate::exchange::Exchange;
-use crate::exchange::courier::{QueueState, Queues};
+use crate::exchange::courier::{BreakerState, QueueState, Queues};
 use crate::ledger::events_of;
 use crate::time::Timestamp;
 use crate::wire::pb;
@@ -89,7 +89,7 @@ impl StatusSource {
     /// How every queue stands, by peer.
     pub fn queue_states(&self, exchange: &Exchange) -> Vec<pb::QueueStatus> {
         let mut waiting = waiting(exchange);
-        let states = self.queues.all();
+        let states = self.queues.all(exchange.ledger().now());
         let mut names: Vec<NodeName> = states.keys().chain(waiting.keys()).cloned().collect();
         names.sort();
         names.dedup();
@@ -149,13 +149,23 @@ fn queue_status(
         waiting: waiting.by_urgency.iter().sum(),
         in_flight: state.in_flight,
         oldest: oldest.map_or(0, |(_, at)| at.millis()),
-        // Errors begin with their reason.
-        oldest_reason: oldest.and_then(|_| state.last_error.split(':').next()).unwrap_or_default().to_owned(),
+        oldest_reason: oldest
+            .and_then(|(id, _)| exchange.queues().reason(peer, &id))
+            .map_or_else(String::new, |reason| reason.code().to_owned()),
         last_error: state.last_error,
         next_try: state.next_try.map_or(0, Timestamp::millis),
+        next_probe: match state.breaker {
+            BreakerState::Open => state.next_try.map_or(0, Timestamp::millis),
+            BreakerState::Closed | BreakerState::HalfOpen => 0,
+        },
+        breaker: state.breaker.as_str().to_owned(),
+        failures: state.failures,
+        failing_since: state.failing_since.map_or(0, Timestamp::millis),
+        bytes_in_flight: state.bytes_in_flight,
+        delayed: state.delayed,
+        calls_in: exchange.directory().node(peer).is_some_and(|n| n.entry.endpoints.is_empty()),
         waiting_by_urgency: waiting.by_urgency.to_vec(),
         oldest_delivery: oldest.map_or_else(Bytes::new, |(id, _)| Bytes::copy_from_slice(id.as_bytes())),
-        ..pb::QueueStatus::default()
     }
 }
 

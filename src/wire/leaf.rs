@@ -155,6 +155,9 @@ fn kind(kind: &EventKind) -> Option<pb::event::Kind> {
         EventKind::Undelivered { delivery_id, reason } => {
             K::Undelivered(pb::Undelivered { delivery_id: id(delivery_id), reason: reason.code().to_owned() })
         }
+        EventKind::Rerouted { delivery_id, peer } => {
+            K::Rerouted(pb::Rerouted { delivery_id: id(delivery_id), peer: peer.to_string() })
+        }
         EventKind::Fetched { delivery_id } => K::Fetched(pb::Fetched { delivery_id: id(delivery_id) }),
         EventKind::HandedOver { delivery_id } => {
             K::HandedOver(pb::HandedOver { delivery_id: id(delivery_id) })
@@ -374,6 +377,10 @@ fn read_kind(kind: pb::event::Kind) -> Result<EventKind, Rejection> {
         K::Undelivered(u) => EventKind::Undelivered {
             delivery_id: DeliveryId::from_slice(&u.delivery_id)?,
             reason: read_reason(&u.reason)?,
+        },
+        K::Rerouted(r) => EventKind::Rerouted {
+            delivery_id: DeliveryId::from_slice(&r.delivery_id)?,
+            peer: NodeName::new(&r.peer)?,
         },
         K::Fetched(f) => EventKind::Fetched { delivery_id: DeliveryId::from_slice(&f.delivery_id)? },
         K::HandedOver(h) => EventKind::HandedOver { delivery_id: DeliveryId::from_slice(&h.delivery_id)? },

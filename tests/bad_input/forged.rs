@@ -190,6 +190,7 @@ impl Forged {
             origin: Some(log.prove(net.now(), self.submitted()).to_wire()),
             signatures: self.signatures.iter().map(|s| s.clone().into()).collect(),
             data: self.data.clone().into(),
+            directory_version: 0,
         }
     }
 }

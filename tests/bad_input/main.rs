@@ -7,6 +7,7 @@ mod answers;
 #[path = "../common/mod.rs"]
 mod common;
 mod connections;
+mod cosigned;
 mod disk;
 mod documents;
 mod forged;

@@ -30,6 +30,9 @@ impl TestNet {
                     EventKind::Submitted { item, peer, .. } => {
                         peers.insert(item.delivery_id, peer.to_string());
                     }
+                    EventKind::Rerouted { delivery_id, peer } => {
+                        peers.insert(delivery_id, peer.to_string());
+                    }
                     EventKind::Settled { delivery_id, outcome: DeliveryState::Delivered, .. } => {
                         settled.push((node.clone(), peers[&delivery_id].clone(), delivery_id));
                     }

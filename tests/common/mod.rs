@@ -131,6 +131,7 @@ impl TestNet {
             dir: dir.path(),
             agencies: &agencies,
             addresses: &addresses,
+            unreachable: &BTreeSet::new(),
             issued_at: clock.now(),
             validity: Validity::default(),
             rsa: false,

@@ -1,6 +1,7 @@
 //! Peers that a test plays: one that nodes call ([`FakePeer`]), and one that calls a node ([`Calling`]).
 
 use std::path::Path;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 
 use lienthong::config::{Config, Share};
@@ -48,6 +49,9 @@ impl Drop for FakePeer {
 struct State {
     answer: Mutex<Answer>,
     offers: Mutex<Vec<pb::DeliverRequest>>,
+    deaf: AtomicBool,
+    /// The newest stream of answers.
+    answers: Mutex<Option<mpsc::Sender<Result<pb::DeliverResponse, Status>>>>,
 }
 
 impl FakePeer {
@@ -60,7 +64,12 @@ impl FakePeer {
     pub async fn start_as(net: &TestNet, node: &str, of: &Config, answer: Answer) -> FakePeer {
         let tls = NodeTls::load(of).unwrap().peers;
         let address = net.config(node).listen_peers;
-        let state = Arc::new(State { answer: Mutex::new(answer), offers: Mutex::default() });
+        let state = Arc::new(State {
+            answer: Mutex::new(answer),
+            offers: Mutex::default(),
+            deaf: AtomicBool::new(false),
+            answers: Mutex::default(),
+        });
         let (stop, stopped) = watch::channel(false);
         let quotas = Quotas::new(Share::PEER);
         let router = serve::builder(&quotas, stopped.clone())
@@ -78,6 +87,17 @@ impl FakePeer {
     /// From now on it answers so.
     pub fn answers(&self, answer: Answer) {
         *self.state.answer.lock().unwrap() = answer;
+    }
+
+    /// From the next stream on it reads nothing, or again something.
+    pub fn is_deaf(&self, deaf: bool) {
+        self.state.deaf.store(deaf, Ordering::SeqCst);
+    }
+
+    /// It says something by itself on the newest stream.
+    pub async fn says(&self, id: u64, outcome: Outcome) {
+        let answers = self.state.answers.lock().unwrap().clone().unwrap();
+        answers.send(Ok(pb::DeliverResponse { id, outcome: Some(outcome) })).await.unwrap();
     }
 
     /// What it was offered so far.
@@ -99,7 +119,12 @@ impl PeerService for Service {
         let mut offers = request.into_inner();
         let (answers, receiver) = mpsc::channel(64);
         let state = self.0.clone();
+        *state.answers.lock().unwrap() = Some(answers.clone());
         tokio::spawn(async move {
+            if state.deaf.load(Ordering::SeqCst) {
+                answers.closed().await;
+                return;
+            }
             while let Ok(Some(offer)) = offers.message().await {
                 state.offers.lock().unwrap().push(offer.clone());
                 let answer = state.answer.lock().unwrap().clone();
@@ -124,6 +149,15 @@ impl PeerService for Service {
     type ContentStream = ReceiverStream<Result<pb::ContentResponse, Status>>;
 
     async fn content(&self, _: Request<pb::ContentRequest>) -> Result<Response<Self::ContentStream>, Status> {
+        Err(Status::unimplemented("not played"))
+    }
+
+    type ServeContentStream = ReceiverStream<Result<pb::ContentRequest, Status>>;
+
+    async fn serve_content(
+        &self,
+        _: Request<Streaming<pb::ServedContent>>,
+    ) -> Result<Response<Self::ServeContentStream>, Status> {
         Err(Status::unimplemented("not played"))
     }
 

@@ -42,6 +42,7 @@ pub fn make(dir: &Path, agencies: &[AgencyLine], rows: &[Row]) -> Network {
         dir,
         agencies,
         addresses: &addresses,
+        unreachable: &BTreeSet::new(),
         issued_at: SystemClock.now(),
         validity: Validity::default(),
         rsa: false,

@@ -49,6 +49,9 @@ fn parties(from: &str, to: &str) -> Parties {
     }
 }
 
+/// What either node says, sender's first.
+pub type Both<T> = (Vec<T>, Vec<T>);
+
 /// One node: its log and what it means.
 pub struct Side {
     name: &'static str,
@@ -421,13 +424,13 @@ impl World {
     }
 
     /// What was asked, as both nodes say.
-    pub fn asked(&self, id: &DeliveryId) -> (Vec<(Ask, AskState)>, Vec<(Ask, AskState)>) {
+    pub fn asked(&self, id: &DeliveryId) -> Both<(Ask, AskState)> {
         let short = |list: Vec<Asked>| list.iter().map(|a| (a.ask, a.state)).collect();
         (short(self.a.outgoing(id).asked), short(self.b.incoming(id).asked))
     }
 
     /// The statuses with their flags, as both nodes say.
-    pub fn statuses(&self, id: &DeliveryId) -> (Vec<(Status, bool)>, Vec<(Status, bool)>) {
+    pub fn statuses(&self, id: &DeliveryId) -> Both<(Status, bool)> {
         let short = |list: Vec<fold::records::StatusEntry>| {
             list.iter().map(|s| (s.status, s.out_of_order)).collect::<Vec<_>>()
         };

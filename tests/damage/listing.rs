@@ -42,6 +42,7 @@ fn concerned(events: &[Event], at: u64) -> Vec<AgencyId> {
         | EventKind::Refused { item, .. } => both(item),
         EventKind::Settled { delivery_id, .. }
         | EventKind::Undelivered { delivery_id, .. }
+        | EventKind::Rerouted { delivery_id, .. }
         | EventKind::Released { delivery_id, .. } => of(delivery_id).map(both).unwrap_or_default(),
         EventKind::Fetched { delivery_id } | EventKind::HandedOver { delivery_id } => {
             of(delivery_id).and_then(|i| i.parties.recipient.clone()).into_iter().collect()

@@ -141,6 +141,7 @@ pub fn item(from: &str, to: &str, number: u32) -> Item {
             issued_on: Timestamp::from_millis(START).date(),
             issued_at: None,
             origin: Origin::BornDigital,
+            replaces: None,
         }),
     }
 }

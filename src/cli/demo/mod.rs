@@ -51,6 +51,9 @@ pub struct DemoArgs {
     /// `seal-<code>.pem`, and expected.csv with columns file and sender.
     #[arg(long, value_name = "DIR")]
     documents: Option<PathBuf>,
+    /// A node that others cannot call: it calls them, and collects. Repeatable.
+    #[arg(long, value_name = "NODE")]
+    unreachable: Vec<String>,
     /// Serve on after the replay until Ctrl-C.
     #[arg(long)]
     keep: bool,
@@ -97,7 +100,9 @@ pub async fn run(args: DemoArgs) -> Result<Outcome, CliError> {
     let first = rows.iter().map(|r| r.issued_on).min().unwrap_or_default();
     let clock = Arc::new(ManualClock::new(morning(first)));
     note(format!("making keys, certificates and the directory of {} agencies …", agencies.len()));
-    let (network, listeners) = make(&dir, &agencies, &rows, folder.as_ref(), clock.now()).await?;
+    let unreachable = network::unreachable(&args.unreachable, &agencies)?;
+    let (network, listeners) =
+        make(&dir, &agencies, &unreachable, &rows, folder.as_ref(), clock.now()).await?;
     let mut nodes = BTreeMap::new();
     for (name, listeners) in listeners {
         let config =
@@ -189,6 +194,7 @@ fn check_hosted<'a>(agencies: &[AgencyLine], codes: impl Iterator<Item = &'a str
 async fn make(
     dir: &Path,
     agencies: &[AgencyLine],
+    unreachable: &BTreeSet<NodeName>,
     rows: &[Row],
     folder: Option<&documents::Folder>,
     issued_at: Timestamp,
@@ -208,6 +214,7 @@ async fn make(
         dir,
         agencies,
         addresses: &addresses,
+        unreachable,
         issued_at,
         validity: super::pki::Validity::default(),
         rsa: false,

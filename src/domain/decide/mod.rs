@@ -38,6 +38,8 @@ pub enum Command {
     },
     /// Give a delivery up.
     GiveUp { delivery_id: DeliveryId, reason: Reason },
+    /// The directory moved the recipient of a delivery that waits to another node.
+    Reroute { delivery_id: DeliveryId, peer: NodeName },
     /// Content is handed out.
     Fetch { actor: Actor, agency: AgencyId, delivery_id: DeliveryId },
     /// The recipient's system has it; `arrived` is status 01, on its way to the sender, if any node hosts that.
@@ -195,6 +197,13 @@ pub fn decide(command: Command, view: &(impl Records + ?Sized)) -> Result<Decisi
                 return Ok(nothing(Actor::node(), index));
             }
             Ok(one(Actor::node(), EventKind::Undelivered { delivery_id, reason }))
+        }
+        Command::Reroute { delivery_id, peer } => {
+            let record = outgoing(view, &delivery_id)?;
+            if record.state != DeliveryState::Queued || record.peer == peer {
+                return Ok(nothing(Actor::node(), record.queued_index));
+            }
+            Ok(one(Actor::node(), EventKind::Rerouted { delivery_id, peer }))
         }
         Command::Fetch { actor, agency, delivery_id } => {
             let record = opened(view, &agency, &delivery_id)?;

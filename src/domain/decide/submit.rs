@@ -191,7 +191,6 @@ pub struct NoticeState {
 
 /// A side of a delivery, with its record.
 #[derive(Debug, Clone)]
-#[expect(clippy::large_enum_variant, reason = "one at a time")]
 pub enum Side {
     /// The sender's.
     Sender(Outgoing),

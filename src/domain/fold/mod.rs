@@ -93,6 +93,18 @@ pub fn apply(view: &mut (impl View + ?Sized), index: u64, event: &Event) -> Resu
         EventKind::Settled { delivery_id, .. } | EventKind::Undelivered { delivery_id, .. } => {
             closed(view, index, event, delivery_id, &mut agencies)?;
         }
+        EventKind::Rerouted { delivery_id, peer } => {
+            if let Some(mut record) = load::<Outgoing>(view, &keys::outgoing(delivery_id))? {
+                parties_of_record(&record, &mut agencies);
+                view.delete(&keys::outbox(&record.peer, record.facts.urgency, record.queued_index));
+                let place = keys::outbox(peer, record.facts.urgency, index);
+                view.put(place, delivery_id.as_bytes().to_vec());
+                record.peer = peer.clone();
+                record.queued_index = index;
+                record.events.push(index);
+                store(view, keys::outgoing(delivery_id), &record);
+            }
+        }
         EventKind::Fetched { delivery_id } => {
             // Who opened it is the recipient's own affair. It may be many times: the record does not grow.
             stands_in_record = false;
@@ -136,6 +148,10 @@ fn parties_of(item: &Item, agencies: &mut Vec<AgencyId>) {
     agencies.extend(item.parties.recipient.clone());
 }
 
+fn parties_of_record(record: &Outgoing, agencies: &mut Vec<AgencyId>) {
+    agencies.extend([record.facts.sender.clone(), record.facts.recipient.clone()]);
+}
+
 fn facts_of(item: &Item) -> MessageFacts {
     let mut facts = MessageFacts {
         kind: item.kind(),
@@ -176,8 +192,16 @@ fn feed(view: &mut (impl View + ?Sized), agency: &AgencyId, index: u64) -> Resul
 
 /// Submitted: the delivery is queued for its peer; the document's key is taken; a notice reaches its own side.
 fn submitted(view: &mut (impl View + ?Sized), index: u64, event: &Event) -> Result<(), ViewError> {
-    let EventKind::Submitted { item, request_id, content_digests, verdicts, not_after, peer, .. } =
-        &event.kind
+    let EventKind::Submitted {
+        item,
+        request_id,
+        content_digests,
+        verdicts,
+        not_after,
+        peer,
+        content_size,
+        ..
+    } = &event.kind
     else {
         return Ok(());
     };
@@ -221,6 +245,8 @@ fn submitted(view: &mut (impl View + ?Sized), index: u64, event: &Event) -> Resu
         content_digests: content_digests.clone(),
         peer: peer.clone(),
         submitted_index: index,
+        queued_index: index,
+        content_size: *content_size,
         events: vec![index],
         submitted_at: event.at,
         not_after: *not_after,
@@ -392,7 +418,7 @@ fn closed(
 ) -> Result<(), ViewError> {
     let key = keys::outgoing(id);
     let Some(mut record) = load::<Outgoing>(view, &key)? else { return Ok(()) };
-    agencies.extend([record.facts.sender.clone(), record.facts.recipient.clone()]);
+    parties_of_record(&record, agencies);
     let before = record.state;
     let mut arrived = None;
     match &event.kind {
@@ -416,7 +442,7 @@ fn closed(
     record.settled_at = Some(event.at);
     // What is held at the other node is asked about again until it is decided there.
     if record.state != DeliveryState::Held {
-        view.delete(&keys::outbox(&record.peer, record.facts.urgency, record.submitted_index));
+        view.delete(&keys::outbox(&record.peer, record.facts.urgency, record.queued_index));
     }
     if !record.state.is_live() && before.is_live() {
         set_live(view, &record.facts, false)?;

@@ -10,7 +10,7 @@ use crate::domain::status::{Ask, AskState, DeliveryState, EndedBy, Status};
 use crate::time::{Date, Timestamp};
 
 /// Form of the records; another number means: rebuild.
-pub const VERSION: u32 = 4;
+pub const VERSION: u32 = 5;
 
 /// What both sides know of a message.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -90,10 +90,14 @@ pub struct Outgoing {
     pub facts: MessageFacts,
     /// What the receipt must repeat.
     pub content_digests: Vec<Digest>,
-    /// The recipient's node.
+    /// The recipient's node: the one that it goes to now.
     pub peer: NodeName,
     /// Where it was recorded.
     pub submitted_index: u64,
+    /// Its place in the outbox: the event that put it there.
+    pub queued_index: u64,
+    /// Bytes of its parts.
+    pub content_size: u64,
     /// Every event that changed this record, this one first.
     pub events: Vec<u64>,
     /// When.

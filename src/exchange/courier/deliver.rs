@@ -1,0 +1,129 @@
+//! One message on its way: loaded when there is room, given to the peer, its proof settled.
+
+use bytes::{Bytes, BytesMut};
+
+use super::PeerLink;
+use super::budget::Budget;
+use super::failure::Failure;
+use super::schedule::Outcome;
+use crate::domain::DeliveryState;
+use crate::domain::fold::records::Outgoing;
+use crate::domain::fold::{keys, load};
+use crate::domain::ids::{DeliveryId, NodeName};
+use crate::domain::reason::{Reason, Rejection};
+use crate::exchange::Exchange;
+use crate::exchange::accept::{Offer, is_inline};
+use crate::exchange::stored::Head;
+use crate::ledger::{damaged, storage};
+use crate::wire;
+
+/// About what the origin's proof and the frame of a message take.
+const FRAME_BYTES: u64 = 4_096;
+
+/// One try of one message.
+pub(super) async fn deliver(
+    exchange: &Exchange,
+    link: &dyn PeerLink,
+    peer: &NodeName,
+    budget: &Budget,
+    id: DeliveryId,
+) -> Outcome {
+    match attempt(exchange, link, peer, budget, id).await {
+        Ok(outcome) => outcome,
+        Err(failure) => Outcome::Failed(failure),
+    }
+}
+
+async fn attempt(
+    exchange: &Exchange,
+    link: &dyn PeerLink,
+    peer: &NodeName,
+    budget: &Budget,
+    id: DeliveryId,
+) -> Result<Outcome, Failure> {
+    let here = Failure::of_this_node;
+    let record: Option<Outgoing> =
+        load(exchange.ledger(), &keys::outgoing(&id)).map_err(|e| here(damaged(&e)))?;
+    // Given up meanwhile, or sent to another node.
+    let open =
+        |r: &Outgoing| matches!(r.state, DeliveryState::Queued | DeliveryState::Held) && r.peer == *peer;
+    let Some(record) = record.filter(open) else { return Ok(Outcome::Gone) };
+    if record.waits_for_revoke() && record.state == DeliveryState::Queued {
+        // The revoke goes first: what has not arrived then never comes into force.
+        return Err(here(Rejection::new(Reason::Revoked, "", "its revoke goes first")));
+    }
+    let head = exchange.stored_head(&record.facts.envelope_digest).map_err(here)?;
+    let (head, _room) = match budget.try_take(size(&head)) {
+        Some(room) => (head, room),
+        None => {
+            // Who waits holds no more than it must.
+            let bytes = size(&head);
+            drop(head);
+            let room = budget.take(bytes).await;
+            (exchange.stored_head(&record.facts.envelope_digest).map_err(here)?, room)
+        }
+    };
+    let offer = exchange.offer(&record, head).map_err(here)?;
+    let proof = link.deliver(offer).await?;
+    // An answer is never given up on, however late: it may be the proof that it arrived.
+    match exchange.settle(id, &proof).await {
+        Ok(DeliveryState::Held) => Ok(Outcome::Held),
+        Ok(_) => Ok(Outcome::Over),
+        Err(rejection) if rejection.reason == Reason::BadProof => Err(Failure::of_peer(rejection)),
+        Err(rejection) => Err(here(rejection)),
+    }
+}
+
+/// Bytes that an offer takes in memory, about.
+fn size(head: &Head) -> u64 {
+    let signatures: u64 =
+        head.envelope.signatures().into_iter().flatten().map(|(_, size)| u64::from(*size)).sum();
+    let content = head.envelope.content_size();
+    let inline = if is_inline(content) { content } else { 0 };
+    head.bytes.len() as u64 + signatures + inline + FRAME_BYTES
+}
+
+impl Exchange {
+    /// Loads a message of the outbox from the store.
+    fn offer(&self, record: &Outgoing, head: Head) -> Result<Offer, Rejection> {
+        let signatures = self.stored_signatures(&head.envelope)?;
+        let origin = self.ledger().prove(record.submitted_index, &self.ledger().snapshot())?;
+        let data = if is_inline(head.envelope.content_size()) {
+            let mut data = BytesMut::with_capacity(head.envelope.content_size() as usize);
+            for part in head.envelope.parts() {
+                data.extend_from_slice(&self.stored_content(&part.sha256)?);
+            }
+            Some(data.freeze())
+        } else {
+            None
+        };
+        let directory_version = self.directory().version();
+        Ok(Offer { envelope: head.bytes, origin, signatures: signatures.concat(), data, directory_version })
+    }
+
+    /// A piece of a part that a peer was offered; empty at its end.
+    pub fn content_for_peer(
+        &self,
+        peer: &NodeName,
+        id: DeliveryId,
+        part: u32,
+        offset: u64,
+    ) -> Result<Bytes, Rejection> {
+        let unknown = || {
+            Rejection::new(
+                Reason::UnknownDelivery,
+                "delivery_id",
+                format!("no delivery {id} is for this peer"),
+            )
+        };
+        let record: Outgoing = load(self.ledger(), &keys::outgoing(&id))
+            .map_err(|e| damaged(&e))?
+            .filter(|r: &Outgoing| r.peer == *peer)
+            .ok_or_else(unknown)?;
+        let store = self.ledger().content();
+        let bytes = store.get(&record.facts.envelope_digest).map_err(|e| storage(&e))?.ok_or_else(unknown)?;
+        let envelope = wire::envelope::decode(&bytes)?;
+        let part = envelope.parts().get(part as usize).ok_or_else(unknown)?;
+        self.content_piece(&part.sha256, part.size, offset)
+    }
+}
