@@ -7,8 +7,9 @@
 //!   cannot be understood it is refused, and so over a scanned page, which is one image;
 //! - no annotation touches it. Of the widget of a signature that is already there, up to a half may be covered: what
 //!   counts of a signature is not its picture;
-//! - it keeps its place and paints inside its rectangle only (`appearance`). A seal that must lie over text is given before the
-//! person signs, or as the appearance of one signature.
+//! - it keeps its place and paints inside its rectangle only (`appearance`).
+//!
+//! A seal that must lie over text is given before the person signs, or as the appearance of one signature.
 
 use super::changes::{Stop, modified};
 use super::file::State;

@@ -163,15 +163,22 @@ impl<'f> State<'f> {
 
     /// An object; none where there is none with this number.
     pub fn read(&self, number: u32) -> Result<Option<Rc<Numbered>>> {
-        self.read_hops(number, MAX_HOPS).map(|read| read.map(|(object, _)| object))
+        let keep = true;
+        self.read_hops(number, MAX_HOPS, keep).map(|read| read.map(|(object, _)| object))
     }
 
-    /// An object that stands in the file itself, and where it ends.
+    /// An object, and where it ends if it stands in the file itself. For who goes through all of them: it is not kept.
     pub fn read_to_end(&self, number: u32) -> Result<Option<(Rc<Numbered>, Option<usize>)>> {
-        self.read_hops(number, MAX_HOPS)
+        let keep = false;
+        self.read_hops(number, MAX_HOPS, keep)
     }
 
-    fn read_hops(&self, number: u32, hops: usize) -> Result<Option<(Rc<Numbered>, Option<usize>)>> {
+    fn read_hops(
+        &self,
+        number: u32,
+        hops: usize,
+        keep: bool,
+    ) -> Result<Option<(Rc<Numbered>, Option<usize>)>> {
         let hops = hops.checked_sub(1).ok_or(PdfError::Object { number, what: "lengths in a circle" })?;
         match self.entry(number) {
             Entry::Free => Ok(None),
@@ -186,7 +193,7 @@ impl<'f> State<'f> {
                 let length = |length: &Object| match length {
                     Object::Reference(number, generation) if self.generation(*number) == *generation => {
                         apart = true;
-                        self.read_hops(*number, hops).ok().flatten().and_then(|(o, _)| o.value.size())
+                        self.read_hops(*number, hops, true).ok().flatten().and_then(|(o, _)| o.value.size())
                     }
                     other => other.size(),
                 };
@@ -195,7 +202,7 @@ impl<'f> State<'f> {
                 let bytes = parser.at - offset as usize - data;
                 self.file.budget.work(parser.nodes() + bytes / 8)?;
                 let object = Rc::new(object);
-                if !apart {
+                if keep && !apart {
                     self.file.kept.borrow_mut().put(key, &object, Some(parser.at), bytes);
                 }
                 Ok(Some((object, Some(parser.at))))
@@ -215,7 +222,9 @@ impl<'f> State<'f> {
                 self.file.budget.work(parser.nodes() + bytes / 8)?;
                 let (nodes, comments) = (parser.nodes(), parser.comments());
                 let object = Rc::new(Numbered { value, data: None, nodes, comments });
-                self.file.kept.borrow_mut().put(key, &object, None, bytes);
+                if keep {
+                    self.file.kept.borrow_mut().put(key, &object, None, bytes);
+                }
                 Ok(Some((object, None)))
             }
         }
@@ -260,7 +269,7 @@ impl<'f> State<'f> {
             return Ok(found.clone());
         }
         drop(kept);
-        let object = self.read_hops(number, hops)?.map(|(object, _)| object);
+        let object = self.read_hops(number, hops, false)?.map(|(object, _)| object);
         let (dict, data) =
             object.as_ref().and_then(|object| object.stream()).ok_or(wrong("no object stream"))?;
         if !dict.is(b"Type", b"ObjStm") {

@@ -16,7 +16,7 @@ use super::{pages, value, widget};
 use crate::signature::limits::MAX_PDF_FIELDS;
 
 /// The keys of a signature field (12.7.3.1, 12.7.4.5), alone or in one with its widget (12.5.2, 12.5.6.19).
-const FIELD: [&[u8]; 10] = [b"FT", b"T", b"TU", b"TM", b"Ff", b"V", b"Lock", b"SV", b"Kids", b"DA"];
+const FIELD: [&[u8]; 11] = [b"FT", b"T", b"TU", b"TM", b"Ff", b"V", b"DV", b"Lock", b"SV", b"Kids", b"DA"];
 const WIDGET: [&[u8]; 15] = [
     b"Type",
     b"Subtype",
@@ -143,9 +143,11 @@ fn defaults(comparison: &Comparison, fields: &[Field], key: &[u8]) -> Result<(),
                 continue;
             }
             let annotation = old.resolve(annotation)?;
-            let drawn = |dict: &Dict| !dict.is(b"Subtype", b"Widget") && dict.get(b"AP").is_some();
-            if !annotation.dict().is_some_and(|dict| drawn(dict) || dict.is(b"Subtype", b"Link")) {
-                return changed();
+            let kind = annotation.dict().and_then(|dict| Some((dict, dict.get(b"Subtype")?.name()?)));
+            match kind {
+                None | Some((_, b"Widget")) => return changed(),
+                Some((dict, b"FreeText")) if dict.get(b"AP").is_none() => return changed(),
+                _ => {}
             }
         }
         Ok(())
@@ -165,6 +167,10 @@ fn add(comparison: &mut Comparison, number: u32, names: &mut HashSet<String>) ->
     };
     let name = text_string(&name.bytes);
     only(dict, &[&FIELD[..], &WIDGET].concat(), &name)?;
+    // LibreOffice gives its fields their value as the default one, too.
+    if dict.get(b"DV").is_some_and(|default| dict.get(b"V") != Some(default)) {
+        return modified(format!("the field `{name}` was added with /DV"));
+    }
     if dict.get(b"Parent").is_some() || name.contains('.') || !names.insert(name.clone()) {
         return modified(format!("a second field `{name}` was added"));
     }

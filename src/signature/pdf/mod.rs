@@ -182,12 +182,12 @@ fn modified(file: &File, found: &[(Field, Value)], last: usize) -> Result<HashMa
     let mut uses = Uses::of(&state)?;
     // Those that were signed so far and stand, and where the bytes that are accounted for end.
     let mut standing: Vec<(u32, form::Locks)> = Vec::new();
-    let mut end = None;
+    let mut end = file.bytes.len();
     loop {
         let fields = fields::fields(&state)?;
         for (field, value) in found.iter().filter(|(_, value)| value.section == Some(state.section)) {
             signed(&state, field, value, &uses, &fields)?;
-            end = Some(value.ranges[1].end);
+            end = value.ranges[1].end;
             standing.push((field.number, form::locks(&state, &fields)?));
         }
         if state.section == last {
@@ -198,17 +198,17 @@ fn modified(file: &File, found: &[(Field, Value)], last: usize) -> Result<HashMa
         if standing.is_empty() {
             uses.advance(&state, &next)?;
         } else {
-            let written = match end.map(|end| layout::revision(&state, &next, end)) {
-                Some(Ok(behind)) => Ok(behind),
-                Some(Err(Stop::Malformed(error))) => return Err(error),
-                Some(Err(Stop::Modified(why))) => Err(why),
-                None => Err("it follows a revision that is not written as it should be".to_owned()),
-            };
             let mut step = changes::step(&state, &next, &uses, &fields)?;
             uses.advance(&state, &next)?;
             step.missed(&uses);
-            end = written.as_ref().ok().copied();
-            let why = step.change.or(written.err().map(|why| format!("in what was added after it, {why}")));
+            let mut why = step.change;
+            if why.is_none() {
+                match layout::revision(&state, &next, end) {
+                    Ok(behind) => end = behind,
+                    Err(Stop::Malformed(error)) => return Err(error),
+                    Err(Stop::Modified(what)) => why = Some(format!("in what was added after it, {what}")),
+                }
+            }
             standing.retain(|(number, locks)| {
                 let why = why.clone().or_else(|| step.given.iter().find_map(|given| locks.refuse(given)));
                 let stands = why.is_none();
@@ -218,18 +218,16 @@ fn modified(file: &File, found: &[(Field, Value)], last: usize) -> Result<HashMa
         }
         state = next;
     }
-    if let Some(end) = end {
-        let rest = &file.bytes[end..];
-        let why = if !rest.iter().all(|&byte| parse::is_space(byte)) {
-            Some("bytes were added that are in no revision")
-        } else if rest.len() > layout::MAX_TAIL {
-            Some("so much white space was added that some viewers do not find the end")
-        } else {
-            None
-        };
-        let why = why.map(str::to_owned);
-        modified.extend(standing.iter().filter_map(|(number, _)| Some((*number, why.clone()?))));
-    }
+    let rest = &file.bytes[end..];
+    let why = if !rest.iter().all(|&byte| parse::is_space(byte)) {
+        Some("bytes were added that are in no revision")
+    } else if rest.len() > layout::MAX_TAIL {
+        Some("so much white space was added that some viewers do not find the end")
+    } else {
+        None
+    };
+    let why = why.map(str::to_owned);
+    modified.extend(standing.iter().filter_map(|(number, _)| Some((*number, why.clone()?))));
     for (field, value) in found.iter().filter(|(_, value)| value.section.is_none()) {
         let why = format!("the file was not built on the revision that ends at byte {}", value.ranges[1].end);
         modified.insert(field.number, why);

@@ -60,7 +60,7 @@ fn what_one_revision_adds_the_next_may_drop() {
     assert_eq!(modified(&stored), None);
     let free = |catalog: &str| {
         let revised = revise(&stored, &[(1, catalog)]);
-        let text = format!("xref\n1 1\n");
+        let text = "xref\n1 1\n";
         let at = revised.windows(text.len()).rposition(|window| window == text.as_bytes()).unwrap();
         [&revised[..at + 5], b"40 1\n0000000000 00001 f \n", &revised[at + 5..]].concat()
     };

@@ -186,8 +186,7 @@ fn defaults_of_the_form_change_only_where_no_viewer_draws_by_them() {
         let page = LETTER[8].1.replace("[7 0 R]", "[7 0 R 13 0 R]");
         let value = signature_of(SIGNATURE, 10);
         let letter = letter_with(&[(7, annotation), (8, "<</Fields[]>>")]);
-        let pdf = signed_by(&letter, &[(12, &value), (13, field), (8, &form("")), (9, &page)]);
-        pdf
+        signed_by(&letter, &[(12, &value), (13, field), (8, &form("")), (9, &page)])
     };
     let found = with(&unlisted(amount), &form(dr)).unwrap();
     assert!(found.contains("of the form was changed"), "{found}");
@@ -230,6 +229,12 @@ fn what_a_filled_field_needs_may_be_objects_of_their_own() {
     let filled = forgery.sign(&first);
     assert_eq!(modified(&filled), None);
     assert_eq!(read(&filled).unwrap().signatures.len(), 2);
+    // A default value is what LibreOffice gives a new field beside its value: the same. Another is refused.
+    let default = |value: &str| {
+        modified(&Seal { widget: &format!("/Rect[0 0 0 0]/DV {value}"), ..Seal::default() }.put(&signed()))
+    };
+    assert_eq!(default("50 0 R"), None);
+    assert!(default("5 0 R").unwrap().contains("with /DV"));
 }
 
 #[test]
