@@ -11,6 +11,7 @@
 //! where there is one, the index of the event. Nothing here repairs anything: the next start does, or a person.
 
 mod check;
+pub mod evidence;
 mod leaves;
 mod list;
 mod offline;

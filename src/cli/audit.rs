@@ -7,11 +7,13 @@ use serde_json::json;
 
 use super::remote::Remote;
 use super::show::{EVENT_HEADER, columns, event_json, event_line};
-use super::{CliError, Format, Outcome, note, out, tiles};
+use super::{CliError, Format, Outcome, evidence, note, out, tiles};
 use crate::audit::{Checked, Offline, Query, list};
 use crate::config::Config;
-use crate::domain::DeliveryId;
+use crate::domain::{DeliveryId, Rejection};
+use crate::ledger::storage;
 use crate::merkle::{NoteVerifier, SignedCheckpoint, Tree, leaf_hash};
+use crate::store::index::{Head, Index};
 use crate::time::Timestamp;
 use crate::wire::proof::{Proof, ProofVerifier};
 use crate::wire::{leaf, pb};
@@ -21,7 +23,9 @@ use crate::wire::{leaf, pb};
 #[command(
     after_help = "Examples:\n  lienthong audit list --config node/lienthong.toml --backwards --limit 20\n  \
     lienthong audit check --data ./demo/binh-duong\n  lienthong audit prove 17 --config node/lienthong.toml > proof.json\n  \
-    lienthong audit verify proof.json --log-key KEY\n  lienthong audit tiles ./log --config node/lienthong.toml"
+    lienthong audit verify proof.json --log-key KEY\n  \
+    lienthong audit export --agency H09.1 --number 12 --notation UBND-VX --year 2016 --config node/lienthong.toml\n  \
+    lienthong audit verify 0f3a5c.asice --authority KEY --roots ./roots\n  lienthong audit tiles ./log --config node/lienthong.toml"
 )]
 pub struct AuditArgs {
     #[command(subcommand)]
@@ -53,10 +57,15 @@ enum AuditCommand {
         /// Its index.
         index: u64,
     },
-    /// Verifies a log: hashes, signatures, order, journal against sled; or a proof that `prove` printed.
+    /// Writes everything that proves a delivery into one ASiC-E container.
+    Export(evidence::ExportArgs),
+    /// Verifies a log: hashes, signatures, order, journal against sled; or a proof that `prove` printed, or a container
+    /// that `export` wrote, both offline.
     Verify {
-        /// A proof; none: the log.
+        /// A proof or a container; none: the log.
         file: Option<PathBuf>,
+        #[command(flatten)]
+        given: evidence::GivenArgs,
     },
     /// Verifies, and rebuilds every fold and compares.
     Check,
@@ -107,8 +116,15 @@ pub async fn run(args: AuditArgs) -> Result<Outcome, CliError> {
         AuditCommand::List(list) => list_events(&args, list).await,
         AuditCommand::Show { index } => show(&args, *index).await,
         AuditCommand::Prove { index } => prove(&args, *index).await,
-        AuditCommand::Verify { file: Some(file) } => verify_proof(&args, file),
-        AuditCommand::Verify { file: None } => check_log(&args, false).await,
+        AuditCommand::Export(export) => {
+            let (data, key) = (args.data.as_deref(), args.log_key.as_deref());
+            evidence::run(export, data, key, &args.remote, args.format).await
+        }
+        AuditCommand::Verify { file: Some(file), given } if evidence::is_container(file)? => {
+            evidence::check(given, file, args.format)
+        }
+        AuditCommand::Verify { file: Some(file), .. } => verify_proof(&args, file),
+        AuditCommand::Verify { file: None, .. } => check_log(&args, false).await,
         AuditCommand::Check => check_log(&args, true).await,
         AuditCommand::Tiles { dir } => {
             let stopped = args.data.as_ref().map(|data| Stopped::open(data, args.log_key.as_deref()));
@@ -120,14 +136,15 @@ pub async fn run(args: AuditArgs) -> Result<Outcome, CliError> {
 /// A stopped node's files and, when they are beside it, its configuration.
 pub(super) struct Stopped {
     pub(super) offline: Offline,
+    /// The folder `data`.
+    pub(super) data: PathBuf,
     pub(super) key: Option<NoteVerifier>,
 }
 
 impl Stopped {
     /// `dir` is the folder of a node or its data.
     pub(super) fn open(dir: &Path, key: Option<&str>) -> Result<Stopped, CliError> {
-        let beside = [dir.join("lienthong.toml"), dir.join("../lienthong.toml")];
-        let config = beside.iter().find(|f| f.exists()).and_then(|f| Config::read(f).ok());
+        let config = Stopped::config(dir);
         let data = if dir.join("journal").exists() {
             dir.to_owned()
         } else {
@@ -144,7 +161,13 @@ impl Stopped {
             None => config.as_ref().and_then(|c| listed_key(c, &data)),
         };
         let offline = Offline::open(&data).map_err(CliError::failed)?;
-        Ok(Stopped { offline, key })
+        Ok(Stopped { offline, data, key })
+    }
+
+    /// The configuration beside a node's folder or its data.
+    pub(super) fn config(dir: &Path) -> Option<Config> {
+        let beside = [dir.join("lienthong.toml"), dir.join("../lienthong.toml")];
+        beside.iter().find(|f| f.exists()).and_then(|f| Config::read(f).ok())
     }
 
     pub(super) fn key(&self) -> Result<&NoteVerifier, CliError> {
@@ -267,17 +290,23 @@ async fn prove(args: &AuditArgs, index: u64) -> Result<Outcome, CliError> {
 fn prove_offline(stopped: &Stopped, index: u64) -> Result<Proof, CliError> {
     let store = stopped.offline.index().map_err(CliError::failed)?;
     let head = store.head().map_err(CliError::failed)?.ok_or_else(|| CliError::failed("the log is empty"))?;
+    Ok(prove_leaf(store, &head, index)?)
+}
+
+/// Proof of an event of a stopped node under its newest checkpoint.
+pub(super) fn prove_leaf(store: &Index, head: &Head, index: u64) -> Result<Proof, Rejection> {
     let from = head.size - head.size % 256;
-    let tail = store.leaves(from, (head.size - from) as usize).map_err(CliError::failed)?;
+    let tail = store.leaves(from, (head.size - from) as usize).map_err(|e| storage(&e))?;
+    let damaged = |e: &dyn std::fmt::Display| crate::ledger::missing_leaf(index, e);
     let tree =
-        Tree::rebuild(head.size, store, tail.iter().map(|(_, l)| leaf_hash(l))).map_err(CliError::failed)?;
+        Tree::rebuild(head.size, store, tail.iter().map(|(_, l)| leaf_hash(l))).map_err(|e| damaged(&e))?;
     let leaf = store
         .leaf(index)
-        .map_err(CliError::failed)?
+        .map_err(|e| storage(&e))?
         .filter(|_| index < head.size)
-        .ok_or_else(|| CliError::from(crate::ledger::unknown_event(index, head.size)))?;
-    let path = tree.inclusion_proof(index, head.size, store).map_err(CliError::failed)?;
-    Ok(Proof { leaf, index, path, checkpoint: head.checkpoint })
+        .ok_or_else(|| crate::ledger::unknown_event(index, head.size))?;
+    let path = tree.inclusion_proof(index, head.size, store).map_err(|e| damaged(&e))?;
+    Ok(Proof { leaf, index, path, checkpoint: head.checkpoint.clone() })
 }
 
 /// A proof as `prove` prints it, checked against a key that the caller trusts.
@@ -310,7 +339,9 @@ fn verify_proof(args: &AuditArgs, file: &Path) -> Result<Outcome, CliError> {
             .map_err(|e| CliError::file("path of", file, &e))?,
         checkpoint: parsed.checkpoint,
     };
-    match ProofVerifier::default().verify(&proof, |origin| (origin == key.name()).then(|| key.clone())) {
+    match ProofVerifier::default()
+        .verify(&proof, |checkpoint| (checkpoint.claimed().origin == key.name()).then(|| key.clone()))
+    {
         Ok(verified) => {
             let head = verified.checkpoint().checkpoint();
             match args.format {

@@ -13,6 +13,7 @@ pub mod args;
 pub mod audit;
 pub mod demo;
 pub mod dms;
+mod evidence;
 pub mod init;
 pub mod load;
 pub mod network;

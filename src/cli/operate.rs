@@ -153,7 +153,9 @@ fn show(file: &PathBuf, authority: &str, agency: Option<&str>) -> Result<Outcome
         };
         out(format!("node {}  {endpoints}", node.name));
         for key in node.log_keys.iter() {
-            out(format!("  log key  {key}"));
+            let last = key.last.map_or_else(String::new, |last| format!(" to {last}"));
+            let withdrawn = key.withdrawn.map_or_else(String::new, |at| format!(", withdrawn at {at}"));
+            out(format!("  log key  {}  trees from {}{last}{withdrawn}", key.key, key.first));
         }
     }
     if let Some(wanted) = agency {

@@ -56,6 +56,9 @@ pub(super) fn event_line(index: u64, event: &Event) -> Vec<String> {
         EventKind::Released { refused, .. } => {
             (String::new(), refused.map_or_else(|| "released".into(), |r| r.to_string()))
         }
+        EventKind::Exported { agency, .. } => {
+            (String::new(), agency.as_ref().map_or_else(String::new, |a| format!("for {a}")))
+        }
         EventKind::Started { version, .. } => (format!("version {version}"), String::new()),
         EventKind::Stopped { reason } => (reason.clone(), String::new()),
         EventKind::DirectoryAdopted { version, .. } => (format!("version {version}"), String::new()),
@@ -195,6 +198,9 @@ fn detail(kind: &EventKind) -> Value {
             "delivery_id": delivery_id.to_string(), "refused": refused.map(|r| r.code()),
             "verdicts": verdicts_json(*verdicts), "judged": judged_json(judged),
             "envelope_digest": envelope_digest.to_string(),
+        }),
+        EventKind::Exported { delivery_id, agency } => json!({
+            "delivery_id": delivery_id.to_string(), "agency": agency.as_ref().map(|a| a.as_str()),
         }),
         EventKind::Started { version, unwitnessed } => {
             json!({"version": version, "unwitnessed": unwitnessed})

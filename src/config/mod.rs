@@ -138,6 +138,8 @@ pub struct Config {
     pub revocation_unknown: RevocationUnknown,
     /// Folder of the client certificates that commands use: `<node>-<client>.pem` and `.key`, `network-ca.pem`.
     pub commands: Option<PathBuf>,
+    /// With what exported evidence is signed: certificate with its chain, and key (PEM).
+    pub evidence: Option<(PathBuf, PathBuf)>,
     /// Clients.
     pub clients: Vec<Client>,
     /// Bytes of all parts of one document.
@@ -290,6 +292,7 @@ impl Config {
                 }
             },
             commands: raw.commands.folder.map(|f| base.join(f)),
+            evidence: raw.evidence.map(|e| (base.join(e.certificate), base.join(e.key))),
             clients,
             max_content_bytes: between(
                 "limits.max_content_bytes",

@@ -28,6 +28,8 @@ pub struct Raw {
     pub metrics: Metrics,
     #[serde(default)]
     pub commands: Commands,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub evidence: Option<Evidence>,
     #[serde(default)]
     pub clients: Vec<Client>,
 }
@@ -37,6 +39,14 @@ pub struct Raw {
 #[allow(missing_docs, reason = "the keys are described in the file that `lienthong init` writes")]
 pub struct Commands {
     pub folder: Option<PathBuf>,
+}
+
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+#[allow(missing_docs, reason = "the keys are described in the file that `lienthong init` writes")]
+pub struct Evidence {
+    pub certificate: PathBuf,
+    pub key: PathBuf,
 }
 
 #[derive(Debug, Clone, Serialize, Deserialize)]

@@ -126,7 +126,7 @@ pub fn first_version(
                 name: n.name.clone(),
                 endpoints: n.endpoints.clone(),
                 tls_identity: node_identity(network, &n.name),
-                log_keys: vec![LogKey { key: n.log_key.to_string(), first: 0, last: None }],
+                log_keys: vec![LogKey { key: n.log_key.to_string(), first: 0, last: None, withdrawn: None }],
                 cosign_keys: vec![n.cosign_key.to_string()],
             })
             .collect(),

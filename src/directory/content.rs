@@ -63,10 +63,13 @@ pub struct NodeEntry {
 pub struct LogKey {
     /// C2SP verifier key; its name is the log's origin.
     pub key: String,
-    /// First and last tree size that it signs.
+    /// First and last tree size that it signs: a checkpoint of another size does not count.
     pub first: u64,
     /// Last tree size; none while it is in use.
     pub last: Option<u64>,
+    /// Since when the key is no longer trusted. What it signed counts only where somebody else saw it before.
+    #[serde(with = "opt_text", default, skip_serializing_if = "Option::is_none")]
+    pub withdrawn: Option<Timestamp>,
 }
 
 /// An agency.

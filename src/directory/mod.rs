@@ -18,7 +18,7 @@ use std::sync::Arc;
 
 use crate::domain::event::Level;
 use crate::domain::ids::{AgencyId, Digest, NodeName};
-use crate::merkle::{KeyError, Note, NoteError, NoteVerifier, sha256};
+use crate::merkle::{KeyError, Note, NoteError, NoteVerifier, UnverifiedCheckpoint, sha256};
 use crate::signature::{Trust, TrustError};
 use crate::time::{Date, Timestamp};
 use content::{AgencyEntry, Content, NodeEntry};
@@ -103,14 +103,55 @@ pub struct Node {
     pub name: NodeName,
     /// The entry as listed.
     pub entry: Arc<NodeEntry>,
-    /// Its log keys, parsed: by origin of the log.
-    pub log_keys: Arc<[NoteVerifier]>,
+    /// Its log keys.
+    pub log_keys: Arc<[ListedKey]>,
+    /// Its cosigning keys.
+    pub cosign_keys: Arc<[NoteVerifier]>,
+}
+
+/// The key of a log, and what it may sign.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ListedKey {
+    /// The key; its name is the log's origin.
+    pub key: NoteVerifier,
+    /// The smallest tree that it signs.
+    pub first: u64,
+    /// The largest; none while it is in use.
+    pub last: Option<u64>,
+    /// Since when it is no longer trusted.
+    pub withdrawn: Option<Timestamp>,
+}
+
+impl ListedKey {
+    /// Whether a signature of the checkpoint claims to be by this key.
+    pub fn made(&self, checkpoint: &UnverifiedCheckpoint) -> bool {
+        self.key.name() == checkpoint.claimed().origin
+            && checkpoint.note().signatures.iter().any(|s| self.key.made(s))
+    }
+
+    /// Whether it signs trees of this size.
+    pub fn covers(&self, size: u64) -> bool {
+        size >= self.first && self.last.is_none_or(|last| size <= last)
+    }
 }
 
 impl Node {
-    /// The key of a log, by the log's origin.
+    /// The key in use of a log, by the log's origin.
     pub fn log_key(&self, origin: &str) -> Option<&NoteVerifier> {
-        self.log_keys.iter().find(|k| k.name() == origin)
+        let mut in_use = self.log_keys.iter().filter(|k| k.last.is_none() && k.withdrawn.is_none());
+        in_use.find(|k| k.key.name() == origin).map(|k| &k.key)
+    }
+
+    /// The key that a checkpoint must be signed by: of its log, for trees of its size, and not withdrawn; where there are
+    /// several, the one that claims it. A generation that was closed stays listed, so old proofs hold.
+    pub fn key_of(&self, checkpoint: &UnverifiedCheckpoint) -> Option<&NoteVerifier> {
+        let claimed = checkpoint.claimed();
+        let counts = |k: &&ListedKey| {
+            k.key.name() == claimed.origin && k.withdrawn.is_none() && k.covers(claimed.size)
+        };
+        let mut counting = self.log_keys.iter().filter(counts);
+        let first = counting.clone().next();
+        counting.find(|k| k.made(checkpoint)).or(first).map(|k| &k.key)
     }
 }
 
@@ -163,9 +204,23 @@ impl Directory {
                         format!("`{}` names another's log", verifier.name()),
                     ));
                 }
-                log_keys.push(verifier);
+                log_keys.push(ListedKey {
+                    key: verifier,
+                    first: key.first,
+                    last: key.last,
+                    withdrawn: key.withdrawn,
+                });
             }
-            let node = Node { name: entry.name.clone(), log_keys: log_keys.into(), entry: entry.into() };
+            let cosign_keys = entry.cosign_keys.iter().map(|key| key.parse());
+            let cosign_keys = cosign_keys
+                .collect::<Result<Vec<NoteVerifier>, KeyError>>()
+                .map_err(|e| odd(entry.name.as_str(), e.to_string()))?;
+            let node = Node {
+                name: entry.name.clone(),
+                log_keys: log_keys.into(),
+                cosign_keys: cosign_keys.into(),
+                entry: entry.into(),
+            };
             if let Some(twice) = nodes.insert(node.name.clone(), node) {
                 return Err(odd(twice.name.as_str(), "the node is listed twice".into()));
             }

@@ -109,6 +109,8 @@ pub enum EventKind {
         judged: Judged,
         origin: LogRef,
     },
+    /// Evidence of the delivery was handed out; on behalf of an agency, or of the node's auditors.
+    Exported { delivery_id: DeliveryId, agency: Option<AgencyId> },
     /// The node began to run.
     Started { version: String, unwitnessed: bool },
     /// The node stopped.
@@ -135,6 +137,7 @@ impl EventKind {
             EventKind::HandedOver { .. } => "handed_over",
             EventKind::PaperEntered(_) => "paper_entered",
             EventKind::Released { .. } => "released",
+            EventKind::Exported { .. } => "exported",
             EventKind::Started { .. } => "started",
             EventKind::Stopped { .. } => "stopped",
             EventKind::DirectoryAdopted { .. } => "directory_adopted",
@@ -154,6 +157,7 @@ impl EventKind {
             | EventKind::Rerouted { delivery_id, .. }
             | EventKind::Fetched { delivery_id }
             | EventKind::HandedOver { delivery_id }
+            | EventKind::Exported { delivery_id, .. }
             | EventKind::Released { delivery_id, .. } => Some(*delivery_id),
             _ => None,
         }

@@ -99,6 +99,8 @@ pub const BYTES_OUT: u64 = 64 * 1024 * 1024;
 pub const STREAM_IN_FLIGHT: usize = 512;
 /// Files judged for signatures inside them at once; each may take a second and 128 MiB.
 pub const JUDGED_AT_ONCE: usize = 2;
+/// Exports of evidence at once: each reads a whole document from the disk that the log is written to.
+pub const EXPORTS_AT_ONCE: usize = 2;
 /// Attempts of one document to one recipient: more is a loop.
 pub const ATTEMPTS: u32 = 1_000;
 /// Notices about one delivery from one side.

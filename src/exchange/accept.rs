@@ -31,7 +31,7 @@ use crate::domain::ids::{self, Digest, NodeName};
 use crate::domain::reason::{Reason, Rejection};
 use crate::domain::{Kind, limits};
 use crate::ledger::{LedgerError, damaged, storage};
-use crate::merkle::{Hash, NoteVerifier, sha256};
+use crate::merkle::{Hash, NoteVerifier, UnverifiedCheckpoint, sha256};
 use crate::signature::{Digests, Hasher, digest_needs};
 use crate::wire::{self, proof::Proof};
 
@@ -68,10 +68,9 @@ pub trait ContentSource: Send + Sync {
 pub(super) fn log_key<'a>(
     directory: &'a Directory,
     node: &NodeName,
-) -> impl Fn(&str) -> Option<NoteVerifier> + use<'a> {
-    // A generation that was closed stays listed, so old proofs hold.
+) -> impl Fn(&UnverifiedCheckpoint) -> Option<NoteVerifier> + use<'a> {
     let node = directory.node(node);
-    move |origin: &str| node.and_then(|n| n.log_key(origin).cloned())
+    move |checkpoint| node.and_then(|n| n.key_of(checkpoint).cloned())
 }
 
 impl Exchange {
@@ -384,7 +383,7 @@ struct ReceivedContent {
 }
 
 /// The origin's event must be the submission of exactly this envelope.
-fn check_origin(
+pub(crate) fn check_origin(
     event: &crate::domain::Event,
     envelope: &Envelope,
     envelope_digest: Digest,
@@ -410,7 +409,8 @@ fn check_origin(
     Ok(())
 }
 
-fn subject(envelope: &Envelope) -> Subject {
+/// What an event says of the message in an envelope.
+pub(crate) fn subject(envelope: &Envelope) -> Subject {
     match &envelope.body {
         Body::Document { metadata, parts } => {
             let digest = crate::domain::document::document_digest(envelope.kind, metadata, parts);

@@ -28,7 +28,7 @@ use crate::time::Timestamp;
 /// A PDF up to this size is judged at once: it takes less than handing it over.
 const AT_ONCE: usize = 16 * 1024;
 /// First bytes that tell a PDF.
-const START: usize = 5;
+pub(crate) const START: usize = 5;
 /// Digests of revocation lists that are known to be kept.
 const KEPT: usize = 1_000;
 
@@ -102,7 +102,7 @@ pub(super) fn stored_parts<'a>(
 }
 
 /// Whether a part is read whole for the signatures inside it; `start` is its first bytes.
-pub(super) fn is_read_whole(part: &Part, start: &[u8]) -> bool {
+pub(crate) fn is_read_whole(part: &Part, start: &[u8]) -> bool {
     may_be_read_whole(part) && is_pdf(&part.name, &part.media_type, start)
 }
 
@@ -249,7 +249,8 @@ impl Exchange {
     }
 }
 
-fn judged(found: &Verdicts) -> Judged {
+/// How verdicts came about, as an event records it.
+pub(crate) fn judged(found: &Verdicts) -> Judged {
     let signatures = found.signatures.iter().take(limits::SIGNATURES).map(|s| SignatureFacts {
         role: s.role,
         verdict: s.verdict,

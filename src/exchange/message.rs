@@ -62,7 +62,7 @@ pub(super) fn notice_facts(
 }
 
 /// Verdicts as an event records them.
-pub(super) fn role_verdicts(verdicts: &Verdicts) -> RoleVerdicts {
+pub(crate) fn role_verdicts(verdicts: &Verdicts) -> RoleVerdicts {
     RoleVerdicts { person: verdicts.person, agency: verdicts.agency, reason: verdicts.reason }
 }
 

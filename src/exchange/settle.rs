@@ -14,22 +14,32 @@ use crate::domain::ids::{DeliveryId, Digest, NodeName};
 use crate::domain::reason::{Reason, Rejection};
 use crate::domain::status::DeliveryState;
 use crate::ledger::{LedgerError, damaged, storage};
-use crate::merkle::leaf_hash;
+use crate::merkle::{UnverifiedCheckpoint, leaf_hash};
 use crate::wire::{self, proof::Proof};
 
 /// What an event at the recipient's node answers.
-struct Answer<'a> {
+pub(crate) struct Answer<'a> {
     delivery_id: DeliveryId,
     envelope_digest: &'a Digest,
     digests: &'a Vec<Digest>,
     origin: &'a LogRef,
-    verdicts: RoleVerdicts,
-    outcome: DeliveryState,
-    reason: Option<Reason>,
+    pub(crate) verdicts: RoleVerdicts,
+    pub(crate) outcome: DeliveryState,
+    pub(crate) reason: Option<Reason>,
+}
+
+/// What the origin has outstanding.
+pub(crate) struct Outstanding<'a> {
+    pub(crate) delivery_id: DeliveryId,
+    pub(crate) envelope_digest: &'a Digest,
+    pub(crate) content_digests: &'a [Digest],
+    /// Its own event.
+    pub(crate) submitted: &'a LogRef,
 }
 
 impl<'a> Answer<'a> {
-    fn of(event: &'a EventKind) -> Option<Answer<'a>> {
+    /// The answer that an event is, if it is one.
+    pub(crate) fn of(event: &'a EventKind) -> Option<Answer<'a>> {
         let (item, digests, origin, verdicts, outcome, reason) = match event {
             EventKind::Received { item, content_digests, verdicts, held, origin, .. } => {
                 let outcome = if *held { DeliveryState::Held } else { DeliveryState::Delivered };
@@ -63,6 +73,36 @@ impl<'a> Answer<'a> {
         let (delivery_id, envelope_digest) = (item.delivery_id, &item.envelope_digest);
         Some(Answer { delivery_id, envelope_digest, digests, origin, verdicts, outcome, reason })
     }
+
+    /// That it answers exactly what is outstanding.
+    pub(crate) fn check(&self, outstanding: &Outstanding<'_>) -> Result<(), Rejection> {
+        let id = outstanding.delivery_id;
+        if self.delivery_id != id {
+            return Err(bad(format!("it is about delivery {}, not {id}", self.delivery_id)));
+        }
+        if self.envelope_digest != outstanding.envelope_digest {
+            return Err(bad(format!(
+                "it names envelope {}, not {}",
+                self.envelope_digest, outstanding.envelope_digest
+            )));
+        }
+        // A refusal may come before content was looked at.
+        let early = self.outcome == DeliveryState::Refused && self.digests.is_empty();
+        if *self.digests != outstanding.content_digests && !early {
+            return Err(bad("it names other content".to_owned()));
+        }
+        if self.origin != outstanding.submitted {
+            return Err(bad(format!(
+                "it answers event {} of `{}`, not {}",
+                self.origin.index, self.origin.log, outstanding.submitted.index
+            )));
+        }
+        Ok(())
+    }
+}
+
+fn bad(what: String) -> Rejection {
+    Rejection::new(Reason::BadProof, "receipt", what)
 }
 
 impl Exchange {
@@ -84,7 +124,6 @@ impl Exchange {
 
     /// Verifies a proof from the recipient's node and records the outcome.
     pub async fn settle(&self, id: DeliveryId, proof: &Proof) -> Result<DeliveryState, Rejection> {
-        let bad = |what: String| Rejection::new(Reason::BadProof, "receipt", what);
         let record: Outgoing = load(self.ledger(), &keys::outgoing(&id))
             .map_err(|e| damaged(&e))?
             .ok_or_else(|| bad(format!("no delivery {id} is outstanding")))?;
@@ -96,25 +135,12 @@ impl Exchange {
         if hosts.is_empty() {
             return Err(bad(format!("node `{}` does not host {}", record.peer, record.facts.recipient)));
         }
-        let key = |origin: &str| hosts.iter().find_map(|node| accept::log_key(&directory, node)(origin));
+        let key = |signed: &UnverifiedCheckpoint| {
+            hosts.iter().find_map(|node| accept::log_key(&directory, node)(signed))
+        };
         let verified = self.inner.proofs.verify(proof, key)?;
         let answer = Answer::of(&verified.event().kind)
             .ok_or_else(|| bad(format!("it proves a `{}` event", verified.event().kind.name())))?;
-        if answer.delivery_id != id {
-            return Err(bad(format!("it is about delivery {}, not {id}", answer.delivery_id)));
-        }
-        if *answer.envelope_digest != record.facts.envelope_digest {
-            return Err(bad(format!(
-                "it names envelope {}, not {}",
-                answer.envelope_digest, record.facts.envelope_digest
-            )));
-        }
-        let Answer { outcome, reason, digests, origin, verdicts, .. } = answer;
-        // A refusal may come before content was looked at.
-        let early = outcome == DeliveryState::Refused && digests.is_empty();
-        if *digests != record.content_digests && !early {
-            return Err(bad("it names other content".to_owned()));
-        }
         let own_leaf = self
             .ledger()
             .leaf(record.submitted_index)?
@@ -124,12 +150,13 @@ impl Exchange {
             index: record.submitted_index,
             leaf_hash: leaf_hash(&own_leaf),
         };
-        if *origin != own {
-            return Err(bad(format!(
-                "it answers event {} of `{}`, not {}",
-                origin.index, origin.log, own.index
-            )));
-        }
+        answer.check(&Outstanding {
+            delivery_id: id,
+            envelope_digest: &record.facts.envelope_digest,
+            content_digests: &record.content_digests,
+            submitted: &own,
+        })?;
+        let Answer { outcome, reason, verdicts, .. } = answer;
         let receipt_proof = self.ledger().content().put(&proof.encode()).map_err(|e| storage(&e))?;
         let command = Command::Settle {
             delivery_id: id,

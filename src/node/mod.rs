@@ -31,6 +31,7 @@ use crate::merkle::{KeyError, NoteSigner};
 use crate::rpc::audit::AuditApi;
 use crate::rpc::collect;
 use crate::rpc::directory::DirectoryApi;
+use crate::rpc::evidence::Exports;
 use crate::rpc::exchange::ExchangeApi;
 use crate::rpc::link::Links;
 use crate::rpc::peer::PeerApi;
@@ -89,6 +90,9 @@ pub enum NodeError {
     /// The log.
     #[error(transparent)]
     Ledger(#[from] LedgerError),
+    /// What evidence is signed with.
+    #[error("evidence.certificate, evidence.key: {0}")]
+    Evidence(String),
     /// gRPC.
     #[error("gRPC: {0}")]
     Grpc(String),
@@ -168,6 +172,7 @@ impl Node {
             config.authority.clone(),
         )?);
         check_listing(&config, &directory, &signer)?;
+        let exports = Exports::new(&config).map_err(NodeError::Evidence)?;
         let ledger_config = LedgerConfig {
             data: config.data.clone(),
             disk: disk.clone(),
@@ -222,7 +227,12 @@ impl Node {
                 .max_decoding_message_size(message)
                 .max_encoding_message_size(message),
             )
-            .add_service(AuditServiceServer::new(AuditApi::new(exchange.clone(), key, status.clone())))
+            .add_service(AuditServiceServer::new(AuditApi::new(
+                exchange.clone(),
+                key,
+                status.clone(),
+                exports,
+            )))
             .add_service(ReportServiceServer::new(ReportApi::new(exchange.clone())))
             .add_service(DirectoryServiceServer::new(DirectoryApi::new(exchange.clone())))
             .add_service(health_service)

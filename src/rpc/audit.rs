@@ -7,6 +7,7 @@ use tokio::sync::mpsc;
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::{Request, Response, Status};
 
+use super::evidence::Exports;
 use super::exchange::{read_page, token};
 use super::status::StatusSource;
 use super::{caller, refuse};
@@ -27,12 +28,13 @@ pub struct AuditApi {
     exchange: Exchange,
     key: NoteVerifier,
     status: StatusSource,
+    exports: Exports,
 }
 
 impl AuditApi {
     /// Over the log whose checkpoints `key` verifies.
-    pub fn new(exchange: Exchange, key: NoteVerifier, status: StatusSource) -> AuditApi {
-        AuditApi { exchange, key, status }
+    pub fn new(exchange: Exchange, key: NoteVerifier, status: StatusSource, exports: Exports) -> AuditApi {
+        AuditApi { exchange, key, status, exports }
     }
 
     /// The agency whose events the caller may list; `None`: all events.
@@ -211,6 +213,18 @@ impl AuditService for AuditApi {
             caller.check_node(NodeRole::Operator).map_err(refuse)?;
         }
         Ok(Response::new(self.status.read(&self.exchange)))
+    }
+
+    type ExportEvidenceStream = ReceiverStream<Result<pb::ExportEvidenceResponse, Status>>;
+
+    async fn export_evidence(
+        &self,
+        request: Request<pb::ExportEvidenceRequest>,
+    ) -> Result<Response<Self::ExportEvidenceStream>, Status> {
+        let caller = caller(&self.exchange, &request)?;
+        let pieces =
+            self.exports.begin(&self.exchange, &caller, request.into_inner()).await.map_err(refuse)?;
+        Ok(Response::new(ReceiverStream::new(pieces)))
     }
 
     type ExportTilesStream = ReceiverStream<Result<pb::ExportTilesResponse, Status>>;

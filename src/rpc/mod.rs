@@ -1,6 +1,7 @@
 //! gRPC: services, TLS and identity.
 //!
 //! - [`tls`]: certificates, keys, and who is at the other end.
+//! - [`evidence`]: the files of a delivery's evidence, for [`audit`].
 //! - [`serve`]: listeners: TLS 1.3, mutual, always.
 //! - [`quota`], [`guard`]: what one caller may have at once, and where every call is counted.
 //! - [`exchange`], [`audit`], [`report`], [`directory`], [`peer`]: one service each: decode, authorise, call, encode.
@@ -12,6 +13,7 @@ pub mod audit;
 pub mod client;
 pub mod collect;
 pub mod directory;
+pub mod evidence;
 pub mod exchange;
 pub mod guard;
 pub mod link;

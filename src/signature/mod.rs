@@ -48,6 +48,7 @@ pub use limits::MAX_PDF;
 pub use make::{SignError, Signer, SigningKey};
 pub use pdf::{PdfSignError, PdfSignatureDetails, sign_pdf};
 pub use revocation::{AnswerError, CertIdHash, Crl, CrlError, CrlStore, Missed, OcspError, OcspStore, Span};
+pub use signer::certificates_of;
 pub use trust::{Trust, TrustError};
 pub use verdict::{CodeError, Judgement, Reason, Role, Verdict, Verdicts};
 

@@ -99,3 +99,10 @@ pub(crate) fn matches(digest: Digest, content: &Digests, signed: &[u8]) -> Resul
 pub(crate) fn malformed(detail: impl Into<String>) -> Fault {
     Fault::new(Reason::MalformedSignature, detail)
 }
+
+/// The certificates that a detached signature carries, each in DER; none where it cannot be read.
+pub fn certificates_of(cms: &[u8]) -> Vec<Vec<u8>> {
+    let Ok(cms) = super::asn1::definite(cms) else { return Vec::new() };
+    let read = SignedData::parse(&cms).map(|data| data.certificates.iter().map(|der| der.to_vec()).collect());
+    read.unwrap_or_default()
+}

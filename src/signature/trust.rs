@@ -103,6 +103,11 @@ impl Trust {
         Trust { responses, ..self }
     }
 
+    /// The same seals and refused certificates under other roots, each a certificate in DER.
+    pub fn with_roots<R: AsRef<[u8]>>(self, roots: impl IntoIterator<Item = R>) -> Result<Trust, TrustError> {
+        Ok(Trust { roots: Arc::new(Roots::new(roots)?), ..self })
+    }
+
     /// The revocation lists.
     pub fn crls(&self) -> &CrlStore {
         &self.crls
@@ -141,7 +146,7 @@ impl Trust {
     }
 
     /// The agency whose seal the certificate with this SHA-256 is.
-    pub(super) fn seal_of(&self, certificate_sha256: &[u8; 32]) -> Option<&str> {
+    pub fn seal_of(&self, certificate_sha256: &[u8; 32]) -> Option<&str> {
         self.seals.get(certificate_sha256).map(|agency| &**agency)
     }
 

@@ -194,6 +194,10 @@ fn kind(kind: &EventKind) -> Option<pb::event::Kind> {
             origin: Some(words::log_ref(origin)),
             judged: judged_out(judged),
         }),
+        EventKind::Exported { delivery_id, agency } => K::Exported(pb::Exported {
+            delivery_id: id(delivery_id),
+            agency: agency.as_ref().map_or_else(String::new, AgencyId::to_string),
+        }),
         EventKind::Started { version, unwitnessed } => {
             K::Started(pb::Started { version: version.clone(), unwitnessed: *unwitnessed })
         }
@@ -393,6 +397,10 @@ fn read_kind(kind: pb::event::Kind) -> Result<EventKind, Rejection> {
             verdicts: words::read_verdicts(r.verdicts.as_ref())?,
             origin: words::read_log_ref(r.origin.as_ref())?,
             judged: read_judged(r.judged)?,
+        },
+        K::Exported(e) => EventKind::Exported {
+            delivery_id: DeliveryId::from_slice(&e.delivery_id)?,
+            agency: if e.agency.is_empty() { None } else { Some(AgencyId::new(&e.agency)?) },
         },
         K::Started(s) => EventKind::Started { version: s.version, unwitnessed: s.unwitnessed },
         K::Stopped(s) => EventKind::Stopped { reason: s.reason },

@@ -9,7 +9,9 @@ use prost::Message as _;
 use super::{leaf, pb, words};
 use crate::domain::event::{Event, LogRef};
 use crate::domain::reason::{Reason, Rejection};
-use crate::merkle::{Hash, NoteVerifier, SignedCheckpoint, leaf_hash, sha256, verify_inclusion};
+use crate::merkle::{
+    Hash, NoteVerifier, SignedCheckpoint, UnverifiedCheckpoint, leaf_hash, sha256, verify_inclusion,
+};
 
 /// Verified checkpoints kept, so that the many proofs of one commit cost one signature check.
 const CHECKPOINTS: usize = 512;
@@ -111,12 +113,12 @@ pub struct ProofVerifier {
 }
 
 impl ProofVerifier {
-    /// Verifies a proof: the checkpoint's signature by the key that `key_of` gives for the log's origin, then the
-    /// path from the leaf to its root, then the event.
+    /// Verifies a proof: the checkpoint's signature by the key that `key_of` gives for it, then the path from the leaf
+    /// to its root, then the event.
     pub fn verify(
         &self,
         proof: &Proof,
-        key_of: impl Fn(&str) -> Option<NoteVerifier>,
+        key_of: impl Fn(&UnverifiedCheckpoint) -> Option<NoteVerifier>,
     ) -> Result<VerifiedProof, Rejection> {
         let checkpoint = self.checkpoint(&proof.checkpoint, key_of)?;
         let hash = leaf_hash(&proof.leaf);
@@ -130,12 +132,17 @@ impl ProofVerifier {
     fn checkpoint(
         &self,
         note: &str,
-        key_of: impl Fn(&str) -> Option<NoteVerifier>,
+        key_of: impl Fn(&UnverifiedCheckpoint) -> Option<NoteVerifier>,
     ) -> Result<SignedCheckpoint, Rejection> {
         let unverified = SignedCheckpoint::parse_unverified(note).map_err(|e| bad(e.to_string()))?;
-        let origin = unverified.claimed().origin.clone();
         // The key is looked up each time: what a peer may sign can change, what it signed cannot.
-        let key = key_of(&origin).ok_or_else(|| bad(format!("log `{origin}` is not one of the peer's")))?;
+        let key = key_of(&unverified).ok_or_else(|| {
+            let claimed = unverified.claimed();
+            bad(format!(
+                "log `{}` is not one of the peer's, or none of its keys signs trees of {} events",
+                claimed.origin, claimed.size
+            ))
+        })?;
         let name = sha256(note.as_bytes());
         if let Some((by, known)) = self.known.lock().expect("no holder of this lock panics").get(&name)
             && *by == key

@@ -28,7 +28,7 @@ fn cosigned(
     let listed: NoteVerifier = listed.parse().unwrap();
     let pkcs8 = read_pkcs8(&net.config(key).cosign_key).unwrap();
     let witness = NoteSigner::cosigner_from_pkcs8(listed.name(), &pkcs8).unwrap();
-    let origin = net.node("a").exchange().directory().node(&name("c")).unwrap().log_keys[0].clone();
+    let origin = net.node("a").exchange().directory().node(&name("c")).unwrap().log_keys[0].key.clone();
     let proof = offer.origin.as_mut().unwrap();
     let checkpoint = SignedCheckpoint::verify(&proof.checkpoint, &origin).unwrap();
     let at: lienthong::time::Timestamp = at.parse().unwrap();

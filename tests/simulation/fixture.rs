@@ -93,7 +93,7 @@ impl Fixture {
         let mut made: Signed = serde_json::from_slice(&std::fs::read(file()).unwrap()).unwrap();
         for node in &mut made.directory.nodes {
             let key = log_signer(&node.name).verifier().to_string();
-            node.log_keys = vec![LogKey { key, first: 0, last: None }];
+            node.log_keys = vec![LogKey { key, first: 0, last: None, withdrawn: None }];
         }
         let authority =
             NoteSigner::from_pkcs8(&format!("{NETWORK}/directory"), &pkcs8(b"authority")).unwrap();

@@ -42,6 +42,8 @@ pub enum Command {
     Reroute { delivery_id: DeliveryId, peer: NodeName },
     /// Content is handed out.
     Fetch { actor: Actor, agency: AgencyId, delivery_id: DeliveryId },
+    /// Evidence of a delivery that is known here is handed out.
+    Export { actor: Actor, agency: Option<AgencyId>, delivery_id: DeliveryId },
     /// The recipient's system has it; `arrived` is status 01, on its way to the sender, if any node hosts that.
     HandOver { actor: Actor, agency: AgencyId, delivery_id: DeliveryId, arrived: Option<Box<Prepared>> },
     /// A held delivery is let go or refused: by its agency, or by the node that judged it again.
@@ -209,6 +211,9 @@ pub fn decide(command: Command, view: &(impl Records + ?Sized)) -> Result<Decisi
             let record = opened(view, &agency, &delivery_id)?;
             no_longer(record.ended.as_ref(), &delivery_id)?;
             Ok(one(actor, EventKind::Fetched { delivery_id }))
+        }
+        Command::Export { actor, agency, delivery_id } => {
+            Ok(one(actor, EventKind::Exported { delivery_id, agency }))
         }
         Command::HandOver { actor, agency, delivery_id, arrived } => {
             let record = opened(view, &agency, &delivery_id)?;

@@ -51,7 +51,12 @@ pub fn attempt(sender: &AgencyId, document: &DocumentKey, recipient: &AgencyId) 
 
 /// At the recipient's node: the delivery by which a document is in force.
 pub fn in_force(sender: &AgencyId, document: &DocumentKey, recipient: &AgencyId) -> Vec<u8> {
-    text(bytes(text(key(b'j'), sender.as_str()), document.hash().as_bytes()), recipient.as_str())
+    text(in_force_of(sender, document), recipient.as_str())
+}
+
+/// Those of a document to any recipient.
+pub fn in_force_of(sender: &AgencyId, document: &DocumentKey) -> Vec<u8> {
+    bytes(text(key(b'j'), sender.as_str()), document.hash().as_bytes())
 }
 
 /// At the recipient's node: a revoke that came before this delivery.
@@ -107,7 +112,7 @@ pub fn bitmap(set: Vec<u8>, index: u64) -> Vec<u8> {
     bytes(set, &(index >> 6).to_be_bytes())
 }
 
-/// Events of a delivery that do not stand in its record: who fetched it, and what came again under its id.
+/// Events of a delivery that do not stand in its record: who fetched or exported it, and what came again under its id.
 pub fn delivery_events(id: &DeliveryId) -> Vec<u8> {
     bytes(key(b'v'), id.as_bytes())
 }

@@ -112,6 +112,21 @@ pub fn apply(view: &mut (impl View + ?Sized), index: u64, event: &Event) -> Resu
                 agencies.push(record.facts.recipient);
             }
         }
+        EventKind::Exported { delivery_id, agency } => {
+            // The affair of the agency whose auditor it was; what the node's auditors take is that of each side.
+            stands_in_record = false;
+            match agency {
+                Some(agency) => agencies.push(agency.clone()),
+                None => {
+                    if let Some(record) = load::<Outgoing>(view, &keys::outgoing(delivery_id))? {
+                        agencies.push(record.facts.sender);
+                    }
+                    if let Some(record) = load::<Incoming>(view, &keys::incoming(delivery_id))? {
+                        agencies.push(record.facts.recipient);
+                    }
+                }
+            }
+        }
         EventKind::HandedOver { delivery_id } => {
             handed_over(view, index, event, delivery_id, &mut agencies)?;
         }

@@ -48,8 +48,9 @@ struct Kept {
 
 impl Kept {
     fn put(&mut self, key: (u32, Place), object: &Rc<Numbered>, end: Option<usize>, bytes: usize) {
-        let cost = 100 + 64 * object.nodes + bytes;
-        if cost > MAX_PDF_KEPT / 4 {
+        // What is long is in hexadecimal.
+        let cost = 100 + 64 * object.nodes + bytes / 2;
+        if cost > MAX_PDF_KEPT / 2 {
             return;
         }
         if self.cost + cost > MAX_PDF_KEPT {
@@ -200,7 +201,7 @@ impl<'f> State<'f> {
                 let object = parser.numbered((number, generation), length)?;
                 let data = object.data.as_ref().map_or(0, |data| data.len());
                 let bytes = parser.at - offset as usize - data;
-                self.file.budget.work(parser.nodes() + bytes / 8)?;
+                self.file.budget.work(parser.work(bytes))?;
                 let object = Rc::new(object);
                 if keep && !apart {
                     self.file.kept.borrow_mut().put(key, &object, Some(parser.at), bytes);
@@ -219,7 +220,7 @@ impl<'f> State<'f> {
                 let mut parser = Parser::new(&container.data, start);
                 let value = parser.object()?;
                 let bytes = parser.at - start;
-                self.file.budget.work(parser.nodes() + bytes / 8)?;
+                self.file.budget.work(parser.work(bytes))?;
                 let (nodes, comments) = (parser.nodes(), parser.comments());
                 let object = Rc::new(Numbered { value, data: None, nodes, comments });
                 if keep {

@@ -62,17 +62,24 @@ pub(crate) struct Parser<'a> {
     pub bytes: &'a [u8],
     pub at: usize,
     nodes: usize,
+    /// Bytes of strings in hexadecimal, which cost less than others.
+    digits: usize,
     comments: bool,
 }
 
 impl<'a> Parser<'a> {
     pub fn new(bytes: &'a [u8], at: usize) -> Parser<'a> {
-        Parser { bytes, at, nodes: 0, comments: false }
+        Parser { bytes, at, nodes: 0, digits: 0, comments: false }
     }
 
     /// Whether a comment was passed over.
     pub fn comments(&self) -> bool {
         self.comments
+    }
+
+    /// What reading this many bytes cost, in units of work.
+    pub fn work(&self, bytes: usize) -> usize {
+        self.nodes + bytes.saturating_sub(self.digits) / 8 + self.digits / 32
     }
 
     /// How many objects were read.
@@ -294,6 +301,7 @@ impl<'a> Parser<'a> {
         }
         // A missing last digit is zero (7.3.4.3).
         bytes.extend(half);
+        self.digits += self.at - start;
         Ok(self.text(bytes, start))
     }
 

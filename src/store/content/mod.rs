@@ -18,6 +18,7 @@
 //! Content that comes again is written again, unless this process wrote it itself into the newest segment: what an
 //! earlier process wrote may have been seen in the cache of the system and never have reached the disk.
 
+mod offline;
 pub mod record;
 mod sealed;
 
@@ -32,6 +33,7 @@ use super::appender::Appender;
 use super::disk::{Disk, DiskFile};
 use super::filter::KnownKeys;
 use crate::merkle::{Hash, sha256};
+pub use offline::StoppedContent;
 use record::HEADER;
 pub use record::RECORD_BYTES;
 use sealed::{Places, Sealed};

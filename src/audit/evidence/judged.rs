@@ -1,0 +1,310 @@
+//! The document's signatures, judged again: under the given roots, with the seals of the directory version and the
+//! revocation data that an event names, at the time of the event, which its log proves. What comes out must be what the
+//! event says.
+
+use std::collections::BTreeMap;
+use std::io::{Read, Seek};
+use std::sync::Arc;
+
+use bytes::Bytes;
+
+use super::container::{Broken, Container, Entry};
+use super::messages::{Message, ProvenEvent, version_of};
+use super::verify::Report;
+use super::{file_of_digest, names};
+use crate::directory::Directory;
+use crate::domain::event::{EventKind, Judged, RoleVerdicts};
+use crate::domain::ids::{AgencyId, Digest};
+use crate::domain::limits;
+use crate::exchange::judge::{START, is_read_whole, judged};
+use crate::exchange::message::role_verdicts;
+use crate::signature::{
+    Crl, CrlStore, Digests, Hasher, MAX_PDF, OcspStore, Reason, Trust, Verdicts, digest_needs,
+    judge_detached, judge_pdf,
+};
+use crate::time::Timestamp;
+
+/// The revocation data of a container, by digest.
+#[derive(Default)]
+pub(super) struct Revocation {
+    lists: BTreeMap<Digest, Arc<Crl>>,
+    responses: BTreeMap<Digest, Arc<[u8]>>,
+}
+
+impl Revocation {
+    /// Adds a file; the error says why it is none.
+    pub fn add(&mut self, path: &str, digest: Digest, bytes: Vec<u8>) -> Result<(), String> {
+        if file_of_digest(path) != Some(digest) {
+            return Err(format!("its SHA-256 is {digest}, not the one of its name"));
+        }
+        if path == names::revocation(&digest, true) {
+            let list = Crl::read(&bytes).map_err(|e| e.to_string())?;
+            self.lists.insert(digest, Arc::new(list));
+        } else if path == names::revocation(&digest, false) {
+            let response: Arc<[u8]> = bytes.into();
+            OcspStore::new([response.clone()]).map_err(|e| e.to_string())?;
+            self.responses.insert(digest, response);
+        } else {
+            return Err("its name is not that of a list or a response".to_owned());
+        }
+        Ok(())
+    }
+
+    /// A trust with all of it.
+    pub fn all(&self, trust: Trust) -> Trust {
+        self.with(trust, |_| true)
+    }
+
+    fn with(&self, trust: Trust, wanted: impl Fn(&Digest) -> bool) -> Trust {
+        let lists = self.lists.iter().filter(|(digest, _)| wanted(digest)).map(|(_, list)| list.clone());
+        let responses = self.responses.iter().filter(|(digest, _)| wanted(digest)).map(|(_, r)| r.clone());
+        let trust = trust.with_crls(CrlStore::new(lists));
+        // Each was read when it was added.
+        match OcspStore::new(responses) {
+            Ok(responses) => trust.with_ocsp(responses),
+            Err(_) => trust,
+        }
+    }
+
+    fn has(&self, digest: &Digest) -> bool {
+        self.lists.contains_key(digest) || self.responses.contains_key(digest)
+    }
+}
+
+/// What signatures are judged under.
+pub(super) struct Judging<'a> {
+    pub directories: &'a [Directory],
+    pub roots: &'a [Vec<u8>],
+    pub revocation: &'a Revocation,
+}
+
+/// A part with what is judged of it.
+struct AtHand {
+    digests: Digests,
+    signatures: Vec<Bytes>,
+    /// A PDF, which is read whole when it is judged: one at a time.
+    whole: Option<Entry>,
+}
+
+/// Checks the verdicts of every event about the document.
+pub(super) fn check<R: Read + Seek>(
+    report: &mut Report,
+    container: &mut Container<R>,
+    judging: &Judging<'_>,
+    exporter: &str,
+    events: &[ProvenEvent],
+    message: &Message,
+) -> Result<(), Broken> {
+    if !message.envelope.kind.is_document() && message.envelope.statement().is_none() {
+        // A status is authentic by its sender's log.
+        return Ok(());
+    }
+    let mut parts: Option<Option<Vec<AtHand>>> = None;
+    for found in events.iter().filter(|e| !e.again && e.event.kind.delivery_id() == Some(message.id)) {
+        let Some((verdicts, facts, times)) = recorded(found, events) else { continue };
+        let what = verdicts_text(found, verdicts);
+        let at_hand = match &mut parts {
+            Some(known) => known,
+            empty => empty.insert(at_hand(container, message)?),
+        };
+        let Some(parts) = at_hand else {
+            let why = "files of the document are not in the container, so its signatures cannot be judged again here";
+            report.notes(&found.file, what, why);
+            continue;
+        };
+        let sender = sender_of(events, found);
+        let mut case = Case { report: &mut *report, container: &mut *container, judging, exporter, parts };
+        case.again(found, &sender, (verdicts, facts, times), what)?;
+    }
+    Ok(())
+}
+
+/// Verdicts of an event that judged, how they came about, and the times between which it judged.
+fn recorded<'a>(
+    found: &'a ProvenEvent,
+    events: &[ProvenEvent],
+) -> Option<(RoleVerdicts, &'a Judged, [Timestamp; 2])> {
+    let at = found.event.at;
+    match &found.event.kind {
+        EventKind::Submitted { verdicts, judged, .. } => Some((*verdicts, judged, [at, at])),
+        EventKind::Received { verdicts, judged, origin, .. } => {
+            Some((*verdicts, judged, [at, time_of(events, &origin.log, origin.index).unwrap_or(at)]))
+        }
+        // A refusal before the content came says nothing of signatures.
+        EventKind::Refused { verdicts, judged, origin, content_digests, .. }
+            if !content_digests.is_empty() =>
+        {
+            Some((*verdicts, judged, [at, time_of(events, &origin.log, origin.index).unwrap_or(at)]))
+        }
+        // The agency decided by itself: nothing was judged. The node judges at the time of the arrival.
+        EventKind::Released { verdicts, judged, .. } if *judged != Judged::default() => {
+            let arrival = events.iter().find(|e| {
+                e.log == found.log
+                    && e.event.kind.delivery_id() == found.event.kind.delivery_id()
+                    && matches!(e.event.kind, EventKind::Received { .. })
+            });
+            let at = arrival.map_or(at, |e| e.event.at);
+            Some((*verdicts, judged, [at, at]))
+        }
+        _ => None,
+    }
+}
+
+fn time_of(events: &[ProvenEvent], log: &str, index: u64) -> Option<Timestamp> {
+    events.iter().find(|e| e.log == log && e.index == index).map(|e| e.event.at)
+}
+
+/// The sender's registered agency: of the event, or of another of its log about the same delivery.
+fn sender_of(events: &[ProvenEvent], found: &ProvenEvent) -> AgencyId {
+    let id = found.event.kind.delivery_id();
+    let about = events.iter().filter(|e| e.event.kind.delivery_id() == id);
+    let mut items =
+        about.filter_map(|e| Some((e.log != found.log, e.event.kind.item()?))).collect::<Vec<_>>();
+    items.sort_by_key(|(elsewhere, _)| *elsewhere);
+    let own = found.event.kind.item().or(items.first().map(|(_, item)| *item));
+    own.map(|item| item.parties.sender_registered.clone()).unwrap_or_default()
+}
+
+struct Case<'a, R> {
+    report: &'a mut Report,
+    container: &'a mut Container<R>,
+    judging: &'a Judging<'a>,
+    exporter: &'a str,
+    parts: &'a [AtHand],
+}
+
+impl<R: Read + Seek> Case<'_, R> {
+    /// Judges everything again and compares.
+    fn again(
+        &mut self,
+        found: &ProvenEvent,
+        sender: &AgencyId,
+        (verdicts, facts, times): (RoleVerdicts, &Judged, [Timestamp; 2]),
+        what: String,
+    ) -> Result<(), Broken> {
+        let version = found.event.directory_version;
+        let Some(directory) = version_of(self.judging.directories, version) else { return Ok(()) };
+        let revocation = self.judging.revocation;
+        let trust = match directory.trust().clone().with_roots(self.judging.roots) {
+            Ok(trust) => revocation.with(trust, |digest| facts.evidence.contains(digest)),
+            Err(error) => {
+                self.report.fails(&found.file, what, format!("the given roots cannot be used: {error}"));
+                return Ok(());
+            }
+        };
+        let same = |v: &Verdicts| role_verdicts(v) == verdicts && judged(v).signatures == facts.signatures;
+        let mut verdict = self.judge(sender.as_str(), &trust, times[0])?;
+        if !same(&verdict) && times[1] != times[0] {
+            // It was judged before it was recorded: a long content may have come in between.
+            let earlier = self.judge(sender.as_str(), &trust, times[1])?;
+            if same(&earlier) {
+                verdict = earlier;
+            }
+        }
+        let by = format!(
+            "the given roots and the seals of directory version {}, at {}",
+            directory.version(),
+            times[0]
+        );
+        if same(&verdict) {
+            let n = verdict.signatures.len();
+            let data = facts.evidence.iter().filter(|d| revocation.has(d)).count();
+            let how = if n == 0 {
+                "no signature is beside or inside its files".to_owned()
+            } else {
+                format!(
+                    "{n} signatures judged again under {by}, with {data} revocation lists or responses: the same"
+                )
+            };
+            self.report.holds(&found.file, what, how);
+            return Ok(());
+        }
+        let again = role_verdicts(&verdict);
+        let reason = again.reason.map_or_else(String::new, |r| format!(", {r}"));
+        let first = verdict.signatures.iter().find(|s| s.reason.is_some() && s.reason == again.reason);
+        let detail = first.map_or_else(String::new, |s| format!(": {}", s.detail));
+        let other = format!(
+            "judged again under {by}: person {}, agency {}{reason}{detail}",
+            again.person, again.agency
+        );
+        let elsewhere = found.log != self.exporter
+            && (directory.version() != version
+                || (again.reason == Some(Reason::RevocationUnknown)
+                    && facts.evidence.iter().any(|d| !revocation.has(d))));
+        if elsewhere {
+            let why = format!(
+                "its node says so; the revocation data or directory version that it used is not here ({other})"
+            );
+            self.report.notes(&found.file, what, why);
+        } else {
+            self.report.fails(&found.file, what, other);
+        }
+        Ok(())
+    }
+
+    fn judge(&mut self, sender: &str, trust: &Trust, at: Timestamp) -> Result<Verdicts, Broken> {
+        let mut all = Vec::with_capacity(self.parts.len());
+        for part in self.parts {
+            let beside = judge_detached(&part.signatures, &part.digests, sender, trust, at);
+            all.push(match &part.whole {
+                Some(entry) => {
+                    let whole = self.container.whole(entry, MAX_PDF as u64)?;
+                    judge_pdf(&whole, sender, trust, at).and_beside(beside)
+                }
+                None => beside,
+            });
+        }
+        Ok(Verdicts::worst(&all))
+    }
+}
+
+fn verdicts_text(found: &ProvenEvent, verdicts: RoleVerdicts) -> String {
+    let reason = verdicts.reason.map_or_else(String::new, |r| format!(", {r}"));
+    format!(
+        "node {} found signatures: person {}, agency {}{reason}",
+        found.node, verdicts.person, verdicts.agency
+    )
+}
+
+/// Everything that is judged; `None` where something of it is not in the container.
+fn at_hand<R: Read + Seek>(
+    container: &mut Container<R>,
+    message: &Message,
+) -> Result<Option<Vec<AtHand>>, Broken> {
+    if let Some(statement) = message.envelope.statement() {
+        let named: usize = message.envelope.signatures().iter().map(|s| s.len()).sum();
+        let paths = (0..named).map(|at| names::notice_signature(&message.id, at));
+        let Some(signatures) = signatures(container, paths)? else { return Ok(None) };
+        let mut hasher = Hasher::new(digest_needs(&signatures));
+        hasher.update(statement.as_bytes());
+        return Ok(Some(vec![AtHand { digests: hasher.finish(), signatures, whole: None }]));
+    }
+    let mut all = Vec::new();
+    let parts = message.envelope.parts();
+    for (part, files) in parts.iter().zip(names::parts(parts)) {
+        let Some(signatures) = signatures(container, files.signatures)? else { return Ok(None) };
+        let Some(entry) = container.entry(&files.content) else { return Ok(None) };
+        let mut hasher = Hasher::new(digest_needs(&signatures));
+        let mut start = Vec::new();
+        container.read(&entry, |piece| {
+            start.extend(piece.iter().take(START - start.len().min(START)));
+            hasher.update(piece);
+        })?;
+        let whole = is_read_whole(part, &start).then_some(entry);
+        all.push(AtHand { digests: hasher.finish(), signatures, whole });
+    }
+    Ok(Some(all))
+}
+
+/// Signatures by their files; `None` where one is not in the container.
+fn signatures<R: Read + Seek>(
+    container: &mut Container<R>,
+    paths: impl IntoIterator<Item = String>,
+) -> Result<Option<Vec<Bytes>>, Broken> {
+    let mut all = Vec::new();
+    for path in paths {
+        let Some(entry) = container.entry(&path) else { return Ok(None) };
+        all.push(container.whole(&entry, limits::SIGNATURE_BYTES as u64)?.into());
+    }
+    Ok(Some(all))
+}

@@ -1,0 +1,130 @@
+//! Whether a checkpoint counts: by the keys that the directory versions of a container list.
+//!
+//! - Its log's key is listed, and signs trees of its size. Entries are closed, never deleted, so receipts of years ago
+//!   verify after the keys were replaced.
+//! - A key that was withdrawn may be in anybody's hands: what it signed counts only where a witness, another node, had
+//!   cosigned the same checkpoint before.
+//!
+//! Of each key, the entry in the newest version that lists it is the one that holds.
+
+use std::collections::HashMap;
+
+use crate::directory::{Directory, ListedKey};
+use crate::domain::ids::NodeName;
+use crate::merkle::{NoteSignature, NoteVerifier, UnverifiedCheckpoint, verify_cosignature};
+use crate::time::Timestamp;
+
+/// The keys of all nodes.
+#[derive(Default)]
+pub(super) struct Keys {
+    logs: HashMap<String, Vec<(NodeName, ListedKey, u64)>>,
+    witnesses: Vec<(NodeName, NoteVerifier)>,
+}
+
+/// Why a checkpoint counts.
+pub(super) struct Counts {
+    pub key: NoteVerifier,
+    pub node: NodeName,
+    /// For a person.
+    pub how: String,
+}
+
+impl Keys {
+    /// From directory versions in any order.
+    pub fn of(directories: &[Directory]) -> Keys {
+        let mut keys = Keys::default();
+        let mut newest_first: Vec<&Directory> = directories.iter().collect();
+        newest_first.sort_by_key(|d| std::cmp::Reverse(d.version()));
+        for directory in newest_first {
+            for node in directory.nodes() {
+                for listed in node.log_keys.iter() {
+                    let known = keys.logs.entry(listed.key.name().to_owned()).or_default();
+                    if known.iter().all(|(_, other, _)| other.key != listed.key) {
+                        known.push((node.name.clone(), listed.clone(), directory.version()));
+                    }
+                }
+                for key in node.cosign_keys.iter() {
+                    if keys.witnesses.iter().all(|(_, other)| other != key) {
+                        keys.witnesses.push((node.name.clone(), key.clone()));
+                    }
+                }
+            }
+        }
+        keys
+    }
+
+    /// The key by which a checkpoint counts. `beside` are cosignatures of the same checkpoint that came apart from it.
+    pub fn check(
+        &self,
+        checkpoint: &UnverifiedCheckpoint,
+        beside: &[NoteSignature],
+    ) -> Result<Counts, String> {
+        let claimed = checkpoint.claimed();
+        let listed = self.logs.get(&claimed.origin).map_or(&[][..], Vec::as_slice);
+        let (node, key, version) =
+            listed.iter().find(|(_, key, _)| key.made(checkpoint)).ok_or_else(|| {
+                format!("no key that the directory lists for log `{}` made its checkpoint", claimed.origin)
+            })?;
+        if !key.covers(claimed.size) {
+            let to = key.last.map_or_else(|| "any size".to_owned(), |last| last.to_string());
+            return Err(format!(
+                "its checkpoint is of {} events, the key that made it signs from {} to {to} by directory version {version}",
+                claimed.size, key.first
+            ));
+        }
+        let mut how = format!(
+            "its path leads to the root of {} events that the log's key signed, which directory version {version} lists \
+             for node {node}",
+            claimed.size
+        );
+        if let Some(withdrawn) = key.withdrawn {
+            let (witness, at) = self.seen_before(node, checkpoint, beside, withdrawn).ok_or_else(|| {
+                format!(
+                    "the key that made its checkpoint was withdrawn at {withdrawn}, and no witness that the directory \
+                     lists cosigned the checkpoint before"
+                )
+            })?;
+            how.push_str(&format!(
+                "; the key was withdrawn at {withdrawn}, node {witness} had cosigned the checkpoint at {at}"
+            ));
+        }
+        Ok(Counts { key: key.key.clone(), node: node.clone(), how })
+    }
+
+    /// The witness that saw a checkpoint first, before a time.
+    fn seen_before(
+        &self,
+        node: &NodeName,
+        checkpoint: &UnverifiedCheckpoint,
+        beside: &[NoteSignature],
+        time: Timestamp,
+    ) -> Option<(&NodeName, Timestamp)> {
+        let lines = checkpoint.note().signatures.iter().chain(beside);
+        let cosigned = lines.flat_map(|line| {
+            let witnesses = self.witnesses.iter().filter(|(witness, _)| witness != node);
+            witnesses.filter_map(|(witness, key)| {
+                let seconds = verify_cosignature(&checkpoint.note().text, line, key).ok()?;
+                Some((witness, time_of(seconds)?))
+            })
+        });
+        cosigned.filter(|(_, at)| *at < time).min_by_key(|(_, at)| *at)
+    }
+
+    /// The witnesses that cosigned a checkpoint, whenever.
+    pub fn cosigned(&self, checkpoint: &UnverifiedCheckpoint) -> Vec<(NodeName, Timestamp)> {
+        let lines = &checkpoint.note().signatures;
+        let seen = lines.iter().filter_map(|line| {
+            self.witnesses.iter().find_map(|(witness, key)| {
+                let seconds = verify_cosignature(&checkpoint.note().text, line, key).ok()?;
+                Some((witness.clone(), time_of(seconds)?))
+            })
+        });
+        seen.collect()
+    }
+}
+
+/// Seconds since 1970, when they are a time that can be written.
+fn time_of(seconds: u64) -> Option<Timestamp> {
+    let millis = i64::try_from(seconds).ok()?.checked_mul(1_000)?;
+    Some(Timestamp::from_millis(millis)).filter(|time| *time <= Timestamp::MAX)
+}

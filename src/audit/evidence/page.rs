@@ -1,0 +1,235 @@
+//! The page for a person: what happened, when, and how each statement is checked. Vietnamese first, English beside it; one
+//! file, nothing loaded from anywhere.
+
+use std::fmt::Write as _;
+
+use super::collect::{Collected, Data, Proven};
+use super::manifest::escape;
+use super::messages::words;
+use super::{agency_name, names};
+use crate::domain::document::Metadata;
+use crate::domain::envelope::{Body, Envelope};
+use crate::domain::event::{EventKind, RoleVerdicts, Subject};
+use crate::signature::Verdict;
+use crate::time::Timestamp;
+
+const STYLE: &str = "body{font:16px/1.5 sans-serif;max-width:70em;margin:2em auto;padding:0 1em;color:#111}\
+    h1{font-size:1.5em}h2{font-size:1.2em;margin-top:2em}table{border-collapse:collapse;width:100%}\
+    th,td{border:1px solid #bbb;padding:.3em .6em;text-align:left;vertical-align:top}th{background:#f2f2f2}\
+    .en{color:#555;font-size:.9em}code{overflow-wrap:anywhere}tr{break-inside:avoid}";
+
+/// The page.
+pub(super) fn render(collected: &Collected, log: &str, size: u64) -> String {
+    let mut page = String::new();
+    let _ = write!(
+        page,
+        "<!DOCTYPE html>\n<html lang=\"vi\">\n<head>\n<meta charset=\"utf-8\">\n<meta http-equiv=\"Content-Security-Policy\" \
+         content=\"default-src 'none'; style-src 'unsafe-inline'\">\n<title>Bằng chứng giao nhận văn bản điện tử</title>\n\
+         <style>{STYLE}</style>\n</head>\n<body>\n<h1>Bằng chứng giao nhận văn bản điện tử\
+         <br><span class=\"en\" lang=\"en\">Evidence of the delivery of an electronic document</span></h1>\n"
+    );
+    document(&mut page, collected);
+    timeline(&mut page, collected);
+    checks(&mut page, log, size);
+    files(&mut page, collected);
+    page.push_str("</body>\n</html>\n");
+    page
+}
+
+fn heading(page: &mut String, vi: &str, en: &str) {
+    let _ = write!(page, "<h2>{vi}<br><span class=\"en\" lang=\"en\">{en}</span></h2>\n");
+}
+
+fn row(page: &mut String, vi: &str, en: &str, value: &str) {
+    if value.is_empty() {
+        return;
+    }
+    let value = escape(value);
+    let _ = write!(
+        page,
+        "<tr><th>{vi}<br><span class=\"en\" lang=\"en\">{en}</span></th><td>{value}</td></tr>\n"
+    );
+}
+
+fn document(page: &mut String, collected: &Collected) {
+    let envelope = &collected.envelope;
+    let directory = collected.newest.as_ref();
+    heading(page, "Văn bản", "The document");
+    page.push_str("<table>\n");
+    let party = |id, code: &str| {
+        let name = agency_name(directory, id);
+        if name.contains(code) { name } else { format!("{name}, {code}") }
+    };
+    row(page, "Cơ quan gửi", "Sender", &party(&envelope.sender, &envelope.sender_code));
+    row(page, "Cơ quan nhận", "Recipient", &party(&envelope.recipient, &envelope.recipient_code));
+    if let Body::Document { metadata, .. } = &envelope.body {
+        described(page, metadata);
+    }
+    row(page, "Mã lần gửi", "Delivery", &collected.id.to_string());
+    page.push_str("</table>\n");
+}
+
+fn described(page: &mut String, m: &Metadata) {
+    row(page, "Số, ký hiệu", "Number and notation", &format!("{}/{}", m.key.number(), m.key.notation()));
+    row(page, "Ngày ban hành", "Issued on", &m.issued_on.to_string());
+    row(page, "Loại văn bản", "Type", &m.type_name);
+    row(page, "Trích yếu", "Subject", &m.subject);
+    row(page, "Người ký", "Signed by", &m.signer_name);
+    row(page, "Độ khẩn", "Urgency", m.urgency.as_str());
+}
+
+fn timeline(page: &mut String, collected: &Collected) {
+    heading(page, "Việc gì đã xảy ra, lúc nào", "What happened, and when (Vietnam time, UTC+7)");
+    page.push_str(
+        "<table>\n<tr><th>Thời gian<br><span class=\"en\" lang=\"en\">Time</span></th><th>Sự kiện\
+         <br><span class=\"en\" lang=\"en\">Event</span></th><th>Nhật ký, tệp chứng minh\
+         <br><span class=\"en\" lang=\"en\">Log, file of the proof</span></th></tr>\n",
+    );
+    let mut events: Vec<&Proven> = collected.events.iter().collect();
+    // Within one log the order is the log's; between two it is that of their clocks.
+    events.sort_by(|a, b| (a.event.at, &a.log, a.index).cmp(&(b.event.at, &b.log, b.index)));
+    for proven in events {
+        let node = proven.log.split("/log/").next().unwrap_or_default();
+        let _ = write!(
+            page,
+            "<tr><td>{}</td><td>{}<br><span class=\"en\" lang=\"en\">Node {} recorded {}.</span></td>\
+             <td>{} # {}<br><code>{}</code></td></tr>\n",
+            moment(proven.event.at),
+            escape(&vietnamese(proven, collected)),
+            escape(node),
+            escape(&words(&proven.event)),
+            escape(&proven.log),
+            proven.index,
+            escape(&names::event(&proven.log, proven.index, 0)),
+        );
+    }
+    page.push_str("</table>\n");
+}
+
+/// `2016-08-08T09:00:00.000+07:00` as `08/08/2016 09:00:00`.
+fn moment(at: Timestamp) -> String {
+    let text = at.to_string();
+    let (y, mo, d, time) = (text.get(..4), text.get(5..7), text.get(8..10), text.get(11..19));
+    match (y, mo, d, time) {
+        (Some(y), Some(mo), Some(d), Some(time)) => format!("{d}/{mo}/{y} {time}"),
+        _ => text,
+    }
+}
+
+fn vietnamese(proven: &Proven, collected: &Collected) -> String {
+    let about = |subject: &Subject| match subject {
+        Subject::Document(d) => format!("văn bản {}", d.key),
+        Subject::Notice(n) => match n.status {
+            Some(status) => format!("trạng thái {status}"),
+            None => format!("thông điệp {}", n.kind.as_str()),
+        },
+    };
+    let directory = collected.newest.as_ref();
+    let name = |envelope: &Envelope, sender: bool| {
+        agency_name(directory, if sender { &envelope.sender } else { &envelope.recipient })
+    };
+    let envelope = proven.event.kind.delivery_id().and_then(|id| {
+        let message = collected.messages.iter().find(|(other, _)| *other == id).map(|(_, e)| e);
+        message.or((id == collected.id).then_some(&collected.envelope))
+    });
+    let party = |sender: bool| envelope.map_or_else(String::new, |e| name(e, sender));
+    match &proven.event.kind {
+        EventKind::Submitted { item, verdicts, .. } => {
+            format!("{} gửi {}{}", party(true), about(&item.subject), signatures(*verdicts, &item.subject))
+        }
+        EventKind::Received { item, held, verdicts, .. } => {
+            let held = if *held { "; tạm giữ cho đến khi kiểm tra được chữ ký" } else { "" };
+            let signed = signatures(*verdicts, &item.subject);
+            format!("{} đã đến nút của {}{signed}{held}", about(&item.subject), party(false))
+        }
+        EventKind::Refused { item, reason, .. } => {
+            format!("Nút của {} từ chối {}: {reason}", party(false), about(&item.subject))
+        }
+        EventKind::Settled { outcome, reason, .. } => {
+            let why = reason.map_or_else(String::new, |r| format!(": {r}"));
+            format!("Nút gửi nhận được bằng chứng của nút nhận: {outcome}{why}")
+        }
+        EventKind::Undelivered { reason, .. } => format!("Ngừng gửi: {reason}"),
+        EventKind::Fetched { .. } => format!("Hệ thống của {} lấy nội dung", party(false)),
+        EventKind::HandedOver { .. } => format!("Hệ thống của {} xác nhận đã nhận", party(false)),
+        EventKind::Released { refused: None, .. } => "Văn bản tạm giữ được giao cho cơ quan nhận".to_owned(),
+        EventKind::Released { refused: Some(reason), .. } => format!("Văn bản tạm giữ bị từ chối: {reason}"),
+        EventKind::Exported { .. } => {
+            format!("Bằng chứng được kết xuất cho {} {}", proven.event.actor.client, proven.event.actor.user)
+        }
+        other => other.name().to_owned(),
+    }
+}
+
+fn signatures(verdicts: RoleVerdicts, subject: &Subject) -> String {
+    if !matches!(subject, Subject::Document(_)) {
+        return String::new();
+    }
+    let word = |verdict| match verdict {
+        Verdict::Valid => "hợp lệ",
+        Verdict::Invalid => "không hợp lệ",
+        Verdict::Indeterminate => "chưa xác định",
+        Verdict::Absent => "không có",
+    };
+    let (person, agency) = (word(verdicts.person), word(verdicts.agency));
+    let only = verdicts.person == Verdict::Absent && verdicts.agency == Verdict::Absent;
+    let for_information = if only { "; chỉ có giá trị tham khảo" } else { "" };
+    format!(" (chữ ký người ký: {person}; chữ ký cơ quan: {agency}{for_information})")
+}
+
+fn checks(page: &mut String, log: &str, size: u64) {
+    heading(page, "Kiểm tra từng khẳng định như thế nào", "How each statement is checked");
+    let items = [
+        (
+            "Mọi tệp: giá trị băm SHA-256 ghi trong META-INF/ASiCManifest.xml; nếu có META-INF/signature.p7s, nút kết xuất \
+             đã ký bảng này.",
+            "Every file: its SHA-256 stands in META-INF/ASiCManifest.xml; where there is META-INF/signature.p7s, the node \
+             that exported signed that list.",
+        ),
+        (
+            "Mỗi sự kiện: đường dẫn Merkle từ sự kiện đến gốc của nhật ký, do khóa của nhật ký ký (RFC 9162, C2SP \
+             tlog-checkpoint); khóa có trong danh bạ do cơ quan quản lý danh bạ ký.",
+            "Every event: a Merkle path leads from it to the root of the log, signed by the log's key (RFC 9162, C2SP \
+             tlog-checkpoint); the key is listed in the directory, which its authority signed.",
+        ),
+        (
+            "Hai bên: sự kiện của nút nhận nêu đúng sự kiện của nút gửi, phong bì và mọi giá trị băm của nội dung; và ngược \
+             lại.",
+            "Both sides: the event of the recipient's node names that of the sender's node, the envelope and every digest of \
+             the content; and the other way round.",
+        ),
+        (
+            "Chữ ký trên văn bản: kiểm tra lại tại thời điểm của sự kiện, với chứng thư gốc, con dấu trong danh bạ và danh \
+             sách thu hồi kèm theo.",
+            "Signatures on the document: judged again at the time of the event, under the roots, with the seals of the \
+             directory and the revocation lists that are here.",
+        ),
+    ];
+    page.push_str("<ol>\n");
+    for (vi, en) in items {
+        let _ = write!(page, "<li>{vi}<br><span class=\"en\" lang=\"en\">{en}</span></li>\n");
+    }
+    let _ = write!(
+        page,
+        "</ol>\n<p>Trang này chỉ để đọc; việc kiểm tra do chương trình làm, không cần mạng:\
+         <br><span class=\"en\" lang=\"en\">This page is for reading only; a program does the checking, without a network:\
+         </span></p>\n<p><code>lienthong audit verify FILE --authority KEY --roots DIR</code></p>\n\
+         <p>Kết xuất từ nhật ký / <span class=\"en\" lang=\"en\">exported from log</span> <code>{}</code>, \
+         {size} sự kiện / <span class=\"en\" lang=\"en\">events</span>.</p>\n",
+        escape(log)
+    );
+}
+
+fn files(page: &mut String, collected: &Collected) {
+    heading(page, "Các tệp", "The files");
+    page.push_str("<ul>\n");
+    for file in &collected.files {
+        let size = match &file.data {
+            Data::Here(bytes) => bytes.len() as u64,
+            Data::Stored { size, .. } => *size,
+        };
+        let (uri, path) = (names::to_uri(&file.path), escape(&file.path));
+        let _ = write!(page, "<li><a href=\"{uri}\"><code>{path}</code></a> ({size} B)</li>\n");
+    }
+    page.push_str("</ul>\n");
+}

@@ -1,0 +1,626 @@
+//! Checking a container, from the outside in: archive, manifest and its signature, directory versions, proofs, messages,
+//! content, signatures. Nothing is read from anywhere else.
+//!
+//! A file that is not what the manifest says ends the checking: the rest would only repeat it. Everything else is checked
+//! on, so that the list of statements says all that is wrong.
+
+use std::collections::BTreeMap;
+use std::io::{Read, Seek};
+
+use super::collect::{PROOF_BYTES, REVOCATION_BYTES};
+use super::container::{Broken, Container, Entry};
+use super::judged::{self, Judging};
+use super::keys::Keys;
+use super::manifest::{self, Manifest};
+use super::messages::{self, Message, ProvenEvent};
+use super::{About, FORMAT, file_of_digest, names};
+use crate::directory::{Directory, MAX_BYTES};
+use crate::domain::envelope::Body;
+use crate::domain::event::EventKind;
+use crate::domain::ids::{DeliveryId, Digest};
+use crate::domain::limits;
+use crate::merkle::{Hash, MAX_CHECKPOINT_BYTES, NoteSignature, NoteVerifier, SignedCheckpoint, sha256};
+use crate::signature::{DigestNeeds, Digests, Hasher, Trust, Verdict, judge_detached};
+use crate::wire;
+use crate::wire::proof::{Proof, ProofVerifier};
+
+/// Bytes of the page and of other files that are read whole.
+const SMALL_BYTES: u64 = 16 << 20;
+
+/// All that a verification takes on trust.
+pub struct Given<'a> {
+    /// The directory authority's key.
+    pub authority: &'a NoteVerifier,
+    /// The roots of document signatures, in DER.
+    pub roots: &'a [Vec<u8>],
+    /// A directory version that is newer than those in the container, to see which keys were withdrawn since.
+    pub newer: Option<&'a str>,
+}
+
+/// How a statement stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum State {
+    /// It was checked and holds.
+    Holds,
+    /// It was checked and does not hold.
+    Fails,
+    /// It could not be checked here, and nothing rests on it.
+    Noted,
+}
+
+impl State {
+    /// The word for it.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            State::Holds => "holds",
+            State::Fails => "fails",
+            State::Noted => "noted",
+        }
+    }
+}
+
+/// Something that a container says, and how it was checked.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Statement {
+    /// How it stands.
+    pub state: State,
+    /// The file that says it; empty: the archive.
+    pub file: String,
+    /// What is said.
+    pub what: String,
+    /// How it was checked, or why it does not hold.
+    pub how: String,
+}
+
+/// What checking a container came to.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Report {
+    /// The delivery that it is about, once that is known.
+    pub delivery: Option<DeliveryId>,
+    /// Everything that was checked.
+    pub statements: Vec<Statement>,
+}
+
+impl Report {
+    /// Whether nothing is wrong.
+    pub fn is_verified(&self) -> bool {
+        self.delivery.is_some() && self.statements.iter().all(|s| s.state != State::Fails)
+    }
+
+    fn add(&mut self, state: State, file: &str, what: impl Into<String>, how: impl Into<String>) {
+        let (file, what, how) = (file.to_owned(), what.into(), how.into());
+        self.statements.push(Statement { state, file, what, how });
+    }
+
+    pub(super) fn holds(&mut self, file: &str, what: impl Into<String>, how: impl Into<String>) {
+        self.add(State::Holds, file, what, how);
+    }
+
+    pub(super) fn fails(&mut self, file: &str, what: impl Into<String>, why: impl Into<String>) {
+        self.add(State::Fails, file, what, why);
+    }
+
+    pub(super) fn notes(&mut self, file: &str, what: impl Into<String>, why: impl Into<String>) {
+        self.add(State::Noted, file, what, why);
+    }
+
+    fn broken(&mut self, broken: Broken) {
+        self.fails(&broken.file, "the container can be read", broken.problem);
+    }
+
+    fn has_failed(&self) -> bool {
+        self.statements.iter().any(|s| s.state == State::Fails)
+    }
+}
+
+/// Checks a container.
+pub fn verify<R: Read + Seek>(reader: R, given: &Given<'_>) -> Report {
+    let mut report = Report::default();
+    match Container::open(reader) {
+        Ok(container) => {
+            let mut check = Check { container, given, report: &mut report };
+            if let Err(broken) = check.run() {
+                report.broken(broken);
+            }
+        }
+        Err(broken) => report.broken(broken),
+    }
+    report
+}
+
+struct Check<'a, R> {
+    container: Container<R>,
+    given: &'a Given<'a>,
+    report: &'a mut Report,
+}
+
+impl<R: Read + Seek> Check<'_, R> {
+    fn run(&mut self) -> Result<(), Broken> {
+        let Some((manifest, xml)) = self.manifest()? else { return Ok(()) };
+        self.digests(&manifest)?;
+        if self.report.has_failed() {
+            return Ok(());
+        }
+        let Some(about) = self.about()? else { return Ok(()) };
+        let directories = self.directories()?;
+        let keys = Keys::of(&directories);
+        let cosigned = self.cosigned(&keys)?;
+        let events = self.events(&keys, &cosigned)?;
+        let messages = self.messages()?;
+        let revocation = self.revocation()?;
+        self.seal(&manifest, &xml, &revocation)?;
+        let Some(main) = self.about_agrees(&about, &events, &messages) else { return Ok(()) };
+        messages::check(self.report, &directories, &about.log, &events, &messages);
+        for message in &messages {
+            self.content(message)?;
+        }
+        let judging = Judging { directories: &directories, roots: self.given.roots, revocation: &revocation };
+        for message in &messages {
+            judged::check(self.report, &mut self.container, &judging, &about.log, &events, message)?;
+        }
+        self.certificates(&directories, &events)?;
+        self.places(&manifest, &messages, main);
+        self.report.delivery = Some(messages[main].id);
+        Ok(())
+    }
+
+    /// The manifest names every file, and nothing else.
+    fn manifest(&mut self) -> Result<Option<(Manifest, Vec<u8>)>, Broken> {
+        let Some(entry) = self.container.entry(names::MANIFEST) else {
+            self.report.fails(names::MANIFEST, "every file has its digest in the manifest", "it is missing");
+            return Ok(None);
+        };
+        let bytes = self.container.whole(&entry, manifest::MAX_BYTES)?;
+        let read = std::str::from_utf8(&bytes).map_err(|e| e.to_string()).and_then(Manifest::parse);
+        match read {
+            Ok(manifest) => Ok(Some((manifest, bytes))),
+            Err(why) => {
+                self.report.fails(names::MANIFEST, "every file has its digest in the manifest", why);
+                Ok(None)
+            }
+        }
+    }
+
+    fn digests(&mut self, manifest: &Manifest) -> Result<(), Broken> {
+        let what = "the file is the one that the manifest names";
+        let mut named: BTreeMap<&str, &manifest::Reference> = BTreeMap::new();
+        for file in &manifest.files {
+            if named.insert(&file.path, file).is_some() {
+                self.report.fails(&file.path, what, "the manifest names it twice");
+            }
+        }
+        let mut count = 0u64;
+        for entry in self.container.entries().to_vec() {
+            if [names::MIMETYPE, names::MANIFEST].contains(&entry.path.as_str())
+                || (manifest.signed && entry.path == names::SIGNATURE)
+            {
+                continue;
+            }
+            let Some(file) = named.remove(entry.path.as_str()) else {
+                self.report.fails(&entry.path, what, "the manifest does not name it: it was added");
+                continue;
+            };
+            let mut hasher = Hasher::new(DigestNeeds::SHA256);
+            let crc = self.container.read(&entry, |piece| hasher.update(piece))?;
+            let found = Hash(hasher.finish().sha256);
+            if found != file.digest {
+                let why = format!(
+                    "its SHA-256 is {found}, {} says {}: it was changed",
+                    names::MANIFEST,
+                    file.digest
+                );
+                self.report.fails(&entry.path, what, why);
+            } else if !crc {
+                self.report.fails(&entry.path, what, "its CRC-32 in the archive is not that of its bytes");
+            }
+            count += 1;
+        }
+        for path in named.keys() {
+            self.report.fails(path, what, "it is not in the container: it was removed");
+        }
+        if !self.report.has_failed() {
+            let how = "SHA-256 of each computed and compared; no file is missing, none is there that it does not name";
+            self.report.holds(names::MANIFEST, format!("it names the {count} files of the container"), how);
+        }
+        Ok(())
+    }
+
+    /// The CAdES signature over the manifest, by a certificate under the given roots.
+    fn seal(
+        &mut self,
+        manifest: &Manifest,
+        xml: &[u8],
+        revocation: &judged::Revocation,
+    ) -> Result<(), Broken> {
+        let file = names::SIGNATURE;
+        if !manifest.signed {
+            let why = "the node that exported has no certificate for it: the page and evidence.json are its word only, all \
+                 else stands on proofs of its own";
+            self.report.notes(names::MANIFEST, "nobody signed the manifest", why);
+            return Ok(());
+        }
+        let what = "the manifest is signed";
+        let Some(entry) = self.container.entry(file) else {
+            self.report.fails(
+                file,
+                what,
+                "the manifest names it, it is not in the container: it was removed",
+            );
+            return Ok(());
+        };
+        let signature = self.container.whole(&entry, limits::SIGNATURE_FILE_BYTES)?;
+        let trust = match Trust::new(self.given.roots) {
+            Ok(trust) => revocation.all(trust),
+            Err(error) => {
+                self.report.fails(file, what, format!("the given roots cannot be used: {error}"));
+                return Ok(());
+            }
+        };
+        let digests = Digests { sha256: *sha256(xml).as_bytes(), sha384: None, sha512: None };
+        // Nothing proves when it was made: it is judged at the time that it claims, and said so.
+        let judge = |at| judge_detached(&[&signature], &digests, "", &trust, at);
+        let first = judge(crate::time::Timestamp::from_millis(0));
+        let claimed = first.signatures.first().and_then(|s| s.claimed_at);
+        let found = claimed.map_or(first, judge);
+        let Some(signature) = found.signatures.first() else { return Ok(()) };
+        let at = signature.proven_at.or(claimed).map_or_else(|| "no time".to_owned(), |t| t.to_string());
+        let signer = &signature.signer;
+        match signature.verdict {
+            Verdict::Valid => {
+                let how =
+                    format!("CAdES, {}, certificate under the given roots, not revoked", signature.algorithm);
+                self.report.holds(file, format!("{signer} signed the manifest, and claims {at}"), how);
+            }
+            Verdict::Indeterminate => {
+                let why = format!("the signature is intact, but {}", signature.detail);
+                self.report.notes(file, format!("{signer} signed the manifest, and claims {at}"), why);
+            }
+            _ => {
+                let reason = signature.reason.map_or("", |r| r.as_str());
+                self.report.fails(file, what, format!("{reason}: {}", signature.detail));
+            }
+        }
+        Ok(())
+    }
+
+    fn about(&mut self) -> Result<Option<About>, Broken> {
+        let what = "it says what the container is about";
+        let Some(entry) = self.container.entry(names::ABOUT) else {
+            self.report.fails(names::ABOUT, what, "it is missing");
+            return Ok(None);
+        };
+        let bytes = self.container.whole(&entry, SMALL_BYTES)?;
+        match serde_json::from_slice::<About>(&bytes) {
+            Ok(about) if about.format == FORMAT => Ok(Some(about)),
+            Ok(about) => {
+                let why = format!(
+                    "format {} is not {FORMAT}: a newer version of this program reads it",
+                    about.format
+                );
+                self.report.fails(names::ABOUT, what, why);
+                Ok(None)
+            }
+            Err(error) => {
+                self.report.fails(names::ABOUT, what, error.to_string());
+                Ok(None)
+            }
+        }
+    }
+
+    /// The message that is the document, when what the container says of itself is what is in it.
+    fn about_agrees(&mut self, about: &About, events: &[ProvenEvent], messages: &[Message]) -> Option<usize> {
+        let what = "it says what the container is about";
+        let main = messages.iter().position(|m| m.id.to_string() == about.delivery_id);
+        let Some(main) = main.filter(|main| messages[*main].envelope.kind.is_document()) else {
+            let why = format!("delivery {} is none of a document in the container", about.delivery_id);
+            self.report.fails(names::ABOUT, what, why);
+            return None;
+        };
+        if !events.iter().any(|e| e.log == about.log && e.size == about.size) {
+            let why = format!("no event is proven in `{}` of {} events", about.log, about.size);
+            self.report.fails(names::ABOUT, what, why);
+        } else {
+            self.report.holds(
+                names::ABOUT,
+                format!("delivery {}", about.delivery_id),
+                "its envelope and events are here",
+            );
+        }
+        Some(main)
+    }
+
+    fn under(&self, folder: &str) -> Vec<Entry> {
+        self.container.entries().iter().filter(|e| e.path.starts_with(folder)).cloned().collect()
+    }
+
+    /// The directory versions, each signed by the authority, and each after the one before it.
+    fn directories(&mut self) -> Result<Vec<Directory>, Broken> {
+        let what = "the directory's authority signed it";
+        let mut found: Vec<(String, Directory)> = Vec::new();
+        for entry in self.under(names::DIRECTORY) {
+            let bytes = self.container.whole(&entry, MAX_BYTES as u64)?;
+            let text = String::from_utf8(bytes).map_err(|e| e.to_string());
+            match text
+                .and_then(|note| Directory::verify(&note, self.given.authority).map_err(|e| e.to_string()))
+            {
+                Ok(directory) if entry.path == names::directory(directory.version()) => {
+                    let how = format!("Ed25519, key {}", self.given.authority);
+                    let what = format!(
+                        "directory version {} of network {}",
+                        directory.version(),
+                        directory.network()
+                    );
+                    self.report.holds(&entry.path, what, how);
+                    found.push((entry.path, directory));
+                }
+                Ok(directory) => {
+                    let why = format!("it is version {}, not the one of its name", directory.version());
+                    self.report.fails(&entry.path, what, why);
+                }
+                Err(why) => self.report.fails(&entry.path, what, why),
+            }
+        }
+        if found.is_empty() {
+            self.report.fails(names::DIRECTORY, "the directory lists the keys", "no version of it is here");
+        }
+        if let Some(note) = self.given.newer {
+            match Directory::verify(note, self.given.authority) {
+                Ok(directory) => found.push((String::new(), directory)),
+                Err(error) => {
+                    self.report.fails("", "the directory version that was given is good", error.to_string())
+                }
+            }
+        }
+        found.sort_by_key(|(_, d)| d.version());
+        for pair in found.windows(2) {
+            let ((_, before), (file, after)) = (&pair[0], &pair[1]);
+            let what = format!("version {} follows version {}", after.version(), before.version());
+            if before.network() != after.network() {
+                self.report.fails(file, what, "they are of two networks");
+            } else if after.version() == before.version() + 1 && after.previous().is_some() {
+                match after.previous() == Some(before.digest()) {
+                    true => self.report.holds(file, what, "it names the SHA-256 of the one before"),
+                    false => self.report.fails(file, what, "it names another SHA-256 of the one before"),
+                }
+            }
+        }
+        Ok(found.into_iter().map(|(_, d)| d).collect())
+    }
+
+    /// Checkpoints as witnesses cosigned them: the cosignatures by the text that they are over.
+    fn cosigned(&mut self, keys: &Keys) -> Result<BTreeMap<String, Vec<NoteSignature>>, Broken> {
+        let mut found: BTreeMap<String, Vec<NoteSignature>> = BTreeMap::new();
+        for entry in self.under(names::CHECKPOINT) {
+            let what = "witnesses cosigned a checkpoint";
+            let bytes = self.container.whole(&entry, MAX_CHECKPOINT_BYTES as u64)?;
+            let text = String::from_utf8(bytes).map_err(|e| e.to_string());
+            let read = text.and_then(|t| SignedCheckpoint::parse_unverified(&t).map_err(|e| e.to_string()));
+            let checkpoint = match read {
+                Ok(checkpoint) => checkpoint,
+                Err(why) => {
+                    self.report.fails(&entry.path, what, why);
+                    continue;
+                }
+            };
+            let cosigners = keys.cosigned(&checkpoint);
+            let claimed = checkpoint.claimed();
+            let what = format!("`{}` of {} events was cosigned", claimed.origin, claimed.size);
+            if cosigners.is_empty() {
+                self.report.fails(&entry.path, what, "by no witness that the directory lists");
+                continue;
+            }
+            let by: Vec<String> = cosigners.iter().map(|(node, at)| format!("{node} at {at}")).collect();
+            self.report.holds(&entry.path, what, format!("by {}: keys of the directory", by.join(", ")));
+            let note = checkpoint.note();
+            found.entry(note.text.clone()).or_default().extend(note.signatures.iter().cloned());
+        }
+        Ok(found)
+    }
+
+    /// The proofs: checkpoint, path, leaf.
+    fn events(
+        &mut self,
+        keys: &Keys,
+        cosigned: &BTreeMap<String, Vec<NoteSignature>>,
+    ) -> Result<Vec<ProvenEvent>, Broken> {
+        let verifier = ProofVerifier::default();
+        let mut found: Vec<ProvenEvent> = Vec::new();
+        for entry in self.under(names::EVENT) {
+            let what = "an event stands in a log";
+            let bytes = self.container.whole(&entry, PROOF_BYTES)?;
+            let proof = match Proof::decode(&bytes) {
+                Ok(proof) => proof,
+                Err(error) => {
+                    self.report.fails(&entry.path, what, error.to_string());
+                    continue;
+                }
+            };
+            let checked = SignedCheckpoint::parse_unverified(&proof.checkpoint).map_err(|e| e.to_string());
+            let checked = checked.and_then(|checkpoint| {
+                let beside = cosigned.get(&checkpoint.note().text).map_or(&[][..], Vec::as_slice);
+                let counts = keys.check(&checkpoint, beside)?;
+                let verified =
+                    verifier.verify(&proof, |_| Some(counts.key.clone())).map_err(|e| e.message)?;
+                Ok((counts, verified))
+            });
+            let (counts, verified) = match checked {
+                Ok(checked) => checked,
+                Err(why) => {
+                    self.report.fails(&entry.path, what, why);
+                    continue;
+                }
+            };
+            let place = verified.log_ref();
+            let again = found.iter().filter(|e| e.log == place.log && e.index == place.index).count();
+            if entry.path != names::event(&place.log, place.index, again) {
+                let why =
+                    format!("it proves event {} of `{}`, not the one of its name", place.index, place.log);
+                self.report.fails(&entry.path, what, why);
+                continue;
+            }
+            if matches!(verified.event().kind, EventKind::Unknown) {
+                self.report.fails(&entry.path, what, "its kind is of a newer version of this program");
+                continue;
+            }
+            if again == 0 {
+                let event = verified.event();
+                let what = format!("{}: {} recorded {}", event.at, counts.node, messages::words(event));
+                self.report.holds(
+                    &entry.path,
+                    what,
+                    format!("event {} of `{}`: {}", place.index, place.log, counts.how),
+                );
+            }
+            found.push(ProvenEvent {
+                file: entry.path,
+                node: counts.node,
+                log: place.log,
+                index: place.index,
+                leaf_hash: place.leaf_hash,
+                size: verified.checkpoint().checkpoint().size,
+                digest: sha256(&bytes),
+                again: again > 0,
+                event: verified.event().clone(),
+            });
+        }
+        Ok(found)
+    }
+
+    /// The envelopes.
+    fn messages(&mut self) -> Result<Vec<Message>, Broken> {
+        let mut found = Vec::new();
+        for entry in self.under(names::MESSAGE).into_iter().filter(|e| e.path.ends_with(".envelope")) {
+            let what = "it is a message's envelope";
+            let bytes = self.container.whole(&entry, limits::ENVELOPE_BYTES as u64)?;
+            let read = wire::envelope::decode(&bytes).and_then(|e| e.check(u64::MAX).map(|()| e));
+            match read {
+                Ok(envelope) if entry.path == names::envelope(&envelope.delivery_id) => found.push(Message {
+                    file: entry.path,
+                    id: envelope.delivery_id,
+                    digest: sha256(&bytes),
+                    envelope,
+                }),
+                Ok(envelope) => {
+                    let why =
+                        format!("it is that of delivery {}, not the one of its name", envelope.delivery_id);
+                    self.report.fails(&entry.path, what, why);
+                }
+                Err(error) => self.report.fails(&entry.path, what, error.to_string()),
+            }
+        }
+        Ok(found)
+    }
+
+    /// Revocation data, each under its own digest.
+    fn revocation(&mut self) -> Result<judged::Revocation, Broken> {
+        let mut found = judged::Revocation::default();
+        for entry in self.under(names::REVOCATION) {
+            let bytes = self.container.whole(&entry, REVOCATION_BYTES)?;
+            let digest = sha256(&bytes);
+            if let Err(why) = found.add(&entry.path, digest, bytes) {
+                self.report.fails(&entry.path, "it is revocation data", why);
+            }
+        }
+        Ok(found)
+    }
+
+    /// The files that a message names: parts, and signatures beside them.
+    fn content(&mut self, message: &Message) -> Result<(), Broken> {
+        let mut named: Vec<(String, Digest, u64)> = Vec::new();
+        let parts = message.envelope.parts();
+        for (part, files) in parts.iter().zip(names::parts(parts)) {
+            named.push((files.content, part.sha256, part.size));
+            let signatures = part.signatures.iter().zip(files.signatures);
+            named.extend(signatures.map(|((digest, size), file)| (file, *digest, u64::from(*size))));
+        }
+        if let Body::Notice(notice) = &message.envelope.body {
+            let signatures = notice.signatures.iter().enumerate();
+            named.extend(signatures.map(|(at, (digest, size))| {
+                (names::notice_signature(&message.id, at), *digest, u64::from(*size))
+            }));
+        }
+        for (file, digest, size) in named {
+            let what = "it is what was sent";
+            let Some(entry) = self.container.entry(&file) else {
+                let why = "it is not in the container: it never came to the node that exported, or is kept no longer. Its \
+                     SHA-256 is proven";
+                self.report.notes(&file, format!("a file with SHA-256 {digest} was sent"), why);
+                continue;
+            };
+            let found = self.sha256(&entry)?;
+            if found != digest || entry.size != size {
+                let why = format!("its SHA-256 is {found}, its envelope says {digest}");
+                self.report.fails(&file, what, why);
+            } else {
+                let how = format!(
+                    "{size} bytes with SHA-256 {digest}, as its envelope and the events of the logs say"
+                );
+                self.report.holds(&file, what, how);
+            }
+        }
+        Ok(())
+    }
+
+    fn sha256(&mut self, entry: &Entry) -> Result<Digest, Broken> {
+        let mut hasher = Hasher::new(DigestNeeds::SHA256);
+        self.container.read(entry, |piece| hasher.update(piece))?;
+        Ok(Hash(hasher.finish().sha256))
+    }
+
+    /// Certificates that are there to be looked at: those that signatures were judged with.
+    fn certificates(&mut self, directories: &[Directory], events: &[ProvenEvent]) -> Result<(), Broken> {
+        let used = |digest: &Digest| {
+            let judged = events.iter().filter_map(|e| super::collect::judged_of(&e.event.kind));
+            judged.flat_map(|j| &j.signatures).any(|s| s.certificate == Some(*digest))
+        };
+        for entry in self.under(names::CERTIFICATE) {
+            let digest = self.sha256(&entry)?;
+            if file_of_digest(&entry.path) != Some(digest) || !used(&digest) {
+                let why = "no event names a certificate with its SHA-256, or its name is another";
+                self.report.fails(&entry.path, "it is the certificate of a signature", why);
+                continue;
+            }
+            let seal_of = directories
+                .iter()
+                .rev()
+                .find_map(|d| d.trust().seal_of(digest.as_bytes()).map(ToOwned::to_owned));
+            let what = seal_of.map_or_else(
+                || "the certificate of a person's signature".to_owned(),
+                |agency| format!("the certificate of the seal of {agency}"),
+            );
+            self.report.holds(&entry.path, what, "its SHA-256 stands in the events, and in the signature");
+        }
+        Ok(())
+    }
+
+    /// Every file is at a place of its kind, with the media type of it.
+    fn places(&mut self, manifest: &Manifest, messages: &[Message], main: usize) {
+        let parts = messages[main].envelope.parts();
+        let files = names::parts(parts);
+        for file in &manifest.files {
+            let path = file.path.as_str();
+            let part = files.iter().position(|f| f.content == path);
+            let beside = files.iter().any(|f| f.signatures.iter().any(|s| s == path));
+            let folders =
+                [names::EVENT, names::DIRECTORY, names::REVOCATION, names::CERTIFICATE, names::CHECKPOINT];
+            let known = [names::PAGE, names::ABOUT].contains(&path)
+                || part.is_some()
+                || beside
+                || messages.iter().any(|m| m.file == path || of_notice(m, path))
+                || folders.iter().any(|folder| path.starts_with(folder));
+            let expected = part.map_or(names::media_type(path), |i| parts[i].media_type.as_str());
+            if !known {
+                self.report.fails(path, "the file has a place in a container of evidence", "it has none");
+            } else if file.media_type != expected {
+                let why = format!("{} calls it `{}`, it is `{expected}`", names::MANIFEST, file.media_type);
+                self.report.fails(path, "the manifest names its media type", why);
+            }
+        }
+    }
+}
+
+/// Whether a file is a signature of this notice.
+fn of_notice(message: &Message, path: &str) -> bool {
+    let Body::Notice(notice) = &message.envelope.body else { return false };
+    (0..notice.signatures.len()).any(|at| names::notice_signature(&message.id, at) == path)
+}

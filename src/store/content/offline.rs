@@ -1,0 +1,81 @@
+//! Reading the content of a stopped node, without changing a file: no folder is made, nothing is removed or sealed.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use super::sealed::{Places, Sealed};
+use super::{Location, name, numbers, scan};
+use crate::merkle::Hash;
+use crate::store::StoreError;
+use crate::store::disk::{Disk, RealDisk};
+
+/// The content of a stopped node.
+pub struct StoppedContent {
+    disk: Arc<dyn Disk>,
+    dir: PathBuf,
+    sealed: Vec<Sealed>,
+    /// Segments without an index: the newest, usually.
+    scanned: Vec<(u64, Places)>,
+}
+
+impl StoppedContent {
+    /// Opens the folder `content` of a node's data.
+    pub fn open(dir: &Path) -> Result<StoppedContent, StoreError> {
+        let disk: Arc<dyn Disk> = Arc::new(RealDisk);
+        let (mut sealed, mut scanned) = (Vec::new(), Vec::new());
+        for number in numbers(&*disk, dir)? {
+            match Sealed::open(&disk, dir, number)? {
+                Some(segment) => sealed.push(segment),
+                None => {
+                    let mut places = Places::new();
+                    scan(&*disk, dir, number, &mut places)?;
+                    scanned.push((number, places));
+                }
+            }
+        }
+        Ok(StoppedContent { disk, dir: dir.to_owned(), sealed, scanned })
+    }
+
+    /// Where a digest is.
+    pub fn location(&self, digest: &Hash) -> Result<Option<Location>, StoreError> {
+        for (segment, places) in self.scanned.iter().rev() {
+            if let Some((offset, length)) = places.get(digest) {
+                return Ok(Some(Location::Segment { segment: *segment, offset: *offset, length: *length }));
+            }
+        }
+        for segment in self.sealed.iter().rev() {
+            if let Some((offset, length)) = segment.find(digest)? {
+                return Ok(Some(Location::Segment { segment: segment.number, offset, length }));
+            }
+        }
+        let path = self.large(digest);
+        match self.disk.open_read(&path) {
+            Ok(file) => {
+                let length = file.len().map_err(StoreError::io("measuring", &path))?;
+                Ok(Some(Location::File { length }))
+            }
+            Err(e) if e.kind() == std::io::ErrorKind::NotFound => Ok(None),
+            Err(e) => Err(StoreError::io("opening", &path)(e)),
+        }
+    }
+
+    /// A piece of a content, not checked: the reader hashes as it goes.
+    pub fn read(
+        &self,
+        digest: &Hash,
+        location: &Location,
+        from: u64,
+        buffer: &mut [u8],
+    ) -> Result<(), StoreError> {
+        let (path, at) = match location {
+            Location::Segment { segment, offset, .. } => (self.dir.join(name(*segment)), offset + from),
+            Location::File { .. } => (self.large(digest), from),
+        };
+        let file = self.disk.open_read(&path).map_err(StoreError::io("opening", &path))?;
+        file.read_at(buffer, at).map_err(StoreError::io("reading", &path))
+    }
+
+    fn large(&self, digest: &Hash) -> PathBuf {
+        self.dir.join("large").join(digest.to_string())
+    }
+}
