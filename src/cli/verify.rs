@@ -105,7 +105,7 @@ fn judge(file: &Path, sender: &str, trust: &Trust, at: Timestamp) -> Result<Verd
         hasher.update(&bytes);
         if bytes.len() <= MAX_PDF || signatures.is_empty() {
             let found = judge_pdf(&bytes, sender, trust, at);
-            if found.signatures.is_empty() && had_signatures(&bytes) {
+            if found.signatures.is_empty() && found.refused.is_none() && had_signatures(&bytes) {
                 note(format!(
                     "{}: an earlier revision has signatures, and the file as it is has none: they count for nothing",
                     shown(file)

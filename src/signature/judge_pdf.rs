@@ -35,8 +35,8 @@ pub fn refuse_large_pdf() -> Verdicts {
     Verdicts::refuse(pdf::too_large())
 }
 
-/// Whether a PDF had signatures in an earlier revision of it: of one that has none now, a hint that somebody took them
-/// out of its form. They are no signatures of the file as it is.
+/// Whether a PDF without signatures had some in an earlier revision of it: a hint that somebody took them out of its
+/// form. They are no signatures of the file as it is.
 pub fn had_signatures(bytes: &[u8]) -> bool {
     pdf::had_signatures(bytes).unwrap_or(false)
 }

@@ -120,23 +120,23 @@ pub(crate) fn read(bytes: &[u8]) -> Result<Pdf, Fault> {
     Ok(read_file(bytes)?)
 }
 
-/// Whether a revision before the last has a signature field with a value.
+/// Whether a revision before the last has a signature field with a value, and the last has none.
 pub(crate) fn had_signatures(bytes: &[u8]) -> Result<bool, Fault> {
-    let had = || -> Result<bool, PdfError> {
-        let file = File::open(bytes)?;
-        let mut state = file.state(0);
-        while state.section + 1 < file.sections.len() {
-            // A section that stands for no revision, as the first of a linearised file, has no catalog of its own.
-            for field in fields::fields(&state).unwrap_or_default() {
-                if field.signature && value::dictionary(&state, &field)?.is_some() {
-                    return Ok(true);
-                }
-            }
-            state.advance();
+    let file = File::open(bytes)?;
+    let mut state = file.state(0);
+    let mut had = false;
+    loop {
+        // A section that stands for no revision, as the first of a linearised file, has no catalog of its own.
+        let mut has = false;
+        for field in fields::fields(&state).unwrap_or_default().iter().filter(|field| field.signature) {
+            has |= value::dictionary(&state, field)?.is_some();
         }
-        Ok(false)
-    };
-    Ok(had()?)
+        if state.section + 1 == file.sections.len() {
+            return Ok(had && !has);
+        }
+        had |= has;
+        state.advance();
+    }
 }
 
 fn read_file(bytes: &[u8]) -> Result<Pdf, PdfError> {
