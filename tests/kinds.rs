@@ -131,6 +131,8 @@ async fn a_revoke_goes_before_a_document_that_waits_and_withdraws_it_before_its_
         b.inbox("H01.22").await.unwrap().iter().map(|i| &i.delivery_id).collect::<Vec<_>>(),
         [&ids[1]]
     );
+    // Of what never came to it the recipient is told nothing.
+    assert_eq!(b.told(&["H01.22"], "").await.unwrap().len(), 1);
     // In b's log the revoke is first; of the document nothing was taken but its name.
     let events = net.events("b", "").await;
     let place = |wanted: &Bytes| {

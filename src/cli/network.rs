@@ -435,6 +435,12 @@ crl_dir = "crls"
 # Serve metrics for Prometheus over plain HTTP at http://ADDRESS/metrics (docs/OPERATIONS.md). Off by default.
 # listen = "127.0.0.1:9464"
 
+# [evidence]
+# Certificate (PEM, with its chain) and key (PEM, PKCS#8) with which exported evidence is signed: one for documents,
+# under a root that the courts trust. Without them the manifest of what is exported is not signed.
+# certificate = "evidence.pem"
+# key = "evidence.key"
+
 [commands]
 # Client certificates that `lienthong … --config` uses: <node>-<client>.pem and .key, network-ca.pem.
 folder = "../clients"

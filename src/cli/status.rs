@@ -46,7 +46,7 @@ fn screen(s: &pb::GetStatusResponse) -> String {
         format!(
             "directory  version {}, valid until {}{}",
             s.directory_version,
-            time(s.directory_valid_until),
+            moment(s.directory_valid_until),
             if s.directory_expired { ", EXPIRED: have its authority sign a new one" } else { "" }
         ),
         format!("disk       {}", disk(s)),
@@ -57,13 +57,13 @@ fn screen(s: &pb::GetStatusResponse) -> String {
             s.peer_connections,
             s.held
         ),
-        format!("clock      {}, {}", time(s.clock), clock(s)),
+        format!("clock      {}, {}", moment(s.clock), clock(s)),
     ];
     for c in &s.certificates {
         lines.push(format!(
             "tls        certificate `{}` valid until {}{}",
             c.name,
-            time(c.not_after),
+            moment(c.not_after),
             ending(c.not_after - s.clock)
         ));
     }
@@ -123,7 +123,7 @@ fn details(s: &pb::GetStatusResponse, q: &pb::QueueStatus) -> Vec<String> {
         let id = hex::encode(&q.oldest_delivery);
         let why = if q.oldest_reason.is_empty() { "" } else { ": " };
         let id = id.get(..ID).unwrap_or(&id);
-        lines.push(format!("  oldest: {id} since {}{why}{}", time(q.oldest), q.oldest_reason));
+        lines.push(format!("  oldest: {id} since {}{why}{}", moment(q.oldest), q.oldest_reason));
     }
     if !q.last_error.is_empty() {
         let next = if q.next_probe > 0 { q.next_probe } else { q.next_try };
@@ -165,6 +165,11 @@ fn clock(s: &pb::GetStatusResponse) -> String {
     } else {
         shortened(&format!("over {tolerance} from that of {}", off.join(", ")), 60)
     }
+}
+
+/// A time in Vietnam, to the second.
+fn moment(ms: i64) -> String {
+    time(ms).chars().take(19).map(|c| if c == 'T' { ' ' } else { c }).collect()
 }
 
 /// At most so many characters.
@@ -228,7 +233,8 @@ fn as_json(s: &pb::GetStatusResponse) -> Value {
                 "peer": q.peer, "waiting": q.waiting, "waiting_by_urgency": by_urgency,
                 "in_flight": q.in_flight, "bytes_in_flight": q.bytes_in_flight, "oldest": time(q.oldest),
                 "oldest_delivery": hex::encode(&q.oldest_delivery), "oldest_reason": q.oldest_reason,
-                "breaker": q.breaker, "failures": q.failures, "next_probe": time(q.next_probe),
+                "breaker": q.breaker, "failures": q.failures, "failing_since": time(q.failing_since),
+                "delayed": q.delayed, "calls_in": q.calls_in, "next_probe": time(q.next_probe),
                 "last_error": q.last_error, "next_try": time(q.next_try),
                 "failing_since": time(q.failing_since), "delayed": q.delayed, "calls_in": q.calls_in,
             })
@@ -361,18 +367,18 @@ mod tests {
         let expected = "\
 node       thuan-an, version 0.1.0, running for 2 d 3 h
 log        48213 events
-directory  version 7, valid until 2016-11-20T13:00:00+07:00
+directory  version 7, valid until 2016-11-20 13:00:00
 disk       900 MiB free, SHORT: no new documents are taken (reserve 1.0 GiB, critical 256 MiB); content 3.0 GiB
 memory     91 MiB; connections: 5 of clients, 2 of peers; held: 4
-clock      2016-08-08T09:00:00+07:00, over 1.0 s from that of di-an
-tls        certificate `node` valid until 2016-08-18T09:00:00+07:00, ENDS in 10 d 0 h
+clock      2016-08-08 09:00:00, over 1.0 s from that of di-an
+tls        certificate `node` valid until 2016-08-18 09:00:00, ENDS in 10 d 0 h
 
 peer        waiting  by urgency   in flight  oldest     breaker  clock
 binh-duong  1294     2/0/12/1280  0          2 h 1 min  open     -
-  oldest: abababababab since 2016-08-08T06:59:00+07:00: peer_unreachable
-  23 failures; next try in 41 s; peer_unreachable: node `binh-duong`: 10.0.0.7:7401: Connection refu…
+  oldest: abababababab since 2016-08-08 06:59:00: peer_unreachable
+  23 failures; next try in 41 s; peer_unreachable: node `binh-duong`: 10.0.0.7:7401: Connection ref…
 di-an       3        0/0/0/3      3          0 s        closed   -62.3 s OFF
-  oldest: 121212121212 since 2016-08-08T08:59:59.600+07:00";
+  oldest: 121212121212 since 2016-08-08 08:59:59";
         assert_eq!(screen, expected);
         // A name of 63 characters and numbers at their largest.
         let mut s = sample();

@@ -26,14 +26,14 @@ fn cosigned_at(directory: &Directory, origin: &NodeName, checkpoint: &SignedChec
             .filter_map(|key| key.parse::<NoteVerifier>().ok())
             .filter(|key| key.algorithm() == KeyAlgorithm::CosignatureV1);
         let seconds = keys.find_map(|key| verify_cosignature(checkpoint.body(), line, &key).ok())?;
-        Some(Timestamp::from_secs(i64::try_from(seconds).ok()?))
+        Some(Timestamp::from_millis(i64::try_from(seconds).ok()?.checked_mul(1_000)?))
     });
     times.min()
 }
 
 /// The time at which a document is judged that came under this checkpoint of its origin and was received at `received`.
 /// A witness whose clock is ahead proves nothing.
-pub(super) fn judged_at(
+pub(crate) fn judged_at(
     directory: &Directory,
     origin: &NodeName,
     checkpoint: &SignedCheckpoint,

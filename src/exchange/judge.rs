@@ -73,10 +73,15 @@ pub(super) struct Outcome {
 impl Outcome {
     /// Judged at a time that was proven otherwise than by the document's own timestamps, when it is before `received`.
     pub fn proven(mut self, at: Timestamp, received: Timestamp) -> Outcome {
-        if at < received {
-            self.judged.signatures.iter_mut().for_each(|s| s.proven_at = s.proven_at.or(Some(at)));
-        }
+        prove_from(&mut self.judged, at, received);
         self
+    }
+}
+
+/// Signatures without a timestamp of their own are proven from `at` on, where that is before they were received.
+pub(crate) fn prove_from(judged: &mut Judged, at: Timestamp, received: Timestamp) {
+    if at < received {
+        judged.signatures.iter_mut().for_each(|s| s.proven_at = s.proven_at.or(Some(at)));
     }
 }
 

@@ -14,7 +14,7 @@ pub mod accept;
 pub mod clocks;
 pub mod courier;
 pub mod directory;
-mod existence;
+pub(crate) mod existence;
 pub mod handover;
 pub mod held;
 pub mod intake;

@@ -254,6 +254,7 @@ impl Writer {
         let checkpoint =
             Checkpoint { origin, size: self.tree.size(), root: self.tree.root() }.sign(&self.signer);
         self.index.healthy()?;
+        self.index.room()?;
         // 7: the commit
         self.journal.reserve(leaves.iter().map(|l| l.len() as u64 + 4).sum::<u64>() + 4096)?;
         self.journal.append(leaves, checkpoint.note())?;

@@ -99,6 +99,9 @@ impl ExchangeService for ExchangeApi {
         tokio::spawn(async move {
             // Who reads no answers is not read from either.
             let places = Arc::new(Semaphore::new(limits::STREAM_IN_FLIGHT));
+            // Nor who sends more at once than a part of its share: only several such streams are refused.
+            let most = quotas.stream_kib();
+            let room = Arc::new(Semaphore::new(most));
             loop {
                 let Ok(place) = places.clone().acquire_owned().await else { break };
                 let message = tokio::select! {
@@ -123,10 +126,13 @@ impl ExchangeService for ExchangeApi {
                         break;
                     }
                 };
+                let kib = message.encoded_len().div_ceil(1024).min(most) as u32;
+                let Ok(held) = room.clone().acquire_many_owned(kib).await else { break };
                 let (exchange, caller, answers) = (exchange.clone(), caller.clone(), answers.clone());
                 let (quotas, who) = (quotas.clone(), who.clone());
                 tokio::spawn(async move {
                     let answer = send_one(&exchange, &caller, &quotas, &who, message).await;
+                    drop(held);
                     let _ = answers.send(Ok(answer)).await;
                     drop(place);
                 });
@@ -572,11 +578,13 @@ fn watch_item(exchange: &Exchange, n: &Notification) -> Result<pb::WatchResponse
         if sent.is_none() { load(ledger, &keys::incoming(&n.delivery_id))? } else { None };
     let reason = sent.as_ref().and_then(|o| o.reason).map_or_else(String::new, |r| r.code().to_owned());
     let kind_sent = sent.as_ref().map(|o| o.facts.kind);
-    let counterpart = sent
-        .map(|o| o.facts.recipient_code)
-        .or_else(|| incoming.map(|i| i.facts.sender_code))
-        .or_else(|| n.message.as_ref().map(|m| m.sender_code.clone()))
-        .unwrap_or_default();
+    let counterpart = match &n.message {
+        Some(message) => message.sender_code.clone(),
+        None => sent
+            .map(|o| o.facts.recipient_code)
+            .or_else(|| incoming.map(|i| i.facts.sender_code))
+            .unwrap_or_default(),
+    };
     let mut item = pb::WatchResponse {
         cursor: cursor(n.index + 1),
         kind: kind.into(),

@@ -113,6 +113,11 @@ impl Quotas {
         }
     }
 
+    /// KiB of messages in work that one bulk stream may have: a quarter of its client's share.
+    pub(super) fn stream_kib(&self) -> usize {
+        (self.inner.share.bytes / 4 / 1024).max(1)
+    }
+
     /// How much all have.
     pub fn total(&self, what: What) -> usize {
         self.lock().totals[what as usize]

@@ -5,6 +5,9 @@
 //! freezes it every [`INTERVAL`], applies it and drops it. Should sled fall behind by more than [`MOST_BYTES`], commits
 //! wait for it.
 //!
+//! sled does not survive a write that finds no room. So without room for a batch the thread waits until there is, and
+//! commits go on in memory; when half of what may be there is, they are refused until then ([`Applier::has_room`]).
+//!
 //! The thread starts with the first commit and ends, when the last handle of the index is gone, after a last batch. An
 //! index without sled has none: everything stays in the memtable.
 
@@ -36,7 +39,14 @@ struct Shared {
     done: Condvar,
     /// `None`: there is no sled, and nothing to bring there.
     write: Option<Box<Write>>,
+    /// Whether there is room for a batch of so many bytes.
+    room: Box<Room>,
 }
+
+type Room = dyn Fn(usize) -> bool + Send + Sync;
+
+/// How often room is looked for while there is none.
+const LOOK: Duration = Duration::from_millis(500);
 
 /// Told once when sled cannot be written any more.
 type OnFailure = dyn Fn(&str) + Send + Sync;
@@ -49,6 +59,8 @@ struct Control {
     applied: u64,
     hurry: bool,
     stop: bool,
+    /// There is no room for the batch under way.
+    held: bool,
     failed: Option<String>,
     on_failure: Option<Box<OnFailure>>,
     thread: Option<JoinHandle<()>>,
@@ -60,18 +72,21 @@ pub(super) struct Applier {
 }
 
 impl Applier {
-    pub fn new(write: impl Fn(&Layer, &Head) -> Result<(), String> + Send + Sync + 'static) -> Applier {
-        Applier::with(Some(Box::new(write)))
+    pub fn new(
+        write: impl Fn(&Layer, &Head) -> Result<(), String> + Send + Sync + 'static,
+        room: impl Fn(usize) -> bool + Send + Sync + 'static,
+    ) -> Applier {
+        Applier::with(Some(Box::new(write)), Box::new(room))
     }
 
     /// One that keeps everything in memory.
     pub fn in_memory() -> Applier {
-        let applier = Applier::with(None);
+        let applier = Applier::with(None, Box::new(|_| true));
         applier.shared.write().set_base(0);
         applier
     }
 
-    fn with(write: Option<Box<Write>>) -> Applier {
+    fn with(write: Option<Box<Write>>, room: Box<Room>) -> Applier {
         Applier {
             shared: Arc::new(Shared {
                 table: RwLock::default(),
@@ -79,8 +94,14 @@ impl Applier {
                 work: Condvar::new(),
                 done: Condvar::new(),
                 write,
+                room,
             }),
         }
+    }
+
+    /// Whether a commit more can wait for sled.
+    pub fn has_room(&self) -> bool {
+        !self.shared.lock().held || self.table().bytes() <= MOST_BYTES / 2
     }
 
     /// What is committed and not in sled yet.
@@ -142,6 +163,9 @@ impl Applier {
         let mut control = self.shared.lock();
         let target = control.committed;
         while control.applied < target {
+            if control.held {
+                return Err("there is no room for it: make some, it is brought up to date then".to_owned());
+            }
             if let Some(problem) = &control.failed {
                 return Err(problem.clone());
             }
@@ -220,6 +244,10 @@ impl Shared {
                 let Some(layer) = frozen else { return Ok(()) };
                 (layer, control.sum, control.committed)
             };
+            if !self.wait_for_room(layer.bytes()) {
+                // The next start brings it from the journal.
+                return Ok(());
+            }
             self.apply(&layer, &mut sum)?;
             let thawed = {
                 let mut control = self.lock();
@@ -231,6 +259,27 @@ impl Shared {
             // Freeing a layer takes its time: nobody waits for it.
             drop((layer, thawed));
         }
+    }
+
+    /// Waits until there is room for a batch; false when the node stops before.
+    fn wait_for_room(&self, bytes: usize) -> bool {
+        while !(self.room)(bytes) {
+            let mut control = self.lock();
+            if control.stop {
+                return false;
+            }
+            if !control.held {
+                tracing::warn!("there is no room for sled: it waits, the journal goes on");
+                control.held = true;
+                self.done.notify_all();
+            }
+            drop(self.work.wait_timeout_while(control, LOOK, |c| !c.stop));
+        }
+        let mut control = self.lock();
+        if std::mem::take(&mut control.held) {
+            tracing::info!("there is room for sled again");
+        }
+        true
     }
 
     fn apply(&self, layer: &Layer, sum: &mut Sum) -> Result<(), String> {

@@ -29,9 +29,10 @@ use serde::{Deserialize, Serialize};
 
 use super::StoreError;
 use super::applier::Applier;
+use super::disk::{Disk as _, RealDisk};
 use super::filter::KnownKeys;
 use super::journal::Position;
-use super::memtable::overlay;
+use super::memtable::{Layer, overlay};
 use crate::merkle::{Hash, TileId, TileReader, sha256};
 
 /// Bytes of leaves in one record, about. sled rewrites a page of 16 records after every 10 changes to it, so small
@@ -40,6 +41,9 @@ const CHUNK_BYTES: usize = 2 * 1024;
 
 /// How often, every 10 ms, it is looked whether sled has let go of its file.
 const CLOSING_TRIES: u32 = 1_000;
+
+/// Free bytes that sled needs for a batch beside four times the batch itself: it writes pages and their fragments.
+const ROOM_BYTES: u64 = 16 << 20;
 
 pub use super::memtable::Change;
 
@@ -143,11 +147,18 @@ impl Index {
             keys.set_complete();
         }
         let (db, path, known) = (index.clone(), dir.to_owned(), keys.clone());
-        let applier = Applier::new(move |layer, head| {
+        let apply = move |layer: &Layer, head: &Head| {
             let changes = layer.changes.iter().map(|(key, change)| (key.clone(), change.after.clone()));
             known.add(layer.changes.keys().map(|key| key.as_ref()));
             write(&db, &path, changes, head).map_err(|e| e.to_string())
-        });
+        };
+        let place = dir.to_owned();
+        let room = move |bytes: usize| {
+            // Where nobody can say, it is tried.
+            let free = RealDisk.free_bytes(&place).unwrap_or(u64::MAX);
+            free >= ROOM_BYTES.saturating_add(4 * bytes as u64)
+        };
+        let applier = Applier::new(apply, room);
         Ok(Index { applier: Arc::new(applier), keys, db: Some(index), path: dir.to_owned() })
     }
 
@@ -230,6 +241,11 @@ impl Index {
     /// Whether commits can be taken in: to be asked before a commit is made.
     pub fn healthy(&self) -> Result<(), StoreError> {
         self.applier.healthy().map_err(|problem| self.problem(problem))
+    }
+
+    /// Whether there is room for a commit more: in memory, while the disk has none for sled.
+    pub fn room(&self) -> Result<(), StoreError> {
+        if self.applier.has_room() { Ok(()) } else { Err(StoreError::Full { path: self.path.clone() }) }
     }
 
     /// Takes the changes of one commit in, all at once, with the new head, whose sum is filled in on the way to sled.

@@ -41,6 +41,11 @@ pub(super) struct Layer {
 pub(super) type Found = (IVec, Option<IVec>);
 
 impl Layer {
+    /// Bytes of its changes.
+    pub fn bytes(&self) -> usize {
+        self.bytes
+    }
+
     fn merge(&mut self, key: IVec, change: Change) {
         match self.changes.entry(key) {
             Entry::Vacant(entry) => {

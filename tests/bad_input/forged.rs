@@ -4,8 +4,8 @@ use lienthong::domain::event::{
     DocumentFacts, Item, Level, NoticeFacts, Parties, RoleVerdicts, Scope, Subject,
 };
 use lienthong::domain::{
-    AgencyId, Body, DeliveryId, DocumentKey, Envelope, EventKind, Kind, Metadata, Notice, Origin, Part,
-    PartRole, RequestId, Status, Urgency,
+    AgencyId, Body, DeliveryId, DocumentKey, Envelope, EventKind, Kind, Metadata, Notice, NoticeDocument,
+    Origin, Part, PartRole, RequestId, Status, Urgency,
 };
 use lienthong::merkle::{Hash, sha256};
 use lienthong::wire::{envelope, pb};
@@ -87,6 +87,19 @@ impl Forged {
         forged.envelope.kind = Kind::Status;
         forged.envelope.body = Body::Notice(notice);
         Forged { data: Vec::new(), signatures: Vec::new(), ..forged }.named()
+    }
+
+    /// A revoke of a delivery, sealed by the ministry; `document` is what it says that the delivery brought.
+    pub fn revoke(net: &TestNet, target: DeliveryId, document: NoticeDocument) -> Forged {
+        let mut forged = Forged::good(net, "1");
+        let mut notice =
+            Notice { reason: "lý do".to_owned(), document: Some(document), ..Notice::about(target, 1) };
+        let statement = notice.statement(Kind::Revoke, &forged.envelope.sender).unwrap();
+        let signatures = vec![net.seal("G01", statement.as_bytes())];
+        notice.signatures = signatures.iter().map(|s| (sha256(s), s.len() as u32)).collect();
+        forged.envelope.kind = Kind::Revoke;
+        forged.envelope.body = Body::Notice(notice);
+        Forged { data: Vec::new(), signatures, ..forged }.named()
     }
 
     /// With the delivery id that its fields give.

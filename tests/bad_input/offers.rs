@@ -2,7 +2,7 @@
 //! refused with a proof, or answered without an event when it cannot be attributed to c.
 
 use bytes::Bytes;
-use lienthong::domain::{Body, DeliveryId, Envelope, EventKind, PartRole, Status};
+use lienthong::domain::{Body, DeliveryId, Envelope, EventKind, Kind, NoticeDocument, PartRole, Status};
 use lienthong::merkle::sha256;
 use lienthong::wire::pb::deliver_response::Outcome;
 use lienthong::wire::{envelope, pb};
@@ -402,5 +402,69 @@ async fn content_is_given_only_to_the_node_that_was_offered_it() {
     let past = pb::ContentRequest { offset: u64::MAX, ..request };
     let mut pieces = b.peer.content(past).await.unwrap().into_inner();
     assert_eq!(pieces.message().await.unwrap(), None);
+    net.finish().await;
+}
+
+#[tokio::test]
+async fn a_revoke_without_a_valid_seal_or_of_anothers_document_changes_nothing() {
+    let (net, mut log, mut calling) = stage().await;
+    let good = Forged::good(&net, "1");
+    let id = good.envelope.delivery_id;
+    let offer = good.offer(&net, &mut log);
+    assert!(matches!(proven(&calling.offer(offer).await.unwrap()), EventKind::Received { .. }));
+    let Body::Document { metadata, parts } = &good.envelope.body else { panic!("a document was made") };
+    let digest = lienthong::domain::document::document_digest(Kind::New, metadata, parts);
+    let document = NoticeDocument { key: metadata.key.clone(), digest };
+    let sealed = Forged::revoke(&net, id, document.clone());
+    let with = |number: u32, change: fn(&TestNet, &mut Forged)| {
+        let mut forged = sealed.clone().numbered(number);
+        change(&net, &mut forged);
+        let signatures = forged.signatures.iter().map(|s| (sha256(s), s.len() as u32)).collect();
+        forged.with(|e| match &mut e.body {
+            Body::Notice(notice) => notice.signatures = signatures,
+            Body::Document { .. } => panic!("a revoke is a notice"),
+        })
+    };
+    let cases = [
+        (with(2, |_, f| f.signatures.clear()), "seal_required"),
+        (
+            with(3, |net, f| {
+                f.signatures = vec![net.person("G01", f.envelope.statement().unwrap().as_bytes())]
+            }),
+            "seal_required",
+        ),
+        (
+            with(4, |net, f| {
+                f.signatures = vec![net.seal("H01.2", f.envelope.statement().unwrap().as_bytes())]
+            }),
+            "wrong_agency",
+        ),
+        (with(5, |net, f| f.signatures = vec![net.seal("G01", b"another statement")]), "digest_mismatch"),
+    ];
+    for (forged, reason) in cases {
+        refused(&net, &mut calling, forged.offer(&net, &mut log), reason).await;
+    }
+    // Sealed, and of another document than the delivery brought.
+    let other = NoticeDocument { digest: sha256(b"another"), ..document.clone() };
+    let other = Forged::revoke(&net, id, other).numbered(6);
+    refused(&net, &mut calling, other.offer(&net, &mut log), "conflict").await;
+    let a = net.dms("a").await;
+    let bytes = Bytes::copy_from_slice(id.as_bytes());
+    a.fetch("H01.1", &bytes).await.unwrap();
+    // Sealed, and of a delivery between others: remembered for one that never comes, and nothing else.
+    let others = a.deliver(&net.document("H01.2", &["H01.1"], "1")).await.remove(0);
+    a.wait_for(&others, pb::DeliveryState::Delivered).await;
+    let target = DeliveryId::from_slice(&others).unwrap();
+    let foreign = Forged::revoke(&net, target, document.clone());
+    let told = a.told(&["H01.1"], "").await.unwrap();
+    let answer = calling.offer(foreign.offer(&net, &mut log)).await.unwrap();
+    assert!(matches!(proven(&answer), EventKind::Received { .. }));
+    assert_eq!(a.track(&others).await.unwrap().ended, None);
+    assert_eq!(a.told(&["H01.1"], "").await.unwrap(), told);
+    a.fetch("H01.1", &others).await.unwrap();
+    // And the good one does what it says.
+    let answer = calling.offer(sealed.offer(&net, &mut log)).await.unwrap();
+    assert!(matches!(proven(&answer), EventKind::Received { .. }));
+    a.wait_for_end(&bytes, pb::EndedBy::Revoked).await;
     net.finish().await;
 }

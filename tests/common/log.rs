@@ -3,7 +3,7 @@
 use bytes::Bytes;
 use lienthong::domain::EventKind;
 use lienthong::domain::event::{Actor, Event, LogRef};
-use lienthong::merkle::{Checkpoint, Hash, NoteSigner, leaf_hash, node_hash};
+use lienthong::merkle::{Checkpoint, Hash, NoteSigner, NoteVerifier, leaf_hash, node_hash};
 use lienthong::rpc::tls::read_pkcs8;
 use lienthong::time::Timestamp;
 use lienthong::wire::{leaf, proof::Proof};
@@ -31,6 +31,11 @@ impl HandLog {
     /// An empty log of this key.
     pub fn new(signer: NoteSigner) -> HandLog {
         HandLog { signer, leaves: Vec::new() }
+    }
+
+    /// The key that verifies its checkpoints.
+    pub fn key(&self) -> NoteVerifier {
+        self.signer.verifier().clone()
     }
 
     /// Appends an event and proves it.

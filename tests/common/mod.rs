@@ -144,6 +144,8 @@ impl TestNet {
             let config = network.nodes.get_mut(&name(node)).unwrap();
             config.max_content_bytes = MAX_CONTENT;
             config.cache_bytes = 8 << 20;
+            // Whoever tests what happens without room says so.
+            (config.reserve_bytes, config.critical_bytes) = (0, 0);
             for (client, role) in
                 [("one", Role::Dms), ("auditor", Role::Auditor), ("operator", Role::Operator)]
             {

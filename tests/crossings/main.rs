@@ -231,6 +231,18 @@ fn a_revoke_of_another_document_than_the_one_that_comes_does_not_stop_it() {
     w.fetch(&id).unwrap();
 }
 
+#[test]
+fn a_revoke_by_another_agency_does_not_take_the_place_of_the_senders() {
+    let mut w = World::new();
+    let id = w.send("1", "x", None).unwrap();
+    let (revoke, _) = w.revoke(&id).unwrap();
+    w.carry(&revoke);
+    w.revoke_by_another(&id);
+    w.carry(&id);
+    assert_eq!(w.state(&id), DeliveryState::Withdrawn);
+    w.finish();
+}
+
 // A revoke and the recipient's statuses.
 
 #[test]

@@ -300,6 +300,48 @@ impl World {
         self.sealed(target, Kind::Revoke, "revoke")
     }
 
+    /// Another agency, at the recipient's node, revokes what is not its own; it is taken, and means nothing.
+    pub fn revoke_by_another(&mut self, target: &DeliveryId) {
+        let other = "H01.99";
+        let stated = Stated {
+            key: key("1"),
+            document_digest: self.a.outgoing(target).facts.document_digest.unwrap(),
+            statement: sha256(b"revoke"),
+        };
+        let notice = NoticeFacts {
+            kind: Kind::Revoke,
+            target: *target,
+            message_number: 1,
+            status: None,
+            out_of_order: false,
+            sent_at: self.b.now(),
+            stated: Some(stated),
+            answers: None,
+            after_end: false,
+        };
+        let id = DeliveryId::of_notice(&agency(other), Kind::Revoke.number(), target, 1, &agency(RECIPIENT));
+        let arrival = Arrival {
+            item: Item {
+                delivery_id: id,
+                envelope_digest: sha256(b"another"),
+                attempt: 1,
+                parties: parties(other, RECIPIENT),
+                subject: Subject::Notice(notice),
+            },
+            content_digests: vec![],
+            verdicts: VALID,
+            judged: Judged::default(),
+            held: false,
+            refused: None,
+            origin: LogRef { log: "c/log/1".into(), index: 0, leaf_hash: sha256(b"leaf") },
+            origin_proof: sha256(b"proof"),
+            peer: NodeName::new("c").unwrap(),
+        };
+        let actor = Actor { client: "c".into(), user: String::new() };
+        self.b.recorded(Command::Accept { actor, arrival: Box::new(arrival) }).unwrap();
+        assert_eq!(self.b.incoming(&id).reason, None);
+    }
+
     /// The sender updates.
     pub fn update(&mut self, target: &DeliveryId, says: &str) -> Result<(DeliveryId, bool), Rejection> {
         self.sealed(target, Kind::Update, says)

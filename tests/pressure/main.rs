@@ -8,5 +8,6 @@ mod clocks;
 mod common;
 mod draining;
 mod flood;
+mod process;
 mod room;
 mod shown;

@@ -151,3 +151,97 @@ async fn a_disk_without_room_refuses_the_document_and_goes_on_with_what_needs_no
     }
     net.finish().await;
 }
+
+/// The folder of a small file system of its own, mounted by the script.
+fn mounted() -> std::path::PathBuf {
+    std::env::var("LIENTHONG_SMALL_DISK").expect("run tests/pressure/full-disk.sh").into()
+}
+
+/// Writes to the small disk until nothing more fits, not a byte.
+fn fill(path: &std::path::Path) {
+    use std::io::Write as _;
+    let mut file = std::fs::File::create(path).unwrap();
+    for piece in [1 << 20, 4096, 1] {
+        while file.write_all(&vec![1; piece]).is_ok() {}
+    }
+}
+
+#[tokio::test]
+#[ignore = "needs root and a small tmpfs: tests/pressure/full-disk.sh"]
+async fn a_real_disk_that_fills_up_loses_nothing_and_goes_on_when_there_is_room() {
+    let disk = mounted();
+    let mut net = TestNet::new();
+    for node in ["a", "b"] {
+        net.configure(node, |config| {
+            config.data = disk.join(node);
+            config.reserve_bytes = 48 << 20;
+            config.critical_bytes = 24 << 20;
+            config.journal_segment_bytes = 4 << 20;
+        });
+    }
+    net.start("a").await;
+    net.start("b").await;
+    let (a, b) = (net.dms("a").await, net.dms("b").await);
+    let mut sent = Vec::new();
+    let code =
+        |status: &tonic::Status| lienthong::wire::failure::read_status(status).reason.code().to_owned();
+    // The threshold stops it, and everything that was taken is delivered.
+    let mut refusals = 0;
+    for n in 1..1_000u32 {
+        let data: Vec<u8> =
+            (0..900_000u32).map(|i| (i.wrapping_mul(n).wrapping_mul(2_654_435_761) >> 16) as u8).collect();
+        let doc = net.document_of("H01.1", &["H01.22"], &n.to_string(), data);
+        match a.send(&doc).await {
+            Ok(answer) => sent.push((answer.results[0].delivery_id.clone(), doc)),
+            Err(status) => {
+                assert_eq!(code(&status), "storage_full", "{status:?}");
+                refusals += 1;
+                if refusals == 3 {
+                    break;
+                }
+            }
+        }
+    }
+    eprintln!("{} documents of 900 kB were taken before the reserve was reached", sent.len());
+    assert!(refusals == 3 && sent.len() > 10);
+    for (id, _) in &sent[..sent.len() / 2] {
+        a.wait_for(id, pb::DeliveryState::Delivered).await;
+    }
+    // Another program takes the rest.
+    let ballast = disk.join("ballast");
+    fill(&ballast);
+    let (mut done, mut refused, mut unknown) = (0, 0, 0);
+    for (id, doc) in sent.iter().cycle().take(3 * sent.len()) {
+        for outcome in [b.fetch("H01.22", id).await.map(|_| ()), a.send(doc).await.map(|_| ())] {
+            match outcome {
+                Ok(()) => done += 1,
+                Err(status) if code(&status) == "storage_full" => refused += 1,
+                Err(_) => unknown += 1,
+            }
+        }
+    }
+    eprintln!("on the full disk: {done} calls done, {refused} refused, {unknown} not answered otherwise");
+    // Room again: a larger disk.
+    std::fs::remove_file(&ballast).unwrap();
+    let larger = std::process::Command::new("mount").args(["-o", "remount,size=600m"]).arg(&disk).status();
+    assert!(larger.unwrap().success());
+    for node in ["a", "b"] {
+        let ended =
+            tokio::time::timeout(std::time::Duration::from_millis(100), net.node(node).failed()).await;
+        if let Ok(failure) = ended {
+            eprintln!("node {node} had ended: {failure}");
+            net.kill(node);
+            net.start(node).await;
+        }
+    }
+    let (a, b) = (net.dms("a").await, net.dms("b").await);
+    eventually("everything is taken again", || async {
+        a.send(&net.document("H01.1", &["H01.2"], "2000")).await.ok()
+    })
+    .await;
+    for (id, doc) in &sent {
+        a.wait_for(id, pb::DeliveryState::Delivered).await;
+        assert_eq!(b.fetch("H01.22", id).await.unwrap().1, doc.data, "what was acknowledged is there");
+    }
+    net.finish().await;
+}

@@ -27,7 +27,7 @@ async fn status_shows_queues_by_peer_and_the_oldest_delivery_that_waits() {
     assert_eq!(queue.oldest_delivery, first);
     assert_eq!(queue.oldest_reason, "peer_unreachable");
     let status = net.status("a").await;
-    assert!(status.free_bytes > 0 && status.memory_bytes > 0 && status.reserve_bytes > 0, "{status:?}");
+    assert!(status.free_bytes > 0 && status.memory_bytes > 0, "{status:?}");
     assert_eq!(status.pressure, "normal");
     net.finish().await;
 }

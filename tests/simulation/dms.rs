@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use bytes::Bytes;
-use lienthong::domain::fold::records::IncomingState;
+use lienthong::domain::fold::records::{FeedKind, IncomingState};
 use lienthong::domain::{
     AgencyId, DeliveryId, DocumentKey, Kind, Metadata, Origin, PartRole, Reason, Rejection, RequestId,
     Status, Urgency,
@@ -89,14 +89,14 @@ impl Systems {
             recipients.push(agencies((at + 1) % nodes as usize)[0].clone());
         }
         let (content, signatures) = match dice.below(20) {
-            0..4 => FIXTURE.signed[&sender].clone(),
+            0..3 => FIXTURE.signed[&sender].clone(),
             // Too large for a message: it is pulled.
-            4 => (vec![number as u8; 300 * 1024].into(), Vec::new()),
+            3 if dice.chance(500) => (vec![number as u8; 300 * 1024].into(), Vec::new()),
             // Too large for a record: a file of its own.
-            5 => (vec![number as u8; (1 << 20) + 1].into(), Vec::new()),
+            3 => (vec![number as u8; (1 << 20) + 1].into(), Vec::new()),
             _ => (format!("<document number=\"{number}\"/>").into(), Vec::new()),
         };
-        let until = dice.chance(400).then(|| start().plus_millis(dice.between(20_000, 200_000) as i64));
+        let until = dice.chance(500).then(|| start().plus_millis(dice.between(5_000, 80_000) as i64));
         let header = Header {
             request_id: RequestId::from_client(&format!("request-{number}")).unwrap(),
             sender,
@@ -132,7 +132,7 @@ impl Systems {
         });
     }
 
-    async fn sent(&self, doc: &Doc) {
+    async fn sent(self: &Arc<Self>, doc: &Doc) {
         let rough = || self.world.is_rough.load(Ordering::Relaxed);
         for _ in 0..TRIES {
             let taken = doc.clone();
@@ -154,7 +154,7 @@ impl Systems {
     }
 
     /// A system was answered: its document is in the log, to every recipient.
-    fn taken(&self, doc: &Doc, sent: Vec<(DeliveryId, u64, Hash)>) {
+    fn taken(self: &Arc<Self>, doc: &Doc, sent: Vec<(DeliveryId, u64, Hash)>) {
         if sent.len() != doc.header.recipients.len() {
             self.world.violate(format!("{}: {} answers", doc.header.request_id, sent.len()));
         }
@@ -168,6 +168,14 @@ impl Systems {
                 (sender.as_str(), &key, to.as_str())
                     == (doc.header.sender.as_str(), &doc.header.metadata.key, recipient.as_str())
             });
+            if self.dice.chance(150) {
+                // The sender thinks better of it.
+                let (systems, at, code) = (self.clone(), doc.at, doc.header.sender.clone());
+                self.spawn(async move {
+                    tokio::time::sleep(systems.dice.millis(0, 30_000)).await;
+                    systems.reported(at, &code, id, Status::TakeBackRequested).await;
+                });
+            }
             if !right {
                 self.world
                     .violate(format!("{} is answered with {id} of something else", doc.header.request_id));
@@ -306,6 +314,7 @@ impl Systems {
                 agency: code.to_owned(),
                 delivery_id: id,
                 status,
+                answers: None,
                 reason: "lý do".to_owned(),
                 office: String::new(),
                 officer: String::new(),
@@ -326,16 +335,22 @@ impl Systems {
     }
 
     /// Follows what a node tells its agencies.
-    async fn watch(&self, at: usize, cursor: &mut u64) {
+    async fn watch(self: &Arc<Self>, at: usize, cursor: &mut u64) {
         let (from, limit) = (*cursor, self.dice.between(1, 6) as usize);
         let Some(Ok(items)) = self.notifications(at, from, limit).await else { return };
         let mut all = self.told.lock().unwrap();
         let told = all.entry(at).or_default();
-        for Notification { index, agency, delivery_id, .. } in items {
+        for Notification { index, agency, delivery_id, kind, .. } in items {
             if index < *cursor && index < from {
                 self.world.violate(format!("a watch from {from} tells of event {index}"));
             }
             *cursor = index + 1;
+            if kind == FeedKind::Status(Status::TakeBackRequested) {
+                let agrees = self.dice.chance(600);
+                let status = if agrees { Status::TakeBackAgreed } else { Status::TakeBackRefused };
+                let (systems, code) = (self.clone(), agency.as_str().to_owned());
+                self.spawn(async move { systems.reported(at, &code, delivery_id, status).await });
+            }
             told.push((index, agency, delivery_id));
         }
     }
@@ -353,7 +368,7 @@ impl Systems {
     }
 
     /// Whoever followed a node piece by piece knows what one knows who reads all of it now.
-    pub async fn followed_all(&self) {
+    pub async fn followed_all(self: &Arc<Self>) {
         for at in 0..self.world.nodes.len() {
             let mut cursor = self.told.lock().unwrap().get(&at).and_then(|t| t.last()).map_or(0, |t| t.0 + 1);
             for _ in 0..1_000 {

@@ -43,8 +43,11 @@ impl Bytes {
             self.data[offset + data.len()..offset + known].fill(0);
         }
         if !data.is_empty() {
-            self.data.resize(self.data.len().max(offset + data.len()), 0);
-            self.data[offset..offset + data.len()].copy_from_slice(data);
+            let gap = offset.saturating_sub(self.data.len());
+            self.data.extend_from_slice(&vec![0; gap]);
+            let over = (self.data.len() - offset).min(data.len());
+            self.data[offset..offset + over].copy_from_slice(&data[..over]);
+            self.data.extend_from_slice(&data[over..]);
         }
     }
 
@@ -429,6 +432,18 @@ impl DiskFile for SimFile {
     fn len(&self) -> io::Result<u64> {
         self.disk.look(|state| Ok(state.inodes.get(&self.inode).ok_or_else(gone)?.seen.len))
     }
+
+    fn truncate(&self, len: u64) -> io::Result<()> {
+        self.disk.step(|state, goes| {
+            let inode = state.inodes.get_mut(&self.inode).ok_or_else(gone)?;
+            if goes != Goes::Fails {
+                // Seen at once; what is durable keeps the tail, which is what a log must be able to open anyway.
+                inode.seen.data.truncate(len as usize);
+                inode.seen.len = len;
+            }
+            if goes == Goes::Well { Ok(()) } else { Err(injected()) }
+        })
+    }
 }
 
 /// What is durable; the zeros at the end of files are left out.
@@ -497,5 +512,73 @@ impl DiskFile for DurableFile {
 
     fn len(&self) -> io::Result<u64> {
         self.inode(|inode| Ok(without_zeros(&inode.durable.data).len() as u64))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn new() -> (Platter, SimDisk) {
+        let platter = Platter::new(Dice::new(1));
+        let life = Life::new(0, tokio::sync::mpsc::unbounded_channel().0);
+        let disk = platter.disk(life);
+        disk.create_dir(Path::new("d")).unwrap();
+        (platter, disk)
+    }
+
+    fn read(disk: &SimDisk, path: &str) -> Option<Vec<u8>> {
+        let file = disk.open(Path::new(path)).ok()?;
+        let mut data = vec![1; file.len().unwrap() as usize];
+        file.read_at(&mut data, 0).unwrap();
+        Some(data)
+    }
+
+    #[test]
+    fn what_was_not_synced_is_seen_and_goes_with_the_power() {
+        let (platter, disk) = new();
+        let file = disk.create(Path::new("d/a")).unwrap();
+        file.write_at(b"synced", 0).unwrap();
+        file.sync().unwrap();
+        disk.sync_dir(Path::new("d")).unwrap();
+        file.write_at(b"later", 3).unwrap();
+        disk.create(Path::new("d/b")).unwrap().sync().unwrap();
+        platter.end(End::Killed, false);
+        assert_eq!(read(&disk, "d/a").unwrap(), b"synlater");
+        assert_eq!(disk.list(Path::new("d")).unwrap(), ["a", "b"]);
+        platter.end(End::Cut, false);
+        assert_eq!(read(&disk, "d/a").unwrap(), b"synced");
+        assert_eq!(disk.list(Path::new("d")).unwrap(), ["a"]);
+    }
+
+    #[test]
+    fn a_sync_does_not_make_up_for_one_that_failed() {
+        let (platter, disk) = new();
+        let file = disk.create(Path::new("d/a")).unwrap();
+        disk.sync_dir(Path::new("d")).unwrap();
+        let mut lost = 0;
+        for n in 0..20 {
+            file.write_at(b"x", n).unwrap();
+            platter.set_faults(Faults { permille: 1000, ..Faults::default() });
+            file.sync().unwrap_err();
+            platter.set_faults(Faults::default());
+            file.sync().unwrap();
+            let durable = platter.durable().open_read(Path::new("d/a")).unwrap();
+            lost += u64::from(durable.len().unwrap() <= n);
+        }
+        assert!(lost > 0);
+    }
+
+    #[test]
+    fn zeros_count_and_are_written_over() {
+        let (_, disk) = new();
+        let file = disk.create(Path::new("d/a")).unwrap();
+        file.write_at(&[0; 10_000], 0).unwrap();
+        file.write_at(b"abc", 5_000).unwrap();
+        file.write_at(&[0; 2], 5_001).unwrap();
+        let mut expected = vec![0; 10_000];
+        expected[5_000] = b'a';
+        assert_eq!(read(&disk, "d/a").unwrap(), expected);
+        assert!(file.read_at(&mut [0; 2], 9_999).is_err());
     }
 }

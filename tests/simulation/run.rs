@@ -81,7 +81,7 @@ async fn live(plan: &Plan, world: &Arc<World>, dice: &Dice) {
     for at in 0..world.nodes.len() {
         systems.take_in(at);
     }
-    let documents = dice.between(3, 8);
+    let documents = dice.between(2, 7);
     world.counts.lock().unwrap().documents = documents;
     for number in 1..=documents {
         let doc = systems.document(number);
@@ -214,7 +214,8 @@ fn is_settled(world: &Arc<World>, systems: &Systems) -> bool {
 
 fn waits(incoming: &Incoming) -> bool {
     let document = incoming.item.kind().is_document();
-    document && !incoming.handed_over && incoming.state != Came::Refused
+    let ended = incoming.given_back || incoming.state == Came::Refused;
+    document && !incoming.handed_over && !ended
 }
 
 fn unsettled(world: &World, systems: &Systems) -> String {
@@ -269,7 +270,7 @@ fn between(world: &World) {
             counts.deliveries += 1;
             let agree = match sent.state {
                 DeliveryState::Delivered => there == Some(Came::Received),
-                DeliveryState::Refused => there == Some(Came::Refused),
+                DeliveryState::Refused | DeliveryState::Withdrawn => there == Some(Came::Refused),
                 // Provisional: nobody knows what became of it.
                 DeliveryState::Undelivered => true,
                 _ => false,

@@ -57,7 +57,7 @@ pub struct Counts {
     pub faults: u64,
     pub undelivered: u64,
     pub refused: u64,
-    /// Undelivered at the origin, and received all the same: its answer never came back.
+    /// Of these, received all the same: the answer never came back.
     pub late: u64,
     pub held: u64,
 }
@@ -77,6 +77,25 @@ pub struct World {
     began: tokio::time::Instant,
 }
 
+impl Counts {
+    /// Both together.
+    pub fn plus(self, other: Counts) -> Counts {
+        Counts {
+            documents: self.documents + other.documents,
+            acknowledged: self.acknowledged + other.acknowledged,
+            deliveries: self.deliveries + other.deliveries,
+            events: self.events + other.events,
+            kills: self.kills + other.kills,
+            cuts: self.cuts + other.cuts,
+            faults: self.faults + other.faults,
+            undelivered: self.undelivered + other.undelivered,
+            refused: self.refused + other.refused,
+            late: self.late + other.late,
+            held: self.held + other.held,
+        }
+    }
+}
+
 impl World {
     /// Of so many nodes, none of which runs.
     pub fn new(seed: u64, nodes: usize, is_shown: bool) -> Arc<World> {
@@ -84,11 +103,11 @@ impl World {
         let (ended, ends) = mpsc::unbounded_channel();
         let site = |i: usize| {
             let name = NodeName::new(NODES[i]).unwrap();
-            let key = log_signer(&name).verifier().clone();
+            let signer = log_signer(&name);
             Site {
                 platter: Platter::new(dice.fork(100 + i as u64)),
                 clock: Arc::new(SimClock::new(start())),
-                observer: Mutex::new(Observer::new(NODES[i], key)),
+                observer: Mutex::new(Observer::new(NODES[i], signer.verifier())),
                 has_crl: AtomicBool::new(true),
                 running: Mutex::default(),
                 name,

@@ -255,7 +255,7 @@ pub(super) fn collect(source: &Source<'_>, id: DeliveryId) -> Result<Collected, 
     let about: BTreeSet<u64> = statuses.map(|s| s.index).chain(asked.map(|a| a.index)).collect();
     // A revoke that came before the document.
     let withdrawn: Option<WithdrawnRecord> = match &incoming {
-        Some(_) => load(source.index, &keys::withdrawn(&id)).map_err(folds)?,
+        Some(_) => load(source.index, &keys::withdrawn(&id, &facts.sender)).map_err(folds)?,
         None => None,
     };
 

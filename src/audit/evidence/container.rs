@@ -185,3 +185,92 @@ impl<R: Read + Seek> Container<R> {
         Ok(data)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::merkle::sha256;
+
+    /// A file most of which is zeros, and kept as such.
+    #[derive(Default)]
+    struct Sparse {
+        pieces: std::collections::BTreeMap<u64, Vec<u8>>,
+        at: u64,
+        end: u64,
+    }
+
+    impl Write for Sparse {
+        fn write(&mut self, data: &[u8]) -> std::io::Result<usize> {
+            if data.len() < 65_536 {
+                self.pieces.insert(self.at, data.to_vec());
+            } else {
+                assert!(data.iter().all(|b| *b == 0), "only zeros come in large pieces");
+            }
+            self.at += data.len() as u64;
+            self.end = self.end.max(self.at);
+            Ok(data.len())
+        }
+
+        fn flush(&mut self) -> std::io::Result<()> {
+            Ok(())
+        }
+    }
+
+    impl Read for Sparse {
+        fn read(&mut self, buffer: &mut [u8]) -> std::io::Result<usize> {
+            let n = (self.end - self.at).min(buffer.len() as u64) as usize;
+            buffer[..n].fill(0);
+            let before = self.at.saturating_sub(65_536);
+            for (start, piece) in self.pieces.range(before..self.at + n as u64) {
+                for (place, byte) in (*start..).zip(piece) {
+                    if let Some(i) = place.checked_sub(self.at).filter(|i| *i < n as u64) {
+                        buffer[i as usize] = *byte;
+                    }
+                }
+            }
+            self.at += n as u64;
+            Ok(n)
+        }
+    }
+
+    impl Seek for Sparse {
+        fn seek(&mut self, to: SeekFrom) -> std::io::Result<u64> {
+            self.at = match to {
+                SeekFrom::Start(at) => at,
+                SeekFrom::End(by) => self.end.saturating_add_signed(by),
+                SeekFrom::Current(by) => self.at.saturating_add_signed(by),
+            };
+            Ok(self.at)
+        }
+    }
+
+    #[test]
+    fn a_part_of_more_than_four_gib_is_packed_and_read_in_bounded_memory() {
+        const SIZE: u64 = (4 << 30) + 12_345;
+        let zeros = vec![0; 1 << 20];
+        let mut packer = Packer::new(Sparse::default());
+        packer.file(MIMETYPE, MEDIA_TYPE.len() as u64).unwrap();
+        packer.write(MEDIA_TYPE.as_bytes()).unwrap();
+        packer.file("document/large.bin", SIZE).unwrap();
+        let mut left = SIZE;
+        while left > 0 {
+            let n = left.min(zeros.len() as u64) as usize;
+            packer.write(&zeros[..n]).unwrap();
+            left -= n as u64;
+        }
+        packer.file("index.html", 4).unwrap();
+        packer.write(b"page").unwrap();
+        let packed = packer.finish().unwrap();
+        let kept: usize = packed.pieces.values().map(Vec::len).sum();
+        assert!(packed.end > SIZE && kept < 100_000, "{kept} bytes kept of {}", packed.end);
+        let mut container = Container::open(packed).unwrap();
+        let entries = container.entries().to_vec();
+        assert_eq!(entries.iter().map(|e| e.size).collect::<Vec<_>>(), [31, SIZE, 4]);
+        let mut read = 0;
+        assert_eq!(container.read(&entries[1], |piece| read += piece.len() as u64), Ok(true));
+        assert_eq!(read, SIZE);
+        let page = container.whole(&entries[2], 100).unwrap();
+        assert_eq!(sha256(&page), sha256(b"page"));
+        assert!(container.whole(&entries[1], 1 << 20).unwrap_err().problem.contains("more than the 1048576"));
+    }
+}

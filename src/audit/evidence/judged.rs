@@ -13,10 +13,11 @@ use super::messages::{Message, ProvenEvent, version_of};
 use super::verify::Report;
 use super::{file_of_digest, names};
 use crate::directory::Directory;
-use crate::domain::event::{EventKind, Judged, RoleVerdicts};
+use crate::domain::event::{EventKind, Judged, LogRef, RoleVerdicts};
 use crate::domain::ids::{AgencyId, Digest};
 use crate::domain::limits;
-use crate::exchange::judge::{START, is_read_whole, judged};
+use crate::exchange::existence::judged_at;
+use crate::exchange::judge::{START, is_read_whole, judged, prove_from};
 use crate::exchange::message::role_verdicts;
 use crate::signature::{
     Crl, CrlStore, Digests, Hasher, MAX_PDF, OcspStore, Reason, Trust, Verdicts, digest_needs,
@@ -101,8 +102,11 @@ pub(super) fn check<R: Read + Seek>(
     }
     let mut parts: Option<Option<Vec<AtHand>>> = None;
     for found in events.iter().filter(|e| !e.again && e.event.kind.delivery_id() == Some(message.id)) {
-        let Some((verdicts, facts, times)) = recorded(found, events) else { continue };
-        let what = verdicts_text(found, verdicts);
+        let Some(directory) = version_of(judging.directories, found.event.directory_version) else {
+            continue;
+        };
+        let Some(recorded) = recorded(found, events, directory) else { continue };
+        let what = verdicts_text(found, recorded.verdicts);
         let at_hand = match &mut parts {
             Some(known) => known,
             empty => empty.insert(at_hand(container, message)?),
@@ -114,44 +118,66 @@ pub(super) fn check<R: Read + Seek>(
         };
         let sender = sender_of(events, found);
         let mut case = Case { report: &mut *report, container: &mut *container, judging, exporter, parts };
-        case.again(found, &sender, (verdicts, facts, times), what)?;
+        case.again(found, directory, &sender, &recorded, what)?;
     }
     Ok(())
 }
 
-/// Verdicts of an event that judged, how they came about, and the times between which it judged.
+/// What an event says of signatures, and when they were judged.
+struct Recorded<'a> {
+    verdicts: RoleVerdicts,
+    facts: &'a Judged,
+    /// When the node had the message.
+    received: Timestamp,
+    /// The times that it may have judged at: a cosignature of the origin's checkpoint proves an earlier one, and a long
+    /// content may have come between judging and recording.
+    times: Vec<Timestamp>,
+}
+
 fn recorded<'a>(
     found: &'a ProvenEvent,
-    events: &[ProvenEvent],
-) -> Option<(RoleVerdicts, &'a Judged, [Timestamp; 2])> {
+    events: &'a [ProvenEvent],
+    directory: &Directory,
+) -> Option<Recorded<'a>> {
     let at = found.event.at;
+    let arrived = |origin: &LogRef, received: Timestamp| {
+        let sent = events.iter().filter(|e| e.log == origin.log && e.index == origin.index);
+        let mut times = vec![received];
+        for sent in sent {
+            times.push(judged_at(directory, &sent.node, &sent.checkpoint, received));
+            times.push(sent.event.at);
+        }
+        times.dedup();
+        times
+    };
     match &found.event.kind {
-        EventKind::Submitted { verdicts, judged, .. } => Some((*verdicts, judged, [at, at])),
+        EventKind::Submitted { verdicts, judged, .. } => {
+            Some(Recorded { verdicts: *verdicts, facts: judged, received: at, times: vec![at] })
+        }
         EventKind::Received { verdicts, judged, origin, .. } => {
-            Some((*verdicts, judged, [at, time_of(events, &origin.log, origin.index).unwrap_or(at)]))
+            let times = arrived(origin, at);
+            Some(Recorded { verdicts: *verdicts, facts: judged, received: at, times })
         }
         // A refusal before the content came says nothing of signatures.
         EventKind::Refused { verdicts, judged, origin, content_digests, .. }
             if !content_digests.is_empty() =>
         {
-            Some((*verdicts, judged, [at, time_of(events, &origin.log, origin.index).unwrap_or(at)]))
+            let times = arrived(origin, at);
+            Some(Recorded { verdicts: *verdicts, facts: judged, received: at, times })
         }
         // The agency decided by itself: nothing was judged. The node judges at the time of the arrival.
-        EventKind::Released { verdicts, judged, .. } if *judged != Judged::default() => {
+        EventKind::Released { verdicts, judged, origin, .. } if *judged != Judged::default() => {
             let arrival = events.iter().find(|e| {
                 e.log == found.log
                     && e.event.kind.delivery_id() == found.event.kind.delivery_id()
                     && matches!(e.event.kind, EventKind::Received { .. })
             });
-            let at = arrival.map_or(at, |e| e.event.at);
-            Some((*verdicts, judged, [at, at]))
+            let received = arrival.map_or(at, |e| e.event.at);
+            let times = arrived(origin, received);
+            Some(Recorded { verdicts: *verdicts, facts: judged, received, times })
         }
         _ => None,
     }
-}
-
-fn time_of(events: &[ProvenEvent], log: &str, index: u64) -> Option<Timestamp> {
-    events.iter().find(|e| e.log == log && e.index == index).map(|e| e.event.at)
 }
 
 /// The sender's registered agency: of the event, or of another of its log about the same delivery.
@@ -178,12 +204,13 @@ impl<R: Read + Seek> Case<'_, R> {
     fn again(
         &mut self,
         found: &ProvenEvent,
+        directory: &Directory,
         sender: &AgencyId,
-        (verdicts, facts, times): (RoleVerdicts, &Judged, [Timestamp; 2]),
+        recorded: &Recorded<'_>,
         what: String,
     ) -> Result<(), Broken> {
+        let Recorded { verdicts, facts, received, times } = recorded;
         let version = found.event.directory_version;
-        let Some(directory) = version_of(self.judging.directories, version) else { return Ok(()) };
         let revocation = self.judging.revocation;
         let trust = match directory.trust().clone().with_roots(self.judging.roots) {
             Ok(trust) => revocation.with(trust, |digest| facts.evidence.contains(digest)),
@@ -192,21 +219,25 @@ impl<R: Read + Seek> Case<'_, R> {
                 return Ok(());
             }
         };
-        let same = |v: &Verdicts| role_verdicts(v) == verdicts && judged(v).signatures == facts.signatures;
-        let mut verdict = self.judge(sender.as_str(), &trust, times[0])?;
-        if !same(&verdict) && times[1] != times[0] {
-            // It was judged before it was recorded: a long content may have come in between.
-            let earlier = self.judge(sender.as_str(), &trust, times[1])?;
-            if same(&earlier) {
-                verdict = earlier;
+        let same = |v: &Verdicts, at: Timestamp| {
+            let mut again = judged(v);
+            prove_from(&mut again, at, *received);
+            role_verdicts(v) == *verdicts && again.signatures == facts.signatures
+        };
+        let mut at = *received;
+        let mut verdict = self.judge(sender.as_str(), &trust, at)?;
+        for time in times.iter().skip(1).filter(|time| **time != *received) {
+            if same(&verdict, at) {
+                break;
+            }
+            let earlier = self.judge(sender.as_str(), &trust, *time)?;
+            if same(&earlier, *time) || (*time < at && same(&earlier, *received)) {
+                (verdict, at) = (earlier, *time);
             }
         }
-        let by = format!(
-            "the given roots and the seals of directory version {}, at {}",
-            directory.version(),
-            times[0]
-        );
-        if same(&verdict) {
+        let by =
+            format!("the given roots and the seals of directory version {}, at {at}", directory.version());
+        if same(&verdict, at) || same(&verdict, *received) {
             let n = verdict.signatures.len();
             let data = facts.evidence.iter().filter(|d| revocation.has(d)).count();
             let how = if n == 0 {
@@ -230,7 +261,9 @@ impl<R: Read + Seek> Case<'_, R> {
         let elsewhere = found.log != self.exporter
             && (directory.version() != version
                 || (again.reason == Some(Reason::RevocationUnknown)
-                    && facts.evidence.iter().any(|d| !revocation.has(d))));
+                    && facts.evidence.iter().any(|d| !revocation.has(d)))
+                // A cosignature proved an earlier time to that node, and the proof with it is there.
+                || facts.signatures.iter().any(|s| s.proven_at.is_some_and(|at| at < *received)));
         if elsewhere {
             let why = format!(
                 "its node says so; the revocation data or directory version that it used is not here ({other})"

@@ -12,6 +12,7 @@ use crate::domain::reason::Reason;
 use crate::domain::status::DeliveryState;
 use crate::exchange::accept::{check_origin, subject};
 use crate::exchange::settle::{Answer, Outstanding};
+use crate::merkle::SignedCheckpoint;
 
 /// An event whose proof holds.
 pub(super) struct ProvenEvent {
@@ -20,8 +21,8 @@ pub(super) struct ProvenEvent {
     pub log: String,
     pub index: u64,
     pub leaf_hash: Digest,
-    /// Size of the tree that it is proven in.
-    pub size: u64,
+    /// The tree that it is proven in.
+    pub checkpoint: SignedCheckpoint,
     /// SHA-256 of the file.
     pub digest: Digest,
     /// A further proof of an event that is in the list.

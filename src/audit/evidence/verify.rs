@@ -316,7 +316,7 @@ impl<R: Read + Seek> Check<'_, R> {
             self.report.fails(names::ABOUT, what, why);
             return None;
         };
-        if !events.iter().any(|e| e.log == about.log && e.size == about.size) {
+        if !events.iter().any(|e| e.log == about.log && e.checkpoint.checkpoint().size == about.size) {
             let why = format!("no event is proven in `{}` of {} events", about.log, about.size);
             self.report.fails(names::ABOUT, what, why);
         } else {
@@ -477,7 +477,7 @@ impl<R: Read + Seek> Check<'_, R> {
                 log: place.log,
                 index: place.index,
                 leaf_hash: place.leaf_hash,
-                size: verified.checkpoint().checkpoint().size,
+                checkpoint: verified.checkpoint().clone(),
                 digest: sha256(&bytes),
                 again: again > 0,
                 event: verified.event().clone(),

@@ -92,11 +92,10 @@ pub(super) fn accept(
 /// Why a message is refused whatever it carries: it was revoked before it came.
 pub fn refused_before(view: &(impl Records + ?Sized), item: &Item) -> Result<Option<Reason>, ViewError> {
     let Subject::Document(d) = &item.subject else { return Ok(None) };
-    let withdrawn: Option<WithdrawnRecord> = load(view, &keys::withdrawn(&item.delivery_id))?;
+    let withdrawn: Option<WithdrawnRecord> =
+        load(view, &keys::withdrawn(&item.delivery_id, &item.parties.sender))?;
     let is_meant = withdrawn.is_some_and(|w| {
-        w.sender == item.parties.sender
-            && Some(&w.recipient) == item.parties.recipient.as_ref()
-            && w.document_digest == d.document_digest
+        Some(&w.recipient) == item.parties.recipient.as_ref() && w.document_digest == d.document_digest
     });
     Ok(is_meant.then_some(Reason::Withdrawn))
 }

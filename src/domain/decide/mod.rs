@@ -160,7 +160,7 @@ pub enum Declined {
 
 pub use accept::refused_before;
 pub use asks::{answered, asked_before, may_ask};
-pub use submit::{NoticeState, Side, notice_state, notices_so_far, replaceable};
+pub use submit::{NoticeState, Side, notice_state, replaceable};
 
 /// Decides a command on the state so far.
 pub fn decide(command: Command, view: &(impl Records + ?Sized)) -> Result<Decision, Declined> {

@@ -234,13 +234,3 @@ pub fn notice_state(
     }
     Err(unknown(target).into())
 }
-
-/// How many notices `agency` sent about `target`, and the statuses so far, on its side of the delivery.
-pub fn notices_so_far(
-    view: &(impl Records + ?Sized),
-    agency: &AgencyId,
-    target: &DeliveryId,
-) -> Result<(u32, Vec<Status>), Declined> {
-    let state = notice_state(view, agency, target)?;
-    Ok((state.notices, state.history))
-}

@@ -59,9 +59,10 @@ pub fn in_force_of(sender: &AgencyId, document: &DocumentKey) -> Vec<u8> {
     bytes(text(key(b'j'), sender.as_str()), document.hash().as_bytes())
 }
 
-/// At the recipient's node: a revoke that came before this delivery.
-pub fn withdrawn(id: &DeliveryId) -> Vec<u8> {
-    bytes(key(b'q'), id.as_bytes())
+/// At the recipient's node: a revoke by this sender that came before this delivery. Whether it is the sender's shows when
+/// it comes: nobody takes another's place.
+pub fn withdrawn(id: &DeliveryId, sender: &AgencyId) -> Vec<u8> {
+    text(bytes(key(b'q'), id.as_bytes()), sender.as_str())
 }
 
 /// What a request id was used for.

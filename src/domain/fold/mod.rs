@@ -18,7 +18,6 @@ use serde::de::DeserializeOwned;
 use super::event::{Event, EventKind, Item, Subject};
 use super::ids::{AgencyId, DeliveryId};
 use super::ratio::Electronic;
-use super::reason::Reason;
 use super::status::{Ask, DeliveryState, Status};
 use records::{
     AttemptRecord, DocumentRecord, Incoming, IncomingState, MessageFacts, Outgoing, RequestRecord,
@@ -378,9 +377,6 @@ fn refused(view: &mut (impl View + ?Sized), index: u64, event: &Event) -> Result
         stated: None,
     };
     store(view, key, &record);
-    if *reason == Reason::Withdrawn {
-        view.delete(&keys::withdrawn(&item.delivery_id));
-    }
     Ok(true)
 }
 

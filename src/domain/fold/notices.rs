@@ -146,23 +146,23 @@ pub(super) fn received(
 /// A message of a document's sender reaches it at its recipient's node: as it is received, or released.
 pub(super) fn takes_effect(view: &mut (impl View + ?Sized), message: &Message<'_>) -> Result<(), ViewError> {
     let (notice, facts) = (message.notice, message.facts);
-    feed(view, &facts.recipient, message.index)?;
     let key = keys::incoming(&notice.target);
     let Some(mut record) = load::<Incoming>(view, &key)? else {
         if let (Some(Ask::Revoke), Some(stated)) = (Ask::of(notice.kind, notice.status), &notice.stated) {
             let withdrawn = WithdrawnRecord {
                 notice: message.id,
-                sender: facts.sender.clone(),
                 recipient: facts.recipient.clone(),
                 document_digest: stated.document_digest,
             };
-            store(view, keys::withdrawn(&notice.target), &withdrawn);
+            store(view, keys::withdrawn(&notice.target, &facts.sender), &withdrawn);
         }
         return Ok(());
     };
     if record.facts.recipient != facts.recipient || record.facts.sender != facts.sender {
         return Ok(());
     }
+    // Of what never came to it the recipient is told nothing.
+    feed(view, &facts.recipient, message.index)?;
     record.statuses.extend(message.status());
     if record.state == IncomingState::Received && record.facts.kind.is_document() {
         record.asked.extend(message.asked(AskState::Open).filter(|_| !notice.out_of_order));

@@ -211,8 +211,6 @@ pub struct StatedRecord {
 pub struct WithdrawnRecord {
     /// The revoke.
     pub notice: DeliveryId,
-    /// Who sent it.
-    pub sender: AgencyId,
     /// For whom.
     pub recipient: AgencyId,
     /// The document.

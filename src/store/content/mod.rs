@@ -173,6 +173,11 @@ impl ContentStore {
             let path = tmp.join(name);
             disk.remove(&path).map_err(StoreError::io("removing", &path))?;
         }
+        // A process that ended before it synced a folder left names that are seen and not durable: what is put under
+        // them from now on must not hang on that.
+        for dir in [dir, &dir.join("large")] {
+            disk.sync_dir(dir).map_err(StoreError::io("syncing", dir))?;
+        }
         let mut numbers = numbers(&*disk, dir)?;
         let newest = numbers.pop();
         let mut sealed = Vec::with_capacity(numbers.len());

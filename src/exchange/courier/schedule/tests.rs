@@ -1,3 +1,4 @@
+use super::outbox::AHEAD;
 use super::*;
 use crate::domain::reason::{Reason, Rejection};
 use crate::exchange::courier::failure::Failure;

@@ -1,0 +1,12 @@
+//! The evidence of a delivery: exported from nodes that run and from their files, checked offline, and spoilt in every way.
+
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+
+#[path = "../common/mod.rs"]
+mod common;
+
+mod changed;
+mod keys;
+mod kinds;
+mod tools;
+mod way;
