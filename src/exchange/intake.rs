@@ -12,7 +12,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 
-use super::judge::{Outcome, PartAtHand, check_files, is_read_whole};
+use super::judge::{Outcome, PartAtHand, check_files, may_be_read_whole};
 use super::pressure::{Pledge, Wants};
 use super::transfer::{Receiving, Resume, TransferId, Wanted, is_small};
 use super::{Caller, Exchange, message};
@@ -178,7 +178,7 @@ impl Exchange {
             })
             .collect();
         // What is only checked is not stored; a file that is judged whole is needed all the same.
-        let needed = !header.validate_only || parts.iter().any(is_read_whole);
+        let needed = !header.validate_only || parts.iter().any(may_be_read_whole);
         if !is_large || !needed {
             if header.resume_offset > 0 {
                 return Err(Rejection::new(
@@ -408,7 +408,7 @@ impl Upload {
                 part,
                 signatures: &header.signatures,
                 digests,
-                content: Some(Box::new(move || self.content.part(i))),
+                content: Some(Box::new(move |most| self.content.part(i, most))),
             })
             .collect();
         self.exchange.judge(sender.id.as_str(), &self.directory, &parts, self.now).await

@@ -117,6 +117,7 @@ impl Systems {
             validate_only: false,
             user: String::new(),
             not_after: until,
+            resume_offset: 0,
         };
         Doc { at, header, content }
     }
@@ -326,7 +327,6 @@ impl Systems {
                 office: String::new(),
                 officer: String::new(),
                 user: String::new(),
-                answers: None,
             };
             let done = self.world.call(at, move |exchange, _| async move {
                 let reported = exchange.report_status(&Caller::new(dms()), report).await?;
@@ -400,9 +400,9 @@ impl Systems {
 }
 
 async fn take(exchange: &Exchange, doc: Doc) -> Result<Receipt, Rejection> {
-    let mut upload = exchange.begin_send(&Caller::new(dms()), doc.header)?;
+    let mut upload = exchange.begin_send(&Caller::new(dms()), doc.header).await?;
     for piece in doc.content.chunks(200 * 1024) {
-        upload.write(piece)?;
+        upload.write(Bytes::copy_from_slice(piece)).await?;
         tokio::task::yield_now().await;
     }
     upload.finish().await

@@ -356,20 +356,28 @@ impl Receiving {
         Ok(flow.position().digests)
     }
 
-    /// The whole of a part that came. What was only checked is nowhere.
-    pub(crate) fn part(&self, part: usize) -> Result<Bytes, Rejection> {
+    /// The beginning of a part that came, at most `most` bytes. What was only checked is nowhere: nothing of it can be read,
+    /// and nothing of it is judged whole.
+    pub(crate) fn part(&self, part: usize, most: usize) -> Result<Bytes, Rejection> {
         let flow = self.flow.as_ref().ok_or_else(broken)?;
-        let size = self.wanted.get(part).map_or(0, |w| w.size);
+        let wanted = self.wanted.get(part).ok_or_else(broken)?;
+        let size = usize::try_from(wanted.size).unwrap_or(usize::MAX).min(most);
         match &flow.body {
+            Body::Nothing if wanted.size > most as u64 => Ok(Bytes::new()),
             Body::Nothing => Err(broken()),
-            Body::Memory(parts) => parts.get(part).map(|p| Bytes::copy_from_slice(p)).ok_or_else(broken),
+            Body::Memory(parts) => {
+                parts.get(part).map(|p| Bytes::copy_from_slice(&p[..size.min(p.len())])).ok_or_else(broken)
+            }
             Body::Kept(_) if size == 0 => Ok(Bytes::new()),
             Body::Kept(kept) => {
-                let mut data = vec![0; size as usize];
+                let mut data = vec![0; size];
                 match kept.partial.read(part as u32, 0, &mut data).map_err(|e| storage(&e))? {
                     Some(()) => Ok(data.into()),
                     // A process before this one took it in already.
-                    None => self.exchange.stored_content(&self.wanted[part].sha256),
+                    None if size <= limits::CHUNK_BYTES => {
+                        Ok(self.exchange.content_piece(&wanted.sha256, wanted.size, 0)?.slice(..size))
+                    }
+                    None => Ok(self.exchange.stored_content(&wanted.sha256)?.slice(..size)),
                 }
             }
         }
