@@ -326,7 +326,6 @@ impl Systems {
                 office: String::new(),
                 officer: String::new(),
                 user: String::new(),
-                answers: None,
             };
             let done = self.world.call(at, move |exchange, _| async move {
                 let reported = exchange.report_status(&Caller::new(dms()), report).await?;
