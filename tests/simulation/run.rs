@@ -209,7 +209,10 @@ fn cut(dice: &Dice, nodes: usize) -> BTreeSet<(usize, usize)> {
 
 /// Whether everything has come to its end.
 fn is_settled(world: &Arc<World>, systems: &Systems) -> bool {
-    if systems.are_busy() || (0..world.nodes.len()).any(|at| world.life(at).is_none()) {
+    if systems.are_busy()
+        || !world.net.is_quiet()
+        || (0..world.nodes.len()).any(|at| world.life(at).is_none())
+    {
         return false;
     }
     (0..world.nodes.len()).for_each(|at| world.advance(at));
