@@ -98,8 +98,8 @@ async fn live(plan: &Plan, world: &Arc<World>, dice: &Dice) {
     loop {
         if is_settled(world, &systems) {
             // A system that is told something may do something.
-            systems.follow().await;
-            if is_settled(world, &systems) {
+            let told = systems.follow().await;
+            if !told && is_settled(world, &systems) {
                 break;
             }
         }
