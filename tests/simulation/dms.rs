@@ -377,11 +377,15 @@ impl Systems {
         self.world.call(at, call).await
     }
 
-    /// Follows every node to where it stands.
-    pub async fn follow(self: &Arc<Self>) {
+    /// Follows every node to where it stands; whether one told anything.
+    pub async fn follow(self: &Arc<Self>) -> bool {
+        let mut any = false;
         for at in 0..self.world.nodes.len() {
-            while self.watch(at).await {}
+            while self.watch(at).await {
+                any = true;
+            }
         }
+        any
     }
 
     /// Whoever followed a node piece by piece knows what one knows who reads all of it now.
@@ -393,7 +397,12 @@ impl Systems {
             let all: Vec<Told> = all.into_iter().map(|n| (n.index, n.agency, n.delivery_id)).collect();
             let told = self.told.lock().unwrap().get(&at).cloned().unwrap_or_default();
             if all != told {
-                self.world.violate(format!("a watch of node {at} told {} of {}", told.len(), all.len()));
+                let missing: Vec<_> = all.iter().filter(|item| !told.contains(item)).collect();
+                self.world.violate(format!(
+                    "a watch of node {at} told {} of {}: not {missing:?}",
+                    told.len(),
+                    all.len()
+                ));
             }
         }
     }

@@ -3,6 +3,7 @@
 //! [`SimLink`] stands where `rpc::link` stands in a node: it speaks the same messages, and gives up as that does.
 
 use std::collections::BTreeSet;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -46,12 +47,25 @@ pub struct Net {
     cut: Mutex<BTreeSet<(usize, usize)>>,
     /// Answers that were given, by who gave them.
     old: Mutex<Vec<(usize, Vec<u8>)>>,
+    /// Messages that are on their way.
+    under_way: AtomicUsize,
 }
 
 impl Net {
     /// All is well at first.
     pub fn new(dice: Dice) -> Net {
-        Net { dice, rough: Mutex::default(), cut: Mutex::default(), old: Mutex::default() }
+        Net {
+            dice,
+            rough: Mutex::default(),
+            cut: Mutex::default(),
+            old: Mutex::default(),
+            under_way: AtomicUsize::new(0),
+        }
+    }
+
+    /// Whether nothing is on its way: a message may come long after who sent it gave up.
+    pub fn is_quiet(&self) -> bool {
+        self.under_way.load(Ordering::Relaxed) == 0
     }
 
     /// It becomes so.
@@ -144,7 +158,13 @@ impl PeerLink for SimLink {
             let slot: Slot = Arc::new(Mutex::new(Some(sender)));
             let doubled = world.net.dice.chance(world.net.rough.lock().unwrap().doubled);
             for _ in 0..if doubled { 2 } else { 1 } {
-                tokio::spawn(carry(world.clone(), from, to, bytes.clone(), slot.clone()));
+                let carried = carry(world.clone(), from, to, bytes.clone(), slot.clone());
+                let world = world.clone();
+                world.net.under_way.fetch_add(1, Ordering::Relaxed);
+                tokio::spawn(async move {
+                    carried.await;
+                    world.net.under_way.fetch_sub(1, Ordering::Relaxed);
+                });
             }
             drop(slot);
             let answer = match tokio::time::timeout(ANSWER, answer).await {

@@ -250,7 +250,7 @@ impl Observer {
             {
                 document.given_back = true;
             }
-            if status == Status::Refused
+            if matches!(status, Status::Refused | Status::TakeBackAgreed)
                 && let Some(document) = self.incoming.get(&n.target)
                 && let Some(triple) = triple(&document.item)
             {
@@ -261,7 +261,7 @@ impl Observer {
         if let Some(this) = triple(&item) {
             let open = |o: &&Outgoing| o.state.is_live() && triple(&o.item).as_ref() == Some(&this);
             if let Some(other) = self.outgoing.values().find(open)
-                && !self.refused_by_recipient(&other.item.delivery_id)
+                && !self.closed_by_recipient(&other.item.delivery_id)
             {
                 return Err(format!("{id} is sent while {} is open", other.item.delivery_id));
             }
@@ -273,8 +273,10 @@ impl Observer {
         }
     }
 
-    fn refused_by_recipient(&self, id: &DeliveryId) -> bool {
-        self.told.get(id).is_some_and(|told| told.contains(&Status::Refused))
+    fn closed_by_recipient(&self, id: &DeliveryId) -> bool {
+        self.told
+            .get(id)
+            .is_some_and(|told| told.contains(&Status::Refused) || told.contains(&Status::TakeBackAgreed))
     }
 
     fn came(&mut self, index: u64, item: Item, origin: LogRef, state: Came) -> Result<(), String> {

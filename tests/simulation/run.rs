@@ -98,8 +98,8 @@ async fn live(plan: &Plan, world: &Arc<World>, dice: &Dice) {
     loop {
         if is_settled(world, &systems) {
             // A system that is told something may do something.
-            systems.follow().await;
-            if is_settled(world, &systems) {
+            let told = systems.follow().await;
+            if !told && is_settled(world, &systems) {
                 break;
             }
         }
@@ -209,7 +209,10 @@ fn cut(dice: &Dice, nodes: usize) -> BTreeSet<(usize, usize)> {
 
 /// Whether everything has come to its end.
 fn is_settled(world: &Arc<World>, systems: &Systems) -> bool {
-    if systems.are_busy() || (0..world.nodes.len()).any(|at| world.life(at).is_none()) {
+    if systems.are_busy()
+        || !world.net.is_quiet()
+        || (0..world.nodes.len()).any(|at| world.life(at).is_none())
+    {
         return false;
     }
     (0..world.nodes.len()).for_each(|at| world.advance(at));

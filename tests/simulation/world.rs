@@ -340,11 +340,12 @@ impl World {
             } else {
                 Duration::ZERO
             };
-            let rough = self.is_rough.load(Ordering::Relaxed);
-            let fuse = (rough && self.dice.chance(200)).then(|| self.dice.between(1, 80));
             let world = self.clone();
             tokio::spawn(async move {
                 tokio::time::sleep(wait).await;
+                // It may end while it begins, or soon after.
+                let rough = world.is_rough.load(Ordering::Relaxed);
+                let fuse = (rough && world.dice.chance(200)).then(|| world.dice.between(1, 80));
                 world.start(at, fuse);
             });
         }

@@ -58,7 +58,7 @@ fn matrix(fault: Fault) {
     let kinds: std::collections::BTreeSet<_> = disk.plan.trace().iter().map(|(what, _)| *what).collect();
     assert_eq!(
         kinds.into_iter().collect::<Vec<_>>(),
-        ["create", "create_dir", "rename", "sync", "sync_dir", "write"]
+        ["create", "create_dir", "remove", "rename", "sync", "sync_dir", "write"]
     );
     for n in 0..operations {
         let dir = tempfile::tempdir().unwrap();
