@@ -20,7 +20,10 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     // For server reflection; the comments travel with it.
     let bytes = prost_types_encode(&descriptors);
     std::fs::write(out.join("descriptors.bin"), bytes)?;
-    tonic_prost_build::configure().bytes(".lienthong.v1").compile_fds(descriptors)?;
+    tonic_prost_build::configure()
+        .bytes(".lienthong.v1")
+        .codec_path("crate::wire::codec::BoundedCodec")
+        .compile_fds(descriptors)?;
     Ok(())
 }
 

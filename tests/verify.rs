@@ -81,7 +81,7 @@ fn every_document_of_the_corpus_gets_its_verdicts_as_json() {
                 assert!(signature.get(key).is_some(), "{name}: {key}");
             }
             let valid = signature["verdict"] == "valid";
-            assert_eq!(signature["reason"].is_null(), valid, "{name}");
+            assert_eq!(signature["reason"] == "", valid, "{name}");
             assert_eq!(signature["detail"] == "", valid, "{name}");
         }
     }
@@ -241,6 +241,12 @@ fn what_cannot_be_read_is_said_and_keeps_no_other_file_from_being_judged() {
     for part in ["missing.pdf: No such file", "folder.pdf is a folder"] {
         assert!(call.err.contains(part), "{part}: {}", call.err);
     }
+    // A pipe that nobody writes into would be waited for.
+    let pipe = dir.path().join("pipe.pdf");
+    assert!(Command::new("mkfifo").arg(&pipe).status().unwrap().success());
+    let waiting = in_corpus(&["--sender", "H09"], &[pipe]);
+    assert_eq!(waiting.code, Some(2));
+    assert!(waiting.err.contains("pipe.pdf is no file"), "{}", waiting.err);
     for part in
         ["empty.pdf", "it does not start as a PDF does", "too many bytes", "04-person-only.pdf  valid"]
     {
@@ -298,10 +304,52 @@ fn what_may_not_be_what_was_meant_is_said_beside_the_answer() {
         |file: &Path| lienthong([OsString::from("verify"), "--trust".into(), (&keys).into(), file.into()]);
     let said = ask(&pdf.with_added_extension("p7s")).err;
     assert!(said.contains("name the document"), "{said}");
+    // Names that are not those of signatures.
+    for name in ["letter.pdf.1.p7s", "letter.pdf.P7S"] {
+        std::fs::copy(pdf.with_added_extension("p7s"), dir.path().join(name)).unwrap();
+    }
+    std::fs::write(dir.path().join("letter.pdf.note.p7s"), "").unwrap();
+    let said = ask(&pdf).err;
+    for name in ["`letter.pdf.1.p7s` is not looked at", "`letter.pdf.P7S` is not looked at"] {
+        assert!(said.contains(name), "{said}");
+    }
+    assert!(!said.contains("note.p7s") && !said.contains("`letter.pdf.p7s`"), "{said}");
+    // A PDF is one whatever its name.
+    let other = dir.path().join("letter.bin");
+    std::fs::copy(&pdf, &other).unwrap();
+    assert_eq!(verify(&keys, &other), verdicts("invalid", "absent", 1));
+    // Signatures that a later revision took out of the form.
+    let mut bytes = std::fs::read(&pdf).unwrap();
+    let start = bytes.len();
+    let prev = String::from_utf8_lossy(&bytes).rsplit("startxref").next().unwrap().trim().to_owned();
+    let prev = prev.lines().next().unwrap().trim().to_owned();
+    let catalog = "900 0 obj\n<</Type/Catalog/Pages 901 0 R>>\nendobj\n";
+    let at = start + catalog.len();
+    bytes.extend(catalog.bytes());
+    bytes.extend(format!("xref\n900 1\n{start:010} 00000 n \ntrailer\n<</Size 901/Root 900 0 R/Prev {prev}>>\nstartxref\n{at}\n%%EOF\n").bytes());
+    std::fs::write(&other, bytes).unwrap();
+    assert_eq!(verify(&keys, &other), verdicts("absent", "absent", 1));
+    let said = ask(&other).err;
+    assert!(said.contains("an earlier revision has signatures"), "{said}");
     std::fs::write(pdf.with_added_extension("17.p7s"), "").unwrap();
     let call = ask(&pdf);
     assert_eq!(call.code, Some(2));
     assert!(call.err.contains("at most 16 signatures"), "{}", call.err);
+}
+
+#[test]
+#[cfg(target_os = "linux")]
+fn a_name_that_is_not_utf_8_is_told_by_its_bytes() {
+    use std::os::unix::ffi::OsStringExt as _;
+
+    let dir = tempfile::tempdir().unwrap();
+    let name = OsString::from_vec(b"\xff\xfe.pdf".to_vec());
+    let file = dir.path().join(name);
+    std::fs::copy(corpus().join("documents/04-person-only.pdf"), &file).unwrap();
+    let call = in_corpus(&["--sender", "H09", "--format", "json"], &[file]);
+    let list: Vec<Value> = serde_json::from_str(&call.out).unwrap();
+    assert!(list[0]["file_hex"].as_str().unwrap().ends_with("2ffffe2e706466"), "{}", call.out);
+    assert_eq!(list[0]["person"], "valid");
 }
 
 #[test]

@@ -2,7 +2,10 @@
 
 use clap::{CommandFactory as _, Parser, Subcommand};
 
-use super::{CliError, Outcome, audit, demo, dms, init, load, notices, operate, serve, sign, status, verify};
+use super::{
+    CliError, Outcome, audit, demo, dms, fetch, init, load, notices, operate, send, serve, sign, status,
+    verify,
+};
 
 /// Exchanges signed electronic documents between government agencies.
 ///
@@ -28,11 +31,11 @@ enum Command {
     /// Shows a running node's state: queues by peer, breakers, clocks, room on the disk, log, certificates.
     Status(status::StatusArgs),
     /// Sends a document; with --replaces, in the place of one that was sent.
-    Send(dms::SendArgs),
+    Send(send::SendArgs),
     /// Lists what waits for an agency.
     Inbox(dms::InboxArgs),
     /// Fetches a delivery's files and signatures.
-    Fetch(dms::FetchArgs),
+    Fetch(fetch::FetchArgs),
     /// Acknowledges a delivery: it leaves the inbox, and its sender gets status 01.
     Ack(dms::AckArgs),
     /// Decides about a delivery that is held: releases it to its agency, or refuses it.
@@ -81,9 +84,9 @@ pub async fn run(args: Args) -> Result<Outcome, CliError> {
         Command::Serve(args) => serve::run(&args).await,
         Command::CheckConfig(args) => serve::check(&args),
         Command::Status(args) => status::run(args).await,
-        Command::Send(args) => dms::send(args).await,
+        Command::Send(args) => send::send(args).await,
         Command::Inbox(args) => dms::inbox(args).await,
-        Command::Fetch(args) => dms::fetch(args).await,
+        Command::Fetch(args) => fetch::fetch(args).await,
         Command::Ack(args) => dms::ack(args).await,
         Command::Release(args) => dms::release(args).await,
         Command::Respond(args) => dms::respond(args).await,

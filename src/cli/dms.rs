@@ -1,5 +1,5 @@
-//! What a document-management system does, by hand: `send`, `inbox`, `fetch`, `ack`, `respond`, `track`, `watch`,
-//! `paper`.
+//! What a document-management system does, by hand: `inbox`, `ack`, `respond`, `track`, `watch`, `paper`; `send` and
+//! `fetch` have files of their own.
 
 use std::path::{Path, PathBuf};
 
@@ -9,126 +9,17 @@ use serde_json::json;
 use super::remote::Remote;
 use super::show::{columns, time};
 use super::{CliError, Format, Outcome, note, notices, out};
-use crate::domain::limits::CHUNK_BYTES;
-use crate::domain::{Body, DeliveryId, Notice, Status, Urgency};
+use crate::domain::{DeliveryId, Status, Urgency};
 use crate::ledger::{Clock as _, SystemClock};
-use crate::merkle::sha256;
-use crate::rpc::exchange::collect_fetch;
-use crate::rpc::tls::{read_certificates, read_pkcs8};
-use crate::signature::{Signer, SigningKey};
-use crate::wire::{envelope, pb, words};
+use crate::wire::{pb, words};
 
-fn bytes_of(id: &DeliveryId) -> Bytes {
+pub(super) fn bytes_of(id: &DeliveryId) -> Bytes {
     Bytes::copy_from_slice(id.as_bytes())
 }
 
 /// A request id of one's own, when none is given: the time and the process.
 pub(super) fn request_id(given: Option<&String>) -> String {
     given.cloned().unwrap_or_else(|| format!("cli-{}-{}", SystemClock.now().millis(), std::process::id()))
-}
-
-/// Options of the command.
-#[derive(Debug, clap::Args)]
-#[command(
-    after_help = "Example:\n  lienthong send letter.pdf --config node/lienthong.toml --sender H09.1 --to H09.2 --to H09.3 \\\n    \
-    --number 12 --notation CV-VP --subject \"V/v báo cáo\" --sign person.pem --sign seal.pem\n  \
-    (the key is looked for beside the certificate, as person.key; FILE.p7s beside a file is a signature made elsewhere)"
-)]
-pub struct SendArgs {
-    /// The document, then its attachments.
-    #[arg(required = true)]
-    files: Vec<PathBuf>,
-    #[command(flatten)]
-    remote: Remote,
-    /// Code of the sending agency.
-    #[arg(long)]
-    sender: String,
-    /// Code of a recipient; may be repeated.
-    #[arg(long = "to", required = true)]
-    recipients: Vec<String>,
-    /// Number in the register.
-    #[arg(long)]
-    number: String,
-    /// Notation.
-    #[arg(long)]
-    notation: String,
-    #[command(flatten)]
-    about: AboutArgs,
-    /// Number, notation and year of a document of the same sender that this one replaces; needs the agency's seal.
-    #[arg(long, value_name = "NUMBER/NOTATION/YEAR")]
-    replaces: Option<String>,
-    /// Certificate (PEM) to sign with; its key is beside it. May be repeated: a person, then the agency's seal.
-    #[arg(long, value_name = "CERT")]
-    sign: Vec<PathBuf>,
-    /// Idempotency key: the same key and document give the same answer.
-    #[arg(long)]
-    request_id: Option<String>,
-    /// Check everything, send nothing.
-    #[arg(long)]
-    validate_only: bool,
-    /// How to print.
-    #[arg(long, value_enum, default_value = "table")]
-    format: Format,
-}
-
-/// What a document says of itself, beside its number.
-#[derive(Debug, clap::Args)]
-pub(super) struct AboutArgs {
-    /// Subject.
-    #[arg(long)]
-    subject: String,
-    /// Name of the document type.
-    #[arg(long = "type", default_value = "công văn")]
-    type_name: String,
-    /// Day of issue (sending: today, where it is left out).
-    #[arg(long, value_name = "DAY")]
-    pub(super) issued_on: Option<crate::time::Date>,
-    /// normal, urgent, very_urgent or flash.
-    #[arg(long, default_value = "normal")]
-    urgency: Urgency,
-    /// It was scanned from paper.
-    #[arg(long)]
-    scanned: bool,
-}
-
-impl AboutArgs {
-    /// As metadata without number and notation.
-    pub(super) fn metadata(&self, issued_on: crate::time::Date) -> pb::Metadata {
-        pb::Metadata {
-            subject: self.subject.clone(),
-            type_name: self.type_name.clone(),
-            issued_on: issued_on.to_string(),
-            urgency: words::urgency(self.urgency).into(),
-            origin: if self.scanned { pb::Origin::Scanned } else { pb::Origin::BornDigital }.into(),
-            ..pb::Metadata::default()
-        }
-    }
-}
-
-/// A document as it is typed; notations have slashes of their own at times, numbers and years never.
-fn read_replaced(text: &str, sender: &str) -> Result<pb::DocumentRef, CliError> {
-    let read = || {
-        let (number, rest) = text.split_once('/')?;
-        let (notation, year) = rest.rsplit_once('/')?;
-        Some(pb::DocumentRef {
-            agency: sender.to_owned(),
-            number: number.to_owned(),
-            notation: notation.to_owned(),
-            year: year.parse().ok()?,
-        })
-    };
-    read().ok_or_else(|| {
-        CliError::failed(format!("--replaces `{text}`: give NUMBER/NOTATION/YEAR, such as 12/CV-VP/2016"))
-    })
-}
-
-fn signer(certificate: &Path) -> Result<Signer, CliError> {
-    let mut chain = read_certificates(certificate).map_err(CliError::failed)?.into_iter().map(|c| c.to_vec());
-    let leaf = chain.next().unwrap_or_default();
-    let key =
-        SigningKey::from_pkcs8(&read_pkcs8(&certificate.with_extension("key")).map_err(CliError::failed)?)
-            .map_err(|e| CliError::file("key beside", certificate, &e))?;
-    Signer::new(key, leaf, chain.collect()).map_err(|e| CliError::file("certificate", certificate, &e))
 }
 
 /// Name of the n-th signature beside a file, from 1 on: FILE.p7s, FILE.2.p7s, …
@@ -181,99 +72,6 @@ pub(super) fn media_type(path: &Path) -> &'static str {
         Some("txt") => "text/plain",
         _ => "application/octet-stream",
     }
-}
-
-/// Sends a document.
-pub async fn send(args: SendArgs) -> Result<Outcome, CliError> {
-    let signers = args.sign.iter().map(|c| signer(c)).collect::<Result<Vec<_>, _>>()?;
-    let now = SystemClock.now();
-    let mut parts = Vec::new();
-    let mut contents = Vec::new();
-    for (i, file) in args.files.iter().enumerate() {
-        let data = std::fs::read(file).map_err(|e| CliError::file("reading", file, &e))?;
-        let digest = sha256(&data);
-        let mut signatures = signatures_beside(file)?;
-        for signer in &signers {
-            signatures.push(signer.sign_detached(digest.as_bytes(), now).map_err(CliError::failed)?);
-        }
-        let role = if i == 0 { pb::PartRole::Main } else { pb::PartRole::Attachment };
-        parts.push(pb::PartUpload {
-            name: file.file_name().map_or_else(String::new, |n| n.to_string_lossy().into_owned()),
-            media_type: media_type(file).to_owned(),
-            size: data.len() as u64,
-            sha256: words::digest(&digest),
-            role: role.into(),
-            signatures: signatures.into_iter().map(Into::into).collect(),
-        });
-        contents.push(Bytes::from(data));
-    }
-    let header = pb::SendHeader {
-        request_id: request_id(args.request_id.as_ref()),
-        sender: args.sender.clone(),
-        recipients: args.recipients.clone(),
-        kind: if args.replaces.is_some() { pb::Kind::Replace } else { pb::Kind::New }.into(),
-        metadata: Some(pb::Metadata {
-            number: args.number.clone(),
-            notation: args.notation.clone(),
-            replaces: args.replaces.as_deref().map(|r| read_replaced(r, &args.sender)).transpose()?,
-            ..args.about.metadata(args.about.issued_on.unwrap_or_else(|| now.date()))
-        }),
-        parts,
-        validate_only: args.validate_only,
-        user: String::new(),
-        not_after: 0,
-    };
-    let client = args.remote.connect("dms").await?;
-    let messages = tokio_stream::iter(upload(header, contents));
-    let answer = client.exchange().send(messages).await?.into_inner();
-    Ok(print_sent(&args, &answer))
-}
-
-/// The messages of one `Send`: the header, then the content of all parts in chunks.
-pub(super) fn upload(
-    header: pb::SendHeader,
-    contents: Vec<Bytes>,
-) -> impl Iterator<Item = pb::SendRequest> + Send + 'static {
-    use pb::send_request::Part;
-    let chunks = contents.into_iter().flat_map(|content| {
-        let starts = (0..content.len()).step_by(CHUNK_BYTES);
-        starts.map(move |start| content.slice(start..content.len().min(start + CHUNK_BYTES)))
-    });
-    let parts = std::iter::once(Part::Header(header)).chain(chunks.map(Part::Data));
-    parts.map(|part| pb::SendRequest { part: Some(part) })
-}
-
-fn print_sent(args: &SendArgs, answer: &pb::SendResponse) -> Outcome {
-    let verdicts = words::read_verdicts(answer.verdicts.as_ref()).ok();
-    let all = answer.results.iter().all(|r| r.problem.is_none());
-    if args.format == Format::Json {
-        let results: Vec<_> = answer
-            .results
-            .iter()
-            .map(|r| {
-                json!({"recipient": r.recipient, "delivery_id": hex::encode(&r.delivery_id), "log_index": r.log_index,
-                    "already_sent": r.already_sent,
-                    "problem": r.problem.as_ref().map(|p| json!({"reason": p.reason, "message": p.message}))})
-            })
-            .collect();
-        out(json!({"results": results}));
-    } else {
-        if let Some(v) = verdicts {
-            let effect = if v.both_valid() { "equal to paper" } else { "for information" };
-            out(format!("signatures: person {}, agency {}: {effect}", v.person.as_str(), v.agency.as_str()));
-        }
-        for r in &answer.results {
-            match &r.problem {
-                Some(p) => out(format!("{}: NOT SENT: {}: {}", r.recipient, p.reason, p.message)),
-                None if args.validate_only => out(format!("{}: would be sent", r.recipient)),
-                None => {
-                    let before = if r.already_sent { " (was sent before)" } else { "" };
-                    out(format!("{}: delivery {}{before}", r.recipient, hex::encode(&r.delivery_id)));
-                }
-            }
-        }
-    }
-    if all { Outcome::Done } else { Outcome::No }
 }
 
 /// Options of the command.
@@ -355,79 +153,6 @@ fn inbox_flags(item: &pb::InboxItem) -> String {
         if item.leased { "fetched" } else { "" },
     ];
     flags.into_iter().filter(|f| !f.is_empty()).collect::<Vec<_>>().join(", ")
-}
-
-/// Options of the command.
-#[derive(Debug, clap::Args)]
-#[command(
-    after_help = "Example:\n  lienthong fetch ID --config node/lienthong.toml --agency H09.2 --to ./incoming"
-)]
-pub struct FetchArgs {
-    /// Delivery.
-    id: DeliveryId,
-    #[command(flatten)]
-    remote: Remote,
-    /// Code of the agency.
-    #[arg(long)]
-    agency: String,
-    /// Folder for the files and their signatures.
-    #[arg(long, value_name = "DIR", default_value = ".")]
-    to: PathBuf,
-}
-
-/// Fetches a delivery's files.
-pub async fn fetch(args: FetchArgs) -> Result<Outcome, CliError> {
-    let client = args.remote.connect("dms").await?;
-    let request = pb::FetchRequest {
-        agency: args.agency.clone(),
-        delivery_id: bytes_of(&args.id),
-        user: String::new(),
-    };
-    let (header, data) = collect_fetch(client.exchange().fetch(request).await?.into_inner()).await?;
-    let opened = envelope::decode(&header.envelope)?;
-    std::fs::create_dir_all(&args.to).map_err(|e| CliError::file("creating", &args.to, &e))?;
-    let mut at = 0usize;
-    let mut signatures = header.signatures.iter();
-    for part in opened.parts() {
-        let end = at + part.size as usize;
-        let bytes = data.get(at..end).filter(|b| sha256(b) == part.sha256).ok_or_else(|| {
-            CliError::failed(format!(
-                "`{}` did not arrive as its sender signed it: fetch it again",
-                part.name
-            ))
-        })?;
-        at = end;
-        // Checked at both nodes to be no path.
-        let path = args.to.join(&part.name);
-        write_new(&path, bytes)?;
-        out(format!("{} ({} bytes, SHA-256 {})", path.display(), part.size, part.sha256));
-        for n in 1..=part.signatures.len() {
-            let path = if n == 1 {
-                path.with_added_extension("p7s")
-            } else {
-                path.with_added_extension(format!("{n}.p7s"))
-            };
-            write_new(&path, signatures.next().map_or(&[], |s| s.as_ref()))?;
-            out(format!("  signature {}", path.display()));
-        }
-    }
-    for update in &header.updates {
-        if let Body::Notice(Notice { metadata: Some(metadata), .. }) = envelope::decode(update)?.body {
-            out(format!("updated: subject \"{}\", issued on {}", metadata.subject, metadata.issued_on));
-        }
-    }
-    out(if header.legally_effective {
-        "equal to paper: both signatures are valid"
-    } else {
-        "for information only"
-    });
-    note(format!(
-        "not yet acknowledged: `lienthong ack {} --agency {} …` before {}",
-        args.id,
-        args.agency,
-        time(header.lease_until)
-    ));
-    Ok(Outcome::Done)
 }
 
 /// Writes a file that is not there yet.

@@ -4,8 +4,8 @@
 //! - [`args`]: what can be typed.
 //! - [`demo`]: real nodes on loopback replay a scenario.
 //! - [`network`], [`pki`]: making a whole local network; [`init`]: making one node.
-//! - [`serve`], [`status`], [`dms`], [`notices`], [`operate`], [`audit`]: running a node; how it does; what a system does by
-//!   hand; reports; the log.
+//! - [`serve`], [`status`], [`send`], [`fetch`], [`dms`], [`notices`], [`operate`], [`audit`]: running a node; how it
+//!   does; what a system does by hand; reports; the log.
 //! - [`verify`], [`sign`]: signatures of files, judged and made.
 //! - [`load`]: a measured load with its limit beside it.
 
@@ -14,6 +14,7 @@ pub mod audit;
 pub mod demo;
 pub mod dms;
 mod evidence;
+pub mod fetch;
 pub mod init;
 pub mod load;
 pub mod network;
@@ -22,6 +23,7 @@ pub mod operate;
 pub mod pki;
 pub mod remote;
 pub mod scenario;
+pub mod send;
 pub mod serve;
 mod show;
 pub mod sign;

@@ -403,6 +403,10 @@ crl_dir = "crls"
 # max_content_bytes = 10737418240
 # Hours that delivery is tried before it is reported as undelivered (default 120, at most 720).
 # delivery_hours = 120
+# Hours that a large upload or transfer which broke off may be gone on with (default 24, at most 720).
+# resume_hours = 24
+# Bytes that such transfers of one client, or of one other node, may have on this disk (default 100 GiB).
+# resume_bytes = 107374182400
 # What one client may have at once, over all its connections; over it, it is refused (`overloaded`), others are not:
 # connections (default 64), calls under way (512), documents being taken (2048), MiB of messages in memory (64).
 # client_connections = 64

@@ -8,8 +8,9 @@ use std::path::PathBuf;
 use bytes::Bytes;
 use serde_json::{Value, json};
 
-use super::dms::{AboutArgs, request_id};
+use super::dms::request_id;
 use super::remote::Remote;
+use super::send::AboutArgs;
 use super::show::time;
 use super::sign::signer;
 use super::{CliError, Outcome, note, out};

@@ -93,7 +93,7 @@ fn peers(s: &pb::GetStatusResponse) -> Vec<String> {
             let urgencies: Vec<String> = q.waiting_by_urgency.iter().map(u64::to_string).collect();
             let clock = s.clocks.iter().find(|c| c.peer == *name);
             vec![
-                shortened(name, 24),
+                shortened(name, 18),
                 q.waiting.to_string(),
                 urgencies.join("/"),
                 q.in_flight.to_string(),

@@ -10,15 +10,16 @@ use std::path::{Path, PathBuf};
 use rustls_pki_types::CertificateDer;
 use serde_json::{Value, json};
 
-use super::dms::signatures_beside;
+use super::dms::{signature_name, signatures_beside};
 use super::show::columns;
 use super::{CliError, Format, Outcome, note, out};
-use crate::domain::limits::SIGNATURE_BYTES;
+use crate::domain::limits::{SIGNATURE_BYTES, SIGNATURES_PER_PART};
 use crate::exchange::trust::read_crls;
 use crate::ledger::{Clock as _, SystemClock};
 use crate::rpc::tls::read_certificates;
 use crate::signature::{
-    Hasher, Judgement, MAX_PDF, Role, Trust, Verdict, Verdicts, digest_needs, judge_detached, judge_pdf,
+    Hasher, Judgement, MAX_PDF, Role, Trust, Verdict, Verdicts, digest_needs, had_signatures, is_pdf,
+    judge_detached, judge_pdf,
 };
 use crate::time::Timestamp;
 
@@ -83,11 +84,14 @@ fn judge(file: &Path, sender: &str, trust: &Trust, at: Timestamp) -> Result<Verd
     if file.is_dir() {
         return Err(CliError::failed(format!("{} is a folder: name the files in it", shown(file))));
     }
+    // Opening a pipe waits until somebody writes into it.
+    if std::fs::metadata(file).is_ok_and(|found| !found.is_file()) {
+        return Err(CliError::failed(format!("{} is no file: save what it gives into one", shown(file))));
+    }
     let mut content = BufReader::new(File::open(file).map_err(failed)?);
     let mut start = Vec::new();
     content.by_ref().take(5).read_to_end(&mut start).map_err(failed)?;
-    let pdf =
-        start == b"%PDF-" || file.extension().is_some_and(|extension| extension.eq_ignore_ascii_case("pdf"));
+    let pdf = is_pdf(&file.to_string_lossy(), "", &start);
     let mut content = start.chain(content);
 
     let signatures = signatures_beside(file)?;
@@ -100,7 +104,14 @@ fn judge(file: &Path, sender: &str, trust: &Trust, at: Timestamp) -> Result<Verd
         content.by_ref().take(MAX_PDF as u64 + 1).read_to_end(&mut bytes).map_err(failed)?;
         hasher.update(&bytes);
         if bytes.len() <= MAX_PDF || signatures.is_empty() {
-            inside = Some(judge_pdf(&bytes, sender, trust, at));
+            let found = judge_pdf(&bytes, sender, trust, at);
+            if found.signatures.is_empty() && found.refused.is_none() && had_signatures(&bytes) {
+                note(format!(
+                    "{}: an earlier revision has signatures, and the file as it is has none: they count for nothing",
+                    shown(file)
+                ));
+            }
+            inside = Some(found);
         } else {
             note(format!(
                 "{}: too large to be read for signatures inside it; those beside it count",
@@ -130,9 +141,36 @@ fn hints(file: &Path, signatures: &[Vec<u8>]) {
     for large in signatures.iter().map(Vec::len).filter(|&len| len > SIGNATURE_BYTES) {
         note(format!("{name}: a signature of {large} bytes; nodes take at most {SIGNATURE_BYTES}"));
     }
+    for other in passed_over(file) {
+        note(format!(
+            "{name}: `{other}` is not looked at; signatures of a file are those in FILE.p7s, FILE.2.p7s, …"
+        ));
+    }
     if signatures.is_empty() && file.extension().is_some_and(|extension| extension == "p7s") {
         note(format!("{name}: judged as a document; name the document, its signatures are found beside it"));
     }
+}
+
+/// Names beside a file that look like those of signatures and are none, such as `FILE.1.p7s` and `FILE.P7S`.
+fn passed_over(file: &Path) -> Vec<String> {
+    const MOST: usize = 10_000;
+    let own = file.file_name().unwrap_or_default().to_string_lossy().to_lowercase();
+    let folder = file.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let known: Vec<_> = (1..=SIGNATURES_PER_PART).map(|n| signature_name(file, n)).collect();
+    let mut found = Vec::new();
+    for entry in std::fs::read_dir(folder).into_iter().flatten().flatten().take(MOST) {
+        let name = entry.file_name();
+        let lower = name.to_string_lossy().to_lowercase();
+        let rest = lower.strip_prefix(&own).and_then(|rest| rest.strip_suffix(".p7s"));
+        let number =
+            |rest: &str| rest.strip_prefix('.').is_some_and(|n| n.bytes().all(|b| b.is_ascii_digit()));
+        let known = known.iter().any(|path| path.file_name() == Some(&name));
+        if rest.is_some_and(|rest| rest.is_empty() || number(rest)) && !known {
+            found.push(shown(Path::new(&name)));
+        }
+    }
+    found.sort();
+    found
 }
 
 /// The anchors of a folder: every certificate of its root-*.pem, by file name.
@@ -197,13 +235,18 @@ fn to_json(file: &Path, v: &Verdicts) -> Value {
         .signatures
         .iter()
         .map(|s| {
-            json!({"role": s.role.as_str(), "verdict": s.verdict.as_str(), "reason": s.reason.map(|r| r.as_str()),
+            json!({"role": s.role.as_str(), "verdict": s.verdict.as_str(), "reason": s.reason.map_or("", |r| r.as_str()),
                 "signer": s.signer, "claimed_at": s.claimed_at.map(|t| t.to_string()),
                 "proven_at": s.proven_at.map(|t| t.to_string()), "algorithm": s.algorithm, "detail": s.detail})
         })
         .collect();
-    json!({"file": file.display().to_string(), "person": v.shown(Role::Person), "agency": v.shown(Role::Agency),
-        "reason": v.reason.map_or("", |r| r.as_str()), "detail": v.refused.as_deref().unwrap_or_default(), "signatures": signatures})
+    let mut shown = json!({"file": file.display().to_string(), "person": v.shown(Role::Person), "agency": v.shown(Role::Agency),
+        "reason": v.reason.map_or("", |r| r.as_str()), "detail": v.refused.as_deref().unwrap_or_default(), "signatures": signatures});
+    // Two names that are not UTF-8 may look the same: the bytes tell them apart.
+    if file.to_str().is_none() {
+        shown["file_hex"] = Value::String(hex::encode(file.as_os_str().as_encoded_bytes()));
+    }
+    shown
 }
 
 /// A row for each file, then what is known of each signature, and what is wrong with it.

@@ -150,6 +150,10 @@ pub struct Config {
     pub peer_connect: Duration,
     /// How long a peer may take to answer a message, or to take the next piece of large content.
     pub peer_answer: Duration,
+    /// How long a transfer that broke off may be gone on with, in milliseconds.
+    pub partial_ms: i64,
+    /// Bytes of all such transfers of one client or peer.
+    pub partial_bytes: u64,
     /// Cache of sled, in bytes.
     pub cache_bytes: u64,
     /// Bytes of a new journal segment.
@@ -314,6 +318,14 @@ impl Config {
                 1,
                 3_600,
             )?),
+            partial_ms: 3_600_000
+                * between("limits.resume_hours", raw.limits.resume_hours.unwrap_or(24), 1, 720)? as i64,
+            partial_bytes: between(
+                "limits.resume_bytes",
+                raw.limits.resume_bytes.unwrap_or(limits::PARTIAL_BYTES),
+                1,
+                1 << 50,
+            )?,
             cache_bytes: (1 << 20)
                 * between("storage.cache_mib", raw.storage.cache_mib.unwrap_or(64), 8, 65_536)?,
             journal_segment_bytes: (1 << 20)

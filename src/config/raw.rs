@@ -106,6 +106,8 @@ pub struct Signatures {
 pub struct Limits {
     pub max_content_bytes: Option<u64>,
     pub delivery_hours: Option<u64>,
+    pub resume_hours: Option<u64>,
+    pub resume_bytes: Option<u64>,
     pub client_connections: Option<u64>,
     pub client_streams: Option<u64>,
     pub client_documents: Option<u64>,

@@ -43,6 +43,9 @@ pub const PARTS: usize = 100;
 pub const SIGNATURES_PER_PART: usize = 16;
 /// Detached signatures of one document: their bytes travel in one message.
 pub const SIGNATURES: usize = 64;
+/// Fields of a document's header, all parts and metadata counted: far more than any other limit allows; decoding them
+/// takes up to two hundred bytes each.
+pub const HEADER_FIELDS: usize = 100_000;
 /// Bytes of one detached signature: a long chain with revocation data fits.
 pub const SIGNATURE_BYTES: usize = 64 * 1024;
 /// Bytes of a file that commands read as a detached signature: one with the lists of a national authority inside can be
@@ -58,6 +61,29 @@ pub const DATA_BYTES: usize = 1024 * 1024;
 pub const BULK_BYTES: usize = 1024 * 1024;
 /// Bytes of one chunk that this node writes to a stream.
 pub const CHUNK_BYTES: usize = 256 * 1024;
+/// Bytes of a large upload or pull that one call keeps in memory before it writes them.
+pub const BATCH_BYTES: usize = 512 * 1024;
+/// Bytes of a large upload or pull after which what came is made durable: at most so many come again after a break.
+pub const MARK_BYTES: u64 = 8 * 1024 * 1024;
+/// Threads that hash and write large content at once, and as many that read it: more only wait for the same disk, and
+/// each keeps some memory.
+pub const TRANSFER_THREADS: usize = 4;
+/// Large uploads of one client, or pulls from one peer, that are under way or may be gone on with.
+pub const PARTIALS: usize = 32;
+/// Bytes that those may have in all, by default: ten of the largest documents.
+pub const PARTIAL_BYTES: u64 = 10 * CONTENT_BYTES;
+/// How long an upload or pull that broke off may be gone on with, by default (24 hours).
+pub const PARTIAL_MS: i64 = 24 * 3600 * 1000;
+/// Pulls of large content under way from all peers.
+pub const PULLS: usize = 8;
+/// Streams of large content served to all peers: each may have about 1 MiB in memory.
+pub const SERVES: usize = 32;
+/// Fetches of large content of one client at once.
+pub const CLIENT_FETCHES: usize = 32;
+/// Fetches of large content of all clients at once: each may have about 1 MiB in memory.
+pub const FETCHES: usize = 64;
+/// Bytes of a PDF from which it is judged alone: it may need 100 MiB for that.
+pub const JUDGED_ALONE_BYTES: u64 = 4 * 1024 * 1024;
 /// Bytes of an envelope: metadata at its longest and a thousand signature digests stay below.
 pub const ENVELOPE_BYTES: usize = 256 * 1024;
 /// Bytes of a log leaf: the most that a bundle of entries can hold of one (C2SP tlog-tiles).

@@ -88,6 +88,8 @@ reasons! {
     ContentMismatch "content_mismatch" Invalid,
     /// A stream of messages that follows no rule of this API.
     BadStream "bad_stream" Invalid,
+    /// A stream of content that begins where it cannot.
+    BadOffset "bad_offset" Invalid,
     /// A page token or cursor that this node did not give.
     BadToken "bad_token" Invalid,
     /// The document is a state secret.

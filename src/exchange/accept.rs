@@ -19,7 +19,8 @@ use bytes::Bytes;
 use super::existence::judged_at;
 use super::intake::replaces_own;
 use super::judge::{check_files, stored_parts};
-use super::pressure::Wants;
+use super::pressure::{Pledge, Wants};
+use super::transfer::Receiving;
 use super::{Exchange, message};
 use crate::directory::{Agency, Directory};
 use crate::domain::decide::{Arrival, Command, refused_before};
@@ -32,7 +33,7 @@ use crate::domain::reason::{Reason, Rejection};
 use crate::domain::{Kind, limits};
 use crate::ledger::{LedgerError, damaged, storage};
 use crate::merkle::{Hash, NoteVerifier, UnverifiedCheckpoint, sha256};
-use crate::signature::{Digests, Hasher, digest_needs};
+use crate::signature::{Digests, digest_needs};
 use crate::wire::{self, proof::Proof};
 
 /// A message on its way from one node to another.
@@ -55,13 +56,19 @@ pub type Boxed<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
 
 /// Where large content comes from.
 pub trait ContentSource: Send + Sync {
-    /// The bytes of one part from an offset on, piece by piece into `sink`.
-    fn pull<'a>(
-        &'a self,
+    /// The bytes of one part from an offset on.
+    fn open(
+        &self,
         delivery: crate::domain::DeliveryId,
         part: u32,
-        sink: &'a mut (dyn FnMut(&[u8]) -> Result<(), Rejection> + Send),
-    ) -> Boxed<'a, Result<(), Rejection>>;
+        offset: u64,
+    ) -> Boxed<'_, Result<Box<dyn ContentPieces>, Rejection>>;
+}
+
+/// Content on its way, piece by piece.
+pub trait ContentPieces: Send {
+    /// The next piece; none at the end.
+    fn next(&mut self) -> Boxed<'_, Result<Option<Bytes>, Rejection>>;
 }
 
 /// Keys of a node's logs, by origin: what its proofs are checked with.
@@ -98,7 +105,7 @@ impl Exchange {
         // New content only where there is room; what was answered before was answered above.
         let wants =
             if envelope.kind.is_document() { Wants::Document(envelope.content_size()) } else { Wants::Entry };
-        let _room = self.pressure().admit(wants)?;
+        let mut room = self.pressure().admit(wants)?;
         // 3
         let origin =
             self.inner.proofs.verify(&offer.origin, log_key(&directory, peer)).map_err(|rejection| {
@@ -158,8 +165,10 @@ impl Exchange {
             return Err(behind(named, &directory, "the recipient"));
         }
         // 4 and 5
+        let mut pulled = None;
         if arrival.refused.is_none() {
-            let received = self.receive_content(&envelope, &offer, source).await?;
+            let received =
+                self.receive_content(peer, &envelope, envelope_digest, &offer, (source, &mut room)).await?;
             arrival.content_digests = envelope.content_digests();
             let registered = directory.registered(&sender).id.clone();
             let at = judged_at(&directory, peer, origin.checkpoint(), now);
@@ -184,6 +193,7 @@ impl Exchange {
                 }
                 arrival.held = arrival.refused.is_none() && message::held(verdicts, policy);
             }
+            pulled = received.pulled;
         }
         // 6
         let store = self.ledger().content();
@@ -192,6 +202,9 @@ impl Exchange {
         let actor = Actor { client: peer.to_string(), user: String::new() };
         let command = Command::Accept { actor, arrival: Box::new(arrival) };
         let committed = self.ledger().commit(command).await.map_err(LedgerError::into_rejection)?;
+        if let Some(mut pulled) = pulled {
+            pulled.forget();
+        }
         self.ledger().prove(committed.recorded(), &committed.snapshot)
     }
 
@@ -243,9 +256,11 @@ impl Exchange {
     /// Takes the content in: inline or pulled, hashed as it passes, and compared with the envelope.
     async fn receive_content(
         &self,
+        peer: &NodeName,
         envelope: &Envelope,
+        envelope_digest: Digest,
         offer: &Offer,
-        source: &dyn ContentSource,
+        pulling: (&dyn ContentSource, &mut Pledge),
     ) -> Result<ReceivedContent, Rejection> {
         let mismatch =
             |field: String, message: String| Rejection::new(Reason::ContentMismatch, field, message);
@@ -269,51 +284,36 @@ impl Exchange {
                     mismatch("data".into(), format!("{} bytes are not all parts", data.len()))
                 })?),
             };
-        let mut digests = Vec::new();
-        for (i, part) in envelope.parts().iter().enumerate() {
-            let mut hasher = Hasher::new(digest_needs(&signatures[i]));
-            if let Some(inline) = &inline {
-                hasher.update(&inline[i]);
+        let (digests, pulled) = match inline {
+            None => {
+                let (digests, pulled) =
+                    self.pull(peer, envelope, envelope_digest, &signatures, pulling).await?;
+                (digests, Some(pulled))
             }
-            let mut large = None;
-            if inline.is_none() {
-                let mut upload = store.begin().map_err(|e| storage(&e))?;
-                let mut seen = 0u64;
-                let mut sink = |data: &[u8]| -> Result<(), Rejection> {
-                    seen += data.len() as u64;
-                    if seen > part.size {
+            Some(inline) => {
+                let mut digests = Vec::new();
+                for (i, part) in envelope.parts().iter().enumerate() {
+                    let found = Digests::of(digest_needs(&signatures[i]), &inline[i]);
+                    if Hash(found.sha256) != part.sha256 {
                         return Err(mismatch(
-                            format!("parts[{i}]"),
-                            format!("more than {} bytes", part.size),
+                            format!("parts[{i}].sha256"),
+                            format!(
+                                "{} is not {}, which the envelope names",
+                                Hash(found.sha256),
+                                part.sha256
+                            ),
                         ));
                     }
-                    hasher.update(data);
-                    upload.write(data).map_err(|e| storage(&e))
-                };
-                if part.size > 0 {
-                    source.pull(envelope.delivery_id, i as u32, &mut sink).await?;
+                    store.put_hashed(part.sha256, kept(&inline[i], offer)).map_err(|e| storage(&e))?;
+                    digests.push(found);
                 }
-                large = Some(upload);
+                (digests, None)
             }
-            let found = hasher.finish();
-            if Hash(found.sha256) != part.sha256 {
-                return Err(mismatch(
-                    format!("parts[{i}].sha256"),
-                    format!("{} is not {}, which the envelope names", Hash(found.sha256), part.sha256),
-                ));
-            }
-            match (large, &inline) {
-                (Some(upload), _) => store.finish(upload, part.sha256),
-                (None, Some(inline)) => store.put_hashed(part.sha256, kept(&inline[i], offer)),
-                (None, None) => Ok(()),
-            }
-            .map_err(|e| storage(&e))?;
-            digests.push(found);
-        }
+        };
         for signature in &offer.signatures {
             store.put(signature).map_err(|e| storage(&e))?;
         }
-        Ok(ReceivedContent { signatures, digests })
+        Ok(ReceivedContent { signatures, digests, pulled })
     }
 }
 
@@ -380,6 +380,8 @@ fn is_signature(bytes: &Bytes, size: u32, digest: &Digest) -> bool {
 struct ReceivedContent {
     signatures: Vec<Vec<Bytes>>,
     digests: Vec<Digests>,
+    /// What was pulled, until its message is recorded.
+    pulled: Option<Receiving>,
 }
 
 /// The origin's event must be the submission of exactly this envelope.

@@ -59,6 +59,14 @@ impl Leases {
         Ok(until)
     }
 
+    /// Lengthens the lease of a client that still reads.
+    fn renew(&self, id: &DeliveryId, client: &str, now: Timestamp) {
+        let mut held = self.held.lock().expect("no holder of this lock panics");
+        if let Some((_, until)) = held.get_mut(id).filter(|(holder, _)| holder == client) {
+            *until = now.plus_millis(limits::LEASE_MS);
+        }
+    }
+
     fn end(&self, id: &DeliveryId) {
         self.held.lock().expect("no holder of this lock panics").remove(id);
     }
@@ -255,6 +263,11 @@ impl Exchange {
             lease_until,
             index: committed.recorded(),
         })
+    }
+
+    /// A client still reads a delivery that it fetched.
+    pub(crate) fn renew_lease(&self, caller: &Caller, id: &DeliveryId) {
+        self.inner.leases.renew(id, caller.name(), self.ledger().now());
     }
 
     pub(super) fn own_incoming(&self, agency: &AgencyId, id: &DeliveryId) -> Result<Incoming, Rejection> {

@@ -1,17 +1,20 @@
 //! Intake: a document-management system sends a document.
 //!
 //! 1. The header is checked before a byte of content is read: caller, agency, metadata, limits, recipients.
-//! 2. Content streams to the store while it is hashed ([`Upload`]); memory stays at one record per call.
+//! 2. Content is hashed as it streams in ([`Upload`]): what is small in memory, what is large to the disk, where an upload
+//!    that broke goes on.
 //! 3. Signatures are judged by those digests. An invalid one refuses the document here, with its reason.
 //! 4. One envelope per recipient goes to the store, and one command to the ledger.
 //! 5. The answer names every delivery and its log index; it is given after the commit is durable.
 
 use std::collections::HashSet;
+use std::sync::Arc;
 
-use bytes::{Bytes, BytesMut};
+use bytes::Bytes;
 
-use super::judge::{Outcome, PartAtHand, check_files, is_read_whole};
+use super::judge::{Outcome, PartAtHand, check_files, may_be_read_whole};
 use super::pressure::{Pledge, Wants};
+use super::transfer::{Receiving, Resume, TransferId, Wanted, is_small};
 use super::{Caller, Exchange, message};
 use crate::config::Role;
 use crate::directory::{Agency, Directory};
@@ -24,12 +27,9 @@ use crate::domain::reason::{Reason, Rejection};
 use crate::domain::{Kind, Metadata, Part, PartRole, limits};
 use crate::ledger::{LedgerError, damaged, storage};
 use crate::merkle::{Hash, sha256};
-use crate::signature::{self, Digests, Hasher, digest_needs};
+use crate::signature::{self, Digests, digest_needs};
 use crate::store::content;
 use crate::time::Timestamp;
-
-/// Bytes of memory that a part gets before its content comes.
-const SMALL: u64 = 16 * 1024;
 
 /// What a system asks for, before anything is checked.
 #[derive(Debug, Clone)]
@@ -44,6 +44,7 @@ pub struct Header {
     pub validate_only: bool,
     pub user: String,
     pub not_after: Option<Timestamp>,
+    pub resume_offset: u64,
 }
 
 /// One file that is going to be sent.
@@ -86,26 +87,15 @@ pub struct Upload {
     recipients: Vec<Result<Agency, Rejection>>,
     parts: Vec<Part>,
     now: Timestamp,
-    /// The part that is being received, and what came of it.
-    at: usize,
-    receiving: Option<Receiving>,
-    digests: Vec<Digests>,
-    /// Content of what is judged by signatures inside it and is not in the store, by part.
-    contents: Vec<Option<Bytes>>,
+    content: Receiving,
+    is_large: bool,
     /// Its room on the disk, while it comes.
     pledge: Option<Pledge>,
 }
 
-struct Receiving {
-    hasher: Hasher,
-    seen: u64,
-    small: BytesMut,
-    large: Option<content::Upload>,
-}
-
 impl Exchange {
     /// Checks everything that can be checked before content comes.
-    pub fn begin_send(&self, caller: &Caller, header: Header) -> Result<Upload, Rejection> {
+    pub async fn begin_send(&self, caller: &Caller, header: Header) -> Result<Upload, Rejection> {
         let directory = self.directory();
         let now = self.ledger().now();
         let actor = caller.actor(&header.user)?;
@@ -148,10 +138,13 @@ impl Exchange {
             }
         }
         let recipients = self.recipients(&directory, &header, &sender, now)?;
-        // What is only checked is not stored.
-        let wants = Wants::Document(parts.iter().map(|p| p.size).sum());
+        // What is only checked is not stored; of what goes on, a part is on the disk.
+        let size = parts.iter().fold(0, |n: u64, p| n.saturating_add(p.size));
+        let wants = Wants::Document(size.saturating_sub(header.resume_offset));
         let pledge = (!header.validate_only).then(|| self.pressure().admit(wants)).transpose()?;
-        let mut upload = Upload {
+        let is_large = !is_small(size);
+        let content = self.receive_upload(caller, &header, &sender, &parts, is_large).await?;
+        Ok(Upload {
             exchange: self.clone(),
             directory,
             actor,
@@ -160,14 +153,67 @@ impl Exchange {
             recipients,
             parts,
             now,
-            at: 0,
-            receiving: None,
-            digests: Vec::new(),
-            contents: Vec::new(),
+            content,
+            is_large,
             pledge,
+        })
+    }
+
+    /// Where the content of an upload goes, and from where on it is expected.
+    async fn receive_upload(
+        &self,
+        caller: &Caller,
+        header: &Header,
+        sender: &Agency,
+        parts: &[Part],
+        is_large: bool,
+    ) -> Result<Receiving, Rejection> {
+        let wanted: Arc<[Wanted]> = parts
+            .iter()
+            .zip(&header.parts)
+            .map(|(part, header)| Wanted {
+                size: part.size,
+                sha256: part.sha256,
+                needs: digest_needs(&header.signatures),
+            })
+            .collect();
+        // What is only checked is not stored; a file that is judged whole is needed all the same.
+        let needed = !header.validate_only || parts.iter().any(may_be_read_whole);
+        if !is_large || !needed {
+            if header.resume_offset > 0 {
+                return Err(Rejection::new(
+                    Reason::BadOffset,
+                    "resume_offset",
+                    format!(
+                        "{} is not 0: up to {} bytes, and what is only checked, are sent whole",
+                        header.resume_offset,
+                        content::RECORD_BYTES
+                    ),
+                ));
+            }
+            return self.receive_small(wanted, !needed);
+        }
+        let (client, sender, request) = (caller.name(), sender.id.as_str(), header.request_id.as_str());
+        let announced = fingerprint(header, parts);
+        let id = if header.validate_only {
+            TransferId::check(client, sender, request, announced)
+        } else {
+            TransferId::upload(client, sender, request, announced)
         };
-        upload.next_part()?;
-        Ok(upload)
+        self.receive(id, wanted, Resume::At(header.resume_offset)).await
+    }
+
+    /// Bytes of a client's upload that are durable: where it may go on. 0 of one that is not there.
+    pub async fn upload_offset(
+        &self,
+        caller: &Caller,
+        sender: &str,
+        request: &RequestId,
+    ) -> Result<u64, Rejection> {
+        let directory = self.directory();
+        let sender =
+            self.own_agency(&directory, caller, Role::Dms, sender, "sender", Reason::UnknownSender)?;
+        Ok(self.durable(caller.name(), sender.id.as_str(), request.as_str()).await)
     }
 
     /// The recipients: faults of the list fail the call, faults of one recipient come back with it.
@@ -240,9 +286,9 @@ impl Exchange {
     }
 
     /// Sends a document whose content is at hand.
-    pub async fn send(&self, caller: &Caller, header: Header, data: &[u8]) -> Result<Receipt, Rejection> {
-        let mut upload = self.begin_send(caller, header)?;
-        upload.write(data)?;
+    pub async fn send(&self, caller: &Caller, header: Header, data: Bytes) -> Result<Receipt, Rejection> {
+        let mut upload = self.begin_send(caller, header).await?;
+        upload.write(data).await?;
         upload.finish().await
     }
 }
@@ -272,113 +318,49 @@ fn check_signatures(parts: &[PartHeader]) -> Result<(), Rejection> {
     Ok(())
 }
 
+/// What makes an upload the same: sender, document and recipients; never the bytes of its signatures.
+fn fingerprint(header: &Header, parts: &[Part]) -> Hash {
+    let mut bytes = document_digest(header.kind, &header.metadata, parts).as_bytes().to_vec();
+    for text in std::iter::once(&header.sender).chain(&header.recipients) {
+        bytes.extend_from_slice(&(text.len() as u64).to_be_bytes());
+        bytes.extend_from_slice(text.as_bytes());
+    }
+    sha256(&bytes)
+}
+
 impl Upload {
-    /// Begins the next part that is not empty; empty ones are finished at once.
-    fn next_part(&mut self) -> Result<(), Rejection> {
-        while let Some(part) = self.parts.get(self.at) {
-            let needs = digest_needs(&self.header.parts[self.at].signatures);
-            // What is only checked is not stored; a file that is judged whole is needed all the same.
-            let needed = !self.header.validate_only || is_read_whole(part);
-            let large = if part.size > content::RECORD_BYTES && needed {
-                Some(self.exchange.ledger().content().begin().map_err(|e| storage(&e))?)
-            } else {
-                None
-            };
-            // Memory is taken as content comes, not as it is announced; most content comes at once.
-            let small = if large.is_some() { 0 } else { part.size.min(SMALL) };
-            let small = BytesMut::with_capacity(small as usize);
-            self.receiving = Some(Receiving { hasher: Hasher::new(needs), seen: 0, small, large });
-            if part.size > 0 {
-                return Ok(());
-            }
-            self.end_part()?;
-        }
-        Ok(())
-    }
-
     /// Takes the next bytes of the parts, in their order.
-    pub fn write(&mut self, mut data: &[u8]) -> Result<(), Rejection> {
-        while !data.is_empty() {
-            let (Some(part), Some(receiving)) = (self.parts.get(self.at), &mut self.receiving) else {
-                return Err(Rejection::new(
-                    Reason::ContentMismatch,
-                    "data",
-                    format!("{} bytes came after the last part: send what the header announced", data.len()),
-                ));
-            };
-            let left = part.size - receiving.seen;
-            let (now, later) = data.split_at(usize::try_from(left).unwrap_or(usize::MAX).min(data.len()));
-            receiving.hasher.update(now);
-            receiving.seen += now.len() as u64;
-            if let Some(pledge) = &mut self.pledge {
-                pledge.came(now.len() as u64);
-            }
-            if let Some(large) = &mut receiving.large {
-                large.write(now).map_err(|e| storage(&e))?;
-            } else if part.size <= content::RECORD_BYTES {
-                receiving.small.extend_from_slice(now);
-            }
-            data = later;
-            if receiving.seen == part.size {
-                self.end_part()?;
-                self.next_part()?;
-            }
+    pub async fn write(&mut self, data: Bytes) -> Result<(), Rejection> {
+        if let Some(pledge) = &mut self.pledge {
+            pledge.came(data.len() as u64);
         }
-        Ok(())
+        self.content.push(data).await
     }
 
-    fn end_part(&mut self) -> Result<(), Rejection> {
-        let part = &self.parts[self.at];
-        let Some(receiving) = self.receiving.take() else { return Ok(()) };
-        let digests = receiving.hasher.finish();
-        let found = Hash(digests.sha256);
-        if found != part.sha256 {
-            return Err(Rejection::new(
-                Reason::ContentMismatch,
-                format!("parts[{}].sha256", self.at),
-                format!(
-                    "the {} bytes have SHA-256 {found}, the header says {}: send it again",
-                    part.size, part.sha256
-                ),
-            ));
-        }
-        let mut content = None;
-        if self.header.validate_only {
-            if is_read_whole(part) {
-                content = Some(match receiving.large {
-                    Some(large) => large.read().map_err(|e| storage(&e))?,
-                    None => receiving.small.freeze(),
-                });
-            }
-        } else {
-            let store = self.exchange.ledger().content();
-            match receiving.large {
-                Some(large) => store.finish(large, found),
-                None => store.put_hashed(found, receiving.small.freeze()),
-            }
-            .map_err(|e| storage(&e))?;
-        }
-        self.contents.push(content);
-        self.digests.push(digests);
-        self.at += 1;
-        Ok(())
+    /// Whether it goes to the disk as it comes, and may be gone on with.
+    pub fn is_large(&self) -> bool {
+        self.is_large
+    }
+
+    /// Resolves when another call goes on with this upload: this one is over.
+    pub fn superseded(&self) -> impl Future<Output = ()> + use<> {
+        self.content.cancelled()
     }
 
     /// Judges, records and answers. Content that is missing refuses the document.
-    pub async fn finish(self) -> Result<Receipt, Rejection> {
-        if let Some(part) = self.parts.get(self.at) {
-            let seen = self.receiving.as_ref().map_or(0, |r| r.seen);
-            return Err(Rejection::new(
-                Reason::ContentMismatch,
-                format!("parts[{}].size", self.at),
-                format!(
-                    "only {seen} of {} bytes of `{}` came: send it again",
-                    part.size,
-                    ids::shorten(&part.name)
-                ),
-            ));
+    pub async fn finish(mut self) -> Result<Receipt, Rejection> {
+        let names = |i: usize| self.parts[i].name.clone();
+        let digests = self.content.complete(names).await?;
+        let outcome = self.decide(&digests).await;
+        // A failing disk leaves open whether it is recorded: the same call finds out, with what came.
+        if !matches!(&outcome, Err(rejection) if rejection.reason == Reason::StorageFailed) {
+            self.content.forget();
         }
-        let Outcome { found, verdicts, judged } = self.judge().await?;
+        outcome
+    }
+
+    async fn decide(&mut self, digests: &[Digests]) -> Result<Receipt, Rejection> {
+        let Outcome { found, verdicts, judged } = self.judge(digests).await?;
         let policy = self.exchange.config().revocation_unknown;
         if let Some(reason) = message::refusal_of(self.header.kind, verdicts, policy) {
             return Err(Rejection::new(
@@ -392,13 +374,18 @@ impl Upload {
                 ),
             ));
         }
+        let document = document_digest(self.header.kind, &self.header.metadata, &self.parts);
         if !self.header.validate_only {
+            if self.is_large {
+                // What the log refuses as it stands does not fill the disk.
+                self.check(document, verdicts, &judged)?;
+            }
+            self.content.store().await?;
             let store = self.exchange.ledger().content();
             for signature in self.header.parts.iter().flat_map(|p| &p.signatures) {
                 store.put(signature).map_err(|e| storage(&e))?;
             }
         }
-        let document = document_digest(self.header.kind, &self.header.metadata, &self.parts);
         for _ in 0..message::TRIES {
             match self.submit(document, verdicts, &judged).await {
                 Err(LedgerError::Stale) => {}
@@ -409,22 +396,52 @@ impl Upload {
         Err(LedgerError::Stale.into_rejection())
     }
 
-    async fn judge(&self) -> Result<Outcome, Rejection> {
+    async fn judge(&self, digests: &[Digests]) -> Result<Outcome, Rejection> {
         let sender = self.directory.registered(&self.sender);
         let parts: Vec<PartAtHand<'_>> = self
             .parts
             .iter()
             .zip(&self.header.parts)
-            .zip(&self.digests)
-            .zip(&self.contents)
-            .map(|(((part, header), digests), content)| PartAtHand {
+            .zip(digests)
+            .enumerate()
+            .map(|(i, ((part, header), digests))| PartAtHand {
                 part,
                 signatures: &header.signatures,
                 digests,
-                content: content.clone(),
+                content: Some(Box::new(move |most| self.content.part(i, most))),
             })
             .collect();
         self.exchange.judge(sender.id.as_str(), &self.directory, &parts, self.now).await
+    }
+
+    /// Whether the log as it stands takes the document.
+    fn check(&self, document: Digest, verdicts: RoleVerdicts, judged: &Judged) -> Result<(), Rejection> {
+        let deliveries = self.deliveries(document, verdicts, judged).map_err(LedgerError::into_rejection)?;
+        if !deliveries.is_empty() {
+            let decided = decide(self.command(deliveries), self.exchange.ledger());
+            decided.map_err(|e| LedgerError::from(e).into_rejection())?;
+        }
+        Ok(())
+    }
+
+    fn command(&self, deliveries: Vec<Prepared>) -> Command {
+        let (actor, request_id) = (self.actor.clone(), self.header.request_id.clone());
+        Command::Submit { actor, request_id, deliveries }
+    }
+
+    fn deliveries(
+        &self,
+        document: Digest,
+        verdicts: RoleVerdicts,
+        judged: &Judged,
+    ) -> Result<Vec<Prepared>, LedgerError> {
+        let mut deliveries = Vec::new();
+        for (code, agency) in self.header.recipients.iter().zip(&self.recipients) {
+            if let Ok(agency) = agency {
+                deliveries.push(self.prepare(agency, code, document, (verdicts, judged.clone()))?);
+            }
+        }
+        Ok(deliveries)
     }
 
     async fn submit(
@@ -433,20 +450,11 @@ impl Upload {
         verdicts: RoleVerdicts,
         judged: &Judged,
     ) -> Result<Receipt, LedgerError> {
-        let mut deliveries: Vec<Prepared> = Vec::new();
-        for (code, agency) in self.header.recipients.iter().zip(&self.recipients) {
-            if let Ok(agency) = agency {
-                deliveries.push(self.prepare(agency, code, document, (verdicts, judged.clone()))?);
-            }
-        }
+        let deliveries = self.deliveries(document, verdicts, judged)?;
         let mut sent = Vec::new();
         let mut first_index = 0;
         if !deliveries.is_empty() {
-            let command = Command::Submit {
-                actor: self.actor.clone(),
-                request_id: self.header.request_id.clone(),
-                deliveries,
-            };
+            let command = self.command(deliveries);
             let answer = if self.header.validate_only {
                 // Decided like any other, on the state as it is, and not committed.
                 decide(command, self.exchange.ledger())?.answer

@@ -1,7 +1,7 @@
 //! Judging the signatures of a document's parts, at either node.
 //!
-//! A part is judged by the signatures beside it, and a PDF by those inside it as well, for which it is read whole. One
-//! that is too large for that has its signatures beside it. Files are judged on threads of their own, a few at a time: a large or hostile one delays no message.
+//! A part is judged by the signatures beside it, and a PDF by those inside it as well, for which it is read whole,
+//! whatever its name says ([`is_pdf`]). One that is too large for that has its signatures beside it. Files are judged on threads of their own, a few at a time: a large or hostile one delays no message.
 //! What was used and did not come with the document (revocation lists, OCSP responses) is kept with the content.
 
 use std::collections::{HashMap, HashSet};
@@ -19,11 +19,16 @@ use crate::domain::reason::{Reason, Rejection};
 use crate::domain::{Envelope, limits};
 use crate::ledger::storage;
 use crate::merkle::Hash;
-use crate::signature::{Digests, Hasher, MAX_PDF, Trust, Verdicts, digest_needs, judge_detached, judge_pdf};
+use crate::signature::{
+    Digests, Hasher, MAX_PDF, Trust, Verdicts, digest_needs, is_pdf, judge_detached, judge_pdf,
+    refuse_large_pdf,
+};
 use crate::time::Timestamp;
 
 /// A PDF up to this size is judged at once: it takes less than handing it over.
 const AT_ONCE: usize = 16 * 1024;
+/// First bytes that tell a PDF.
+pub(crate) const START: usize = 5;
 /// Digests of revocation lists that are known to be kept.
 const KEPT: usize = 1_000;
 
@@ -85,9 +90,12 @@ pub(super) struct PartAtHand<'a> {
     pub part: &'a Part,
     pub signatures: &'a [Bytes],
     pub digests: &'a Digests,
-    /// The content, where it is not in the store.
-    pub content: Option<Bytes>,
+    /// How to read the content, where it is not in the store: only when its turn has come.
+    pub content: Option<Content<'a>>,
 }
+
+/// Reads the beginning of a content, at most that many bytes.
+pub(super) type Content<'a> = Box<dyn Fn(usize) -> Result<Bytes, Rejection> + Send + Sync + 'a>;
 
 /// The parts of a message whose content is in the store.
 pub(super) fn stored_parts<'a>(
@@ -101,20 +109,20 @@ pub(super) fn stored_parts<'a>(
         .collect()
 }
 
-/// Whether a part is read whole for the signatures inside it.
-pub(crate) fn is_read_whole(part: &Part) -> bool {
-    is_pdf(part) && part.size <= MAX_PDF as u64
+/// Whether a part is read whole for the signatures inside it; `start` is its first bytes.
+pub(crate) fn is_read_whole(part: &Part, start: &[u8]) -> bool {
+    may_be_read_whole(part) && is_pdf(&part.name, &part.media_type, start)
 }
 
-fn is_pdf(part: &Part) -> bool {
-    part.media_type.eq_ignore_ascii_case("application/pdf")
-        || part.name.to_ascii_lowercase().ends_with(".pdf")
+/// Whether a part is not too large for that.
+pub(super) fn may_be_read_whole(part: &Part) -> bool {
+    part.size <= MAX_PDF as u64
 }
 
 /// A PDF that is too large to be read whole needs its signatures beside it.
 pub(super) fn check_files(parts: &[Part]) -> Result<(), Rejection> {
     for (i, part) in parts.iter().enumerate().filter(|(_, part)| part.signatures.is_empty()) {
-        if is_pdf(part) && !is_read_whole(part) {
+        if is_pdf(&part.name, &part.media_type, b"") && !may_be_read_whole(part) {
             return Err(Rejection::new(
                 Reason::ContentTooLarge,
                 format!("parts[{i}].size"),
@@ -142,8 +150,11 @@ impl Exchange {
         let mut all = Vec::with_capacity(parts.len());
         for part in parts {
             let beside = judge_detached(part.signatures, part.digests, sender, &trust, now);
-            all.push(if is_read_whole(part.part) {
+            let start = self.start(part)?;
+            all.push(if is_read_whole(part.part, &start) {
                 self.judge_file(part, sender, &trust, now).await?.and_beside(beside)
+            } else if part.signatures.is_empty() && is_pdf(&part.part.name, &part.part.media_type, &start) {
+                refuse_large_pdf()
             } else {
                 beside
             });
@@ -174,6 +185,21 @@ impl Exchange {
         Ok(Outcome { verdicts: message::role_verdicts(&found), judged, found })
     }
 
+    /// The first bytes of a part; none of one that is only checked and too large to be judged as a file.
+    fn start(&self, part: &PartAtHand<'_>) -> Result<Bytes, Rejection> {
+        if let Some(content) = &part.content {
+            return content(START);
+        }
+        let store = self.ledger().content();
+        let digest = &part.part.sha256;
+        let Some(location) = store.location(digest).map_err(|e| storage(&e))? else {
+            return Ok(Bytes::new());
+        };
+        let mut start = vec![0; START.min(part.part.size as usize)];
+        store.read(digest, &location, 0, &mut start).map_err(|e| storage(&e))?;
+        Ok(start.into())
+    }
+
     async fn judge_file(
         &self,
         part: &PartAtHand<'_>,
@@ -184,9 +210,10 @@ impl Exchange {
         let judging = &self.inner.judging;
         let of_sender = judging.of_sender(sender);
         let _turn = of_sender.acquire().await;
-        let _place = judging.files.acquire().await;
+        let places = if part.part.size > limits::JUDGED_ALONE_BYTES { limits::JUDGED_AT_ONCE } else { 1 };
+        let _places = judging.files.acquire_many(places as u32).await;
         let content = match &part.content {
-            Some(content) => content.clone(),
+            Some(content) => content(MAX_PDF)?,
             None => self.stored_content(&part.part.sha256)?,
         };
         if content.len() <= AT_ONCE {

@@ -2,8 +2,9 @@
 //!
 //! [`intake`] (a system sends) → [`courier`] (the outbox goes out) → [`accept`] (the other node judges and records)
 //! → [`settle`] (the proof comes back) → [`handover`] (the recipient's system fetches and acknowledges) →
-//! [`status`] (and reports). [`notice`] is a revoke or an update of what was sent, [`held`] is what waits for a decision, [`paper`] enters what went on paper, [`track`]
-//! follows a delivery, [`directory`] keeps the list of agencies, `judge` judges signatures at either node, [`trust`] has
+//! [`status`] (and reports). [`notice`] is a revoke or an update of what was sent, [`held`] is what waits for a
+//! decision, [`paper`] enters what went on paper, [`track`] follows a delivery, [`directory`] keeps the list of agencies,
+//! `judge` judges signatures at either node, `transfer` takes large content in piece by piece, [`trust`] has
 //! the revocation data in force, and [`revocation`] gets it. No step is skipped for any kind of message, and between
 //! two agencies of one node the way is
 //! the same without the network.
@@ -28,6 +29,7 @@ pub mod settle;
 pub mod status;
 mod stored;
 pub mod track;
+pub(crate) mod transfer;
 pub mod trust;
 
 use std::sync::Arc;
@@ -60,6 +62,7 @@ pub(crate) struct Inner {
     pub(crate) queues: Queues,
     pub(crate) revocation: trust::InForce,
     pub(crate) judging: judge::Judging,
+    pub(crate) transfers: transfer::Transfers,
     pub(crate) pressure: pressure::Pressure,
     pub(crate) clocks: clocks::Clocks,
 }
@@ -67,6 +70,7 @@ pub(crate) struct Inner {
 impl Exchange {
     /// Puts it together.
     pub fn new(config: Arc<Config>, ledger: Ledger, directory: Arc<DirectoryHolder>) -> Exchange {
+        let transfers = transfer::Transfers::new(ledger.content().take_partials());
         let pressure = pressure::Pressure::new(config.reserve_bytes, config.critical_bytes);
         let clocks = clocks::Clocks::new(config.clock_tolerance_ms);
         let inner = Inner {
@@ -78,6 +82,7 @@ impl Exchange {
             queues: Queues::default(),
             revocation: trust::InForce::default(),
             judging: judge::Judging::default(),
+            transfers,
             pressure,
             clocks,
         };

@@ -2,6 +2,8 @@
 //!
 //! What an event names was durable before it: that it is missing is damage, and said to be.
 
+use std::sync::Arc;
+
 use bytes::Bytes;
 
 use super::Exchange;
@@ -9,6 +11,7 @@ use crate::domain::ids::Digest;
 use crate::domain::reason::Rejection;
 use crate::domain::{Envelope, limits};
 use crate::ledger::{must_be_checked, storage};
+use crate::store::content;
 use crate::wire;
 
 /// An envelope, without what it names.
@@ -68,6 +71,56 @@ impl Exchange {
         let mut buffer = vec![0; (size - offset).min(limits::CHUNK_BYTES as u64) as usize];
         store.read(digest, &location, offset, &mut buffer).map_err(|e| storage(&e))?;
         Ok(buffer.into())
+    }
+}
+
+/// A content that is read piece by piece, on threads that may wait for the disk.
+pub(crate) struct Pieces {
+    exchange: Exchange,
+    reader: Arc<content::Reader>,
+    next: u64,
+    end: u64,
+}
+
+impl Exchange {
+    /// Opens a content, from an offset on.
+    pub(crate) fn pieces(&self, digest: &Digest, size: u64, offset: u64) -> Result<Pieces, Rejection> {
+        let reader = self
+            .ledger()
+            .content()
+            .reader(digest)
+            .map_err(|e| storage(&e))?
+            .ok_or_else(|| missing(digest))?;
+        Ok(Pieces { exchange: self.clone(), reader: Arc::new(reader), next: offset, end: size })
+    }
+}
+
+impl Pieces {
+    /// The next piece, at most [`limits::CHUNK_BYTES`]; none at the end.
+    pub(crate) async fn next(&mut self) -> Result<Option<Bytes>, Rejection> {
+        if self.next >= self.end {
+            return Ok(None);
+        }
+        let most = (self.end - self.next).min(limits::CHUNK_BYTES as u64) as usize;
+        let (reader, from) = (self.reader.clone(), self.next);
+        let piece = match &*reader {
+            content::Reader::Whole(_) => reader.piece(from, most),
+            content::Reader::File { .. } => {
+                let _place = self.exchange.inner.transfers.readers.acquire().await;
+                let read = tokio::task::spawn_blocking(move || reader.piece(from, most));
+                read.await.map_err(|error| {
+                    tracing::error!(%error, "reading content failed");
+                    must_be_checked()
+                })?
+            }
+        };
+        let piece = piece.map_err(|e| storage(&e))?;
+        if piece.is_empty() {
+            tracing::error!("content is shorter than its envelope says");
+            return Err(must_be_checked());
+        }
+        self.next += piece.len() as u64;
+        Ok(Some(piece))
     }
 }
 

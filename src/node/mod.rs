@@ -25,6 +25,7 @@ use crate::exchange::courier::{self, LocalLink, PeerLink};
 use crate::exchange::directory::{AdoptError, DirectoryHolder};
 use crate::exchange::pressure::{free_bytes, watch_disk};
 use crate::exchange::revocation::Revocation;
+use crate::exchange::transfer;
 use crate::exchange::trust::CrlFileError;
 use crate::ledger::{Clock, Ledger, LedgerConfig, LedgerError, Opened, SystemRandom};
 use crate::merkle::{KeyError, NoteSigner};
@@ -272,6 +273,13 @@ impl Node {
             let watching = watch_disk(exchange.clone(), disk, stopped.clone());
             async move {
                 watching.await;
+                Ok(())
+            }
+        });
+        tasks.spawn({
+            let expiring = transfer::watch(exchange.clone(), stopped.clone());
+            async move {
+                expiring.await;
                 Ok(())
             }
         });

@@ -27,13 +27,14 @@ use tonic::transport::Channel;
 use tonic::{Status, Streaming};
 
 use super::link::{Link, client, unreachable};
-use super::peer::{PeerApi, pieces_of, read_failure, read_retry};
+use super::peer::{PeerApi, read_failure, read_retry};
 use super::tls::Identity;
 use crate::directory::{Directory, Node};
-use crate::domain::ids::NodeName;
+use crate::domain::ids::{DeliveryId, NodeName};
 use crate::domain::limits;
 use crate::domain::reason::Rejection;
 use crate::exchange::Exchange;
+use crate::exchange::accept::{Boxed, ContentPieces};
 use crate::exchange::courier::backoff::Backoff;
 use crate::wire::pb;
 
@@ -157,6 +158,20 @@ pub(super) struct OnCall {
     pieces: Streaming<pb::ServedContent>,
 }
 
+impl ContentPieces for OnCall {
+    fn next(&mut self) -> Boxed<'_, Result<Option<bytes::Bytes>, Rejection>> {
+        Box::pin(async move {
+            let Some(piece) = self.pieces.message().await.map_err(|s| read_failure(&s))? else {
+                return Ok(None);
+            };
+            match &piece.failure {
+                Some(failure) => Err(read_retry(failure)),
+                None => Ok(Some(piece.data)),
+            }
+        })
+    }
+}
+
 impl Default for StandBy {
     fn default() -> StandBy {
         let (sender, receiver) = mpsc::channel(STANDING_BY);
@@ -191,33 +206,24 @@ impl Link {
     }
 
     /// Content of an offer of a node that cannot be called: asked on a stream on which it stands by.
-    pub(super) async fn pull_from_standby(
+    pub(super) async fn open_on_standby(
         &self,
         request: pb::ContentRequest,
-        sink: &mut (dyn FnMut(&[u8]) -> Result<(), Rejection> + Send),
-    ) -> Result<(), Rejection> {
+    ) -> Result<Box<dyn ContentPieces>, Rejection> {
         let limit = self.exchange.config().peer_answer;
         let silent = || unreachable(&self.node, format!("no content within {} s", limit.as_secs_f32()));
         let find = async {
             let mut standing_by = self.standby.receiver.lock().await;
             loop {
-                let OnCall { ask, pieces } = standing_by.recv().await?;
+                let on_call = standing_by.recv().await?;
                 // One whose node has gone stands by no more.
-                if ask.send(Ok(request.clone())).await.is_ok() {
-                    return Some((ask, pieces));
+                if on_call.ask.send(Ok(request.clone())).await.is_ok() {
+                    return Some(on_call);
                 }
             }
         };
         let found = tokio::time::timeout(limit, find).await.map_err(|_| silent())?;
-        let (_ask, mut pieces) = found.ok_or_else(silent)?;
-        loop {
-            let piece = tokio::time::timeout(limit, pieces.message()).await.map_err(|_| silent())?;
-            let Some(piece) = piece.map_err(|s| read_failure(&s))? else { return Ok(()) };
-            if let Some(failure) = &piece.failure {
-                return Err(read_retry(failure));
-            }
-            sink(&piece.data)?;
-        }
+        Ok(Box::new(found.ok_or_else(silent)?))
     }
 
     /// Serves this node's content to the other while the result is held; `None` where the other can call.
@@ -291,20 +297,29 @@ async fn serve_one(
     mut asks: Streaming<pb::ContentRequest>,
     pieces: mpsc::Sender<pb::ServedContent>,
 ) {
-    let mut content = pieces_of(&link.exchange, &link.node, request);
-    while let Some(piece) = content.next() {
-        let message = match piece {
-            Ok((delivery, data)) => {
-                link.took(&delivery);
-                pb::ServedContent { data, failure: None }
-            }
-            Err(rejection) => {
-                pb::ServedContent { data: bytes::Bytes::new(), failure: Some(super::peer::retry(&rejection)) }
-            }
-        };
-        if pieces.send(message).await.is_err() {
-            return;
+    let content = DeliveryId::from_slice(&request.delivery_id)
+        .and_then(|id| link.exchange.content_for_peer(&link.node, id, request.part, request.offset));
+    let failed = |rejection: &Rejection| pb::ServedContent {
+        data: bytes::Bytes::new(),
+        failure: Some(super::peer::retry(rejection)),
+    };
+    match content {
+        Err(rejection) => {
+            let _ = pieces.send(failed(&rejection)).await;
         }
+        Ok(mut content) => loop {
+            let (message, over) = match content.next().await {
+                Ok(Some(data)) => (pb::ServedContent { data, failure: None }, false),
+                Ok(None) => break,
+                Err(rejection) => (failed(&rejection), true),
+            };
+            if pieces.send(message).await.is_err() {
+                return;
+            }
+            if over {
+                break;
+            }
+        },
     }
     drop(pieces);
     // The other side ends the stream when it has everything; ended here, what is on the way would be lost.

@@ -11,7 +11,7 @@ use tonic::{Request, Response, Status, Streaming};
 
 use super::guard::stopping;
 use super::quota::{Quotas, What, holder};
-use super::{caller, identity, notices, refuse};
+use super::{caller, fetch, identity, notices, refuse};
 use crate::config::Role;
 use crate::domain::fold::records::{FeedKind, Incoming, IncomingState, Outgoing};
 use crate::domain::ids::{AgencyId, DeliveryId, RequestId};
@@ -59,9 +59,24 @@ impl ExchangeService for ExchangeApi {
             None => return Err(bad("the stream ended before the header")),
         };
         let _bytes = self.quotas.take(&who, What::Bytes, in_memory(&header)).map_err(refuse)?;
-        let mut upload =
-            read_header(header).and_then(|h| self.exchange.begin_send(&caller, h)).map_err(refuse)?;
-        while let Some(message) = stream.message().await.map_err(unreadable)? {
+        let header = read_header(header).map_err(refuse)?;
+        let mut upload = self.exchange.begin_send(&caller, header).await.map_err(refuse)?;
+        let superseded = upload.superseded();
+        tokio::pin!(superseded);
+        let mut stop = self.stop.clone();
+        loop {
+            let message = tokio::select! {
+                biased;
+                () = &mut superseded => {
+                    return Err(bad("another call goes on with this upload"));
+                }
+                _ = stop.wait_for(|s| *s), if upload.is_large() => {
+                    // What came is kept.
+                    return Err(refuse(stopping()));
+                }
+                message = stream.message() => message.map_err(unreadable)?,
+            };
+            let Some(message) = message else { break };
             match message.part {
                 Some(pb::send_request::Part::Data(data)) => {
                     if data.len() > limits::DATA_BYTES {
@@ -75,7 +90,7 @@ impl ExchangeService for ExchangeApi {
                             ),
                         )));
                     }
-                    upload.write(&data).map_err(refuse)?;
+                    upload.write(data).await.map_err(refuse)?;
                 }
                 _ => return Err(bad("only data may follow the header: one document a stream")),
             }
@@ -142,12 +157,12 @@ impl ExchangeService for ExchangeApi {
     }
 
     async fn get_upload(&self, request: Request<pb::GetUploadRequest>) -> Answer<pb::GetUploadResponse> {
-        caller(&self.exchange, &request)?;
-        Err(refuse(Rejection::new(
-            Reason::Unimplemented,
-            "",
-            "uploads begin anew with this version: send the whole document again",
-        )))
+        let caller = caller(&self.exchange, &request)?;
+        let request = request.into_inner();
+        let id = RequestId::from_client(&request.request_id).map_err(refuse)?;
+        let durable_offset =
+            self.exchange.upload_offset(&caller, &request.sender, &id).await.map_err(refuse)?;
+        Ok(Response::new(pb::GetUploadResponse { durable_offset }))
     }
 
     async fn send_status(&self, request: Request<pb::SendStatusRequest>) -> Answer<pb::SendStatusResponse> {
@@ -272,40 +287,9 @@ impl ExchangeService for ExchangeApi {
         let caller = caller(&self.exchange, &request)?;
         let request = request.into_inner();
         let delivery = DeliveryId::from_slice(&request.delivery_id).map_err(refuse)?;
-        let opened =
-            self.exchange.fetch(&caller, &request.agency, delivery, &request.user).await.map_err(refuse)?;
-        let (pieces, receiver) = mpsc::channel(4);
-        let exchange = self.exchange.clone();
-        tokio::spawn(async move {
-            let header = pb::FetchHeader {
-                envelope: opened.envelope,
-                verdicts: Some(words::verdicts(opened.verdicts)),
-                legally_effective: opened.verdicts.both_valid(),
-                signatures: opened.signatures,
-                lease_until: opened.lease_until.millis(),
-                log_index: opened.index,
-                updates: opened.updates,
-            };
-            let header = pb::FetchResponse { part: Some(pb::fetch_response::Part::Header(header)) };
-            if pieces.send(Ok(header)).await.is_err() {
-                return;
-            }
-            for part in opened.content.parts() {
-                let mut offset = 0;
-                while offset < part.size {
-                    let piece = exchange.content_piece(&part.sha256, part.size, offset);
-                    let ended = piece.as_ref().map_or(true, Bytes::is_empty);
-                    offset += piece.as_ref().map_or(0, |p| p.len() as u64);
-                    let message = piece
-                        .map(|data| pb::FetchResponse { part: Some(pb::fetch_response::Part::Data(data)) })
-                        .map_err(refuse);
-                    if pieces.send(message).await.is_err() || ended {
-                        return;
-                    }
-                }
-            }
-        });
-        Ok(Response::new(ReceiverStream::new(receiver)))
+        let fetch =
+            fetch::open(&self.exchange, caller, request.agency, delivery, &request.user, request.offset);
+        Ok(Response::new(fetch.await.map_err(refuse)?))
     }
 
     async fn acknowledge(&self, request: Request<pb::AcknowledgeRequest>) -> Answer<pb::AcknowledgeResponse> {
@@ -407,7 +391,7 @@ async fn send_one(
                 ),
             ));
         }
-        exchange.send(caller, read_header(header)?, &message.data).await
+        exchange.send(caller, read_header(header)?, message.data).await
     };
     let outcome = match sent.await {
         Ok(receipt) => Outcome::Sent(send_response(receipt)),
@@ -483,6 +467,7 @@ fn read_header(header: pb::SendHeader) -> Result<Header, Rejection> {
         validate_only: header.validate_only,
         user: header.user,
         not_after: words::read_time(header.not_after),
+        resume_offset: header.resume_offset,
     })
 }
 

@@ -19,13 +19,14 @@ use tonic::Streaming;
 use tonic::transport::{Channel, Endpoint};
 
 use super::collect::{Serving, StandBy};
+use super::content::ContentLane;
 use super::peer::{read_failure, read_retry};
 use super::tls::Identity;
 use crate::domain::ids::{DeliveryId, NodeName};
 use crate::domain::limits;
 use crate::domain::reason::{Reason, Rejection};
 use crate::exchange::Exchange;
-use crate::exchange::accept::{Boxed, ContentSource, Offer};
+use crate::exchange::accept::{Boxed, Offer};
 use crate::exchange::courier::PeerLink;
 use crate::exchange::courier::failure::Failure;
 use crate::time::Timestamp;
@@ -62,7 +63,7 @@ impl Links {
                     slot: tokio::sync::Mutex::default(),
                     standby: StandBy::default(),
                     serving: Mutex::default(),
-                    pulled: Mutex::default(),
+                    content: ContentLane::default(),
                 })
             })
             .clone()
@@ -80,8 +81,7 @@ pub struct Link {
     pub(super) standby: StandBy,
     /// This node serves its content to the other while somebody holds it.
     pub(super) serving: Mutex<Weak<Serving>>,
-    /// Large deliveries in flight, and when the other node last took a piece of them.
-    pulled: Mutex<HashMap<DeliveryId, Instant>>,
+    pub(super) content: ContentLane,
 }
 
 /// The connection, and how the last attempt to make one failed.
@@ -223,6 +223,14 @@ impl Link {
         self.hello(&channel).await
     }
 
+    /// A connection, within the time for it.
+    pub(super) async fn dial_in_time(&self) -> Result<Channel, Rejection> {
+        let limit = self.exchange.config().peer_connect;
+        tokio::time::timeout(limit, self.dial()).await.unwrap_or_else(|_| {
+            Err(unreachable(&self.node, format!("no connection within {} s", limit.as_secs_f32())))
+        })
+    }
+
     /// TCP, TLS, and the right name at the other end.
     pub(super) async fn dial(&self) -> Result<Channel, Rejection> {
         let directory = self.exchange.directory();
@@ -358,29 +366,20 @@ impl Link {
             Ok(Err(_)) => return Err(broke("the stream is closed")),
             Err(_) => return Err(silent()),
         }
-        loop {
-            let began = Instant::now();
-            match tokio::time::timeout(limit, &mut receiver).await {
-                Ok(Ok(result)) => return result,
-                Ok(Err(_)) => return Err(broke("the stream broke")),
-                // Large content takes its time, as long as it moves.
-                Err(_) if large.is_some_and(|id| self.pulled_since(&id, began)) => {}
-                Err(_) => return Err(silent()),
+        // Large content takes its time, as long as it moves; what came before a break is hashed again first.
+        let quiet = if large.is_some() { limit * 5 } else { limit };
+        let ended = loop {
+            match tokio::time::timeout(quiet, &mut receiver).await {
+                Ok(Ok(result)) => break result,
+                Ok(Err(_)) => break Err(broke("the stream broke")),
+                Err(_) if large.is_some_and(|id| self.exchange.is_being_served(&id, quiet)) => {}
+                Err(_) => break Err(silent()),
             }
+        };
+        if let Some(id) = large {
+            self.exchange.end_serving(&id);
         }
-    }
-
-    /// The other node took a piece of a delivery's content.
-    pub(super) fn took(&self, delivery: &DeliveryId) {
-        let mut pulled = self.pulled.lock().expect("no holder of this lock panics");
-        if let Some(at) = pulled.get_mut(delivery) {
-            *at = Instant::now();
-        }
-    }
-
-    fn pulled_since(&self, delivery: &DeliveryId, since: Instant) -> bool {
-        let pulled = self.pulled.lock().expect("no holder of this lock panics");
-        pulled.get(delivery).is_some_and(|at| *at >= since)
+        ended
     }
 }
 
@@ -401,40 +400,8 @@ impl PeerLink for Link {
             }
             let id =
                 crate::wire::envelope::decode(&offer.envelope).map_err(Failure::of_this_node)?.delivery_id;
-            let pulled = || self.pulled.lock().expect("no holder of this lock panics");
-            pulled().insert(id, Instant::now());
-            let serving = self.serve_content();
-            let answer = self.exchange_one(offer, Some(id)).await;
-            drop(serving);
-            pulled().remove(&id);
-            answer
-        })
-    }
-}
-
-impl ContentSource for Link {
-    fn pull<'a>(
-        &'a self,
-        delivery: DeliveryId,
-        part: u32,
-        sink: &'a mut (dyn FnMut(&[u8]) -> Result<(), Rejection> + Send),
-    ) -> Boxed<'a, Result<(), Rejection>> {
-        Box::pin(async move {
-            let request = pb::ContentRequest {
-                delivery_id: bytes::Bytes::copy_from_slice(delivery.as_bytes()),
-                part,
-                offset: 0,
-            };
-            if self.must_call() {
-                return self.pull_from_standby(request, sink).await;
-            }
-            let channel = self.channel().await?;
-            let mut pieces =
-                client(&channel).content(request).await.map_err(|s| read_failure(&s))?.into_inner();
-            while let Some(piece) = pieces.message().await.map_err(|s| read_failure(&s))? {
-                sink(&piece.data)?;
-            }
-            Ok(())
+            let _serving = self.serve_content();
+            self.exchange_one(offer, Some(id)).await
         })
     }
 }

@@ -6,15 +6,18 @@
 //! - [`quota`], [`guard`]: what one caller may have at once, and where every call is counted.
 //! - [`exchange`], [`audit`], [`report`], [`directory`], [`peer`]: one service each: decode, authorise, call, encode.
 //! - [`collect`]: nodes that cannot be reached, from both sides.
+//! - `content`: large content between nodes, on connections of its own; `fetch`: to the recipient's system.
 //! - [`link`]: the way to another node; implements [`crate::exchange::courier::PeerLink`].
 //! - [`client`]: how the command line and the tests call a node.
 
 pub mod audit;
 pub mod client;
 pub mod collect;
+mod content;
 pub mod directory;
 pub mod evidence;
 pub mod exchange;
+mod fetch;
 pub mod guard;
 pub mod link;
 mod notices;

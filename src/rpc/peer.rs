@@ -12,8 +12,8 @@ use super::guard::stopping;
 use super::link::Links;
 use super::quota::{Quotas, What, holder};
 use super::tls::Identity;
-use super::{identity, refuse};
-use crate::domain::ids::{DeliveryId, NodeName};
+use super::{content, identity, refuse};
+use crate::domain::ids::NodeName;
 use crate::domain::limits;
 use crate::domain::reason::{Reason, Rejection};
 use crate::exchange::Exchange;
@@ -152,47 +152,6 @@ impl PeerApi {
     }
 }
 
-/// Content that a peer was offered, piece by piece.
-pub(super) struct Pieces {
-    exchange: Exchange,
-    peer: NodeName,
-    delivery: Result<DeliveryId, Rejection>,
-    part: u32,
-    offset: u64,
-    ended: bool,
-}
-
-/// What a peer asks for.
-pub(super) fn pieces_of(exchange: &Exchange, peer: &NodeName, request: pb::ContentRequest) -> Pieces {
-    Pieces {
-        exchange: exchange.clone(),
-        peer: peer.clone(),
-        delivery: DeliveryId::from_slice(&request.delivery_id),
-        part: request.part,
-        offset: request.offset,
-        ended: false,
-    }
-}
-
-impl Pieces {
-    /// The next piece and its delivery; a failure is the last.
-    pub(super) fn next(&mut self) -> Option<Result<(DeliveryId, bytes::Bytes), Rejection>> {
-        if self.ended {
-            return None;
-        }
-        let piece = self
-            .delivery
-            .clone()
-            .and_then(|id| Ok((id, self.exchange.content_for_peer(&self.peer, id, self.part, self.offset)?)));
-        match &piece {
-            Ok((_, data)) if data.is_empty() => return None,
-            Ok((_, data)) => self.offset += data.len() as u64,
-            Err(_) => self.ended = true,
-        }
-        Some(piece)
-    }
-}
-
 pub(super) fn retry(rejection: &Rejection) -> pb::Retry {
     pb::Retry {
         reason: rejection.reason.code().to_owned(),
@@ -255,21 +214,7 @@ impl PeerService for PeerApi {
 
     async fn content(&self, request: Request<pb::ContentRequest>) -> Answer<Self::ContentStream> {
         let name = peer(&self.exchange, &request)?;
-        let mut content = pieces_of(&self.exchange, &name, request.into_inner());
-        let link = self.links.to(&name);
-        let (pieces, receiver) = mpsc::channel(4);
-        tokio::spawn(async move {
-            while let Some(piece) = content.next() {
-                let message = piece.map_err(refuse).map(|(delivery, data)| {
-                    link.took(&delivery);
-                    pb::ContentResponse { data }
-                });
-                if pieces.send(message).await.is_err() {
-                    return;
-                }
-            }
-        });
-        Ok(Response::new(ReceiverStream::new(receiver)))
+        content::serve(&self.exchange, &name, request.get_ref()).map(Response::new).map_err(refuse)
     }
 
     type ServeContentStream = ReceiverStream<Result<pb::ContentRequest, Status>>;

@@ -67,6 +67,11 @@ impl Hasher {
         }
     }
 
+    /// SHA-256 of the bytes taken so far; more may come.
+    pub fn sha256_so_far(&self) -> [u8; 32] {
+        array(self.sha256.clone())
+    }
+
     /// The digests of all bytes taken.
     pub fn finish(self) -> Digests {
         Digests { sha256: array(self.sha256), sha384: self.sha384.map(array), sha512: self.sha512.map(array) }
@@ -105,6 +110,7 @@ mod tests {
         let needs = DigestNeeds { sha384: true, sha512: true };
         let mut hasher = Hasher::new(needs);
         hasher.update(b"a");
+        assert_eq!(hasher.sha256_so_far(), Digests::of(needs, b"a").sha256);
         hasher.update(b"bc");
         let d = hasher.finish();
         assert_eq!(d, Digests::of(needs, b"abc"));

@@ -67,8 +67,8 @@ pub(crate) const MAX_OCSP_AGE_MS: i64 = 3_600_000;
 /// takes a detached signature.
 pub const MAX_PDF: usize = 32 << 20;
 
-/// Work on one PDF, in objects read (or eight bytes of them, or 64 bytes compared). A letter takes a few thousand;
-/// this many take about half a second on a busy core.
+/// Work on one PDF, in objects read (or eight bytes of them, 32 of strings in hexadecimal, or 64 bytes compared). A
+/// letter takes a few thousand; this many take about half a second on a busy core.
 pub(crate) const MAX_PDF_WORK: usize = 5_000_000;
 
 /// Objects inside one object of a PDF, at 32 bytes and an allocation each; a comparison holds a few such objects. The
@@ -87,6 +87,10 @@ pub(crate) const MAX_PDF_INFLATED: usize = 64 << 20;
 
 /// Bytes of decompressed object streams kept at a time.
 pub(crate) const MAX_PDF_CACHE: usize = 16 << 20;
+
+/// Bytes of parsed objects kept at a time, by a generous estimate: the form and the signatures of a file with the most
+/// of them have about 2 MiB; one whose signatures bring large revocation lists along has more.
+pub(crate) const MAX_PDF_KEPT: usize = 12 << 20;
 
 /// The highest object number of a PDF, for tables are dense; at 20 bytes an entry more would not fit its size.
 pub(crate) const MAX_PDF_NUMBER: u32 = 1_000_000;

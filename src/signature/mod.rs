@@ -43,7 +43,7 @@ mod verdict;
 pub use attach::{AttachError, add_timestamp, timestamp_imprint, timestamp_request, timestamp_token};
 pub use digest::{DigestNeeds, Digests, Hasher};
 pub use judge::{digest_needs, judge_detached};
-pub use judge_pdf::judge_pdf;
+pub use judge_pdf::{had_signatures, is_pdf, judge_pdf, refuse_large_pdf};
 pub use limits::MAX_PDF;
 pub use make::{SignError, Signer, SigningKey};
 pub use pdf::{PdfSignError, PdfSignatureDetails, sign_pdf};

@@ -7,6 +7,7 @@
 //!
 //! `TryFrom`-like functions come in (`read_*`), and refuse what the domain does not allow; the others go out.
 
+pub mod codec;
 pub mod envelope;
 pub mod failure;
 pub mod leaf;

@@ -273,6 +273,13 @@ async fn an_invalid_signature_refuses_the_document_with_the_judges_reason() {
     // As good as its worst part.
     let annex = doc.clone().attach("a.txt", b"annex", net.signatures("H01.1", b"another annex"));
     net.refuses(&client, &annex, &refused("digest_mismatch")).await;
+
+    // A PDF is one by whatever name it comes, and judged by what is inside it, too; also where it is only checked.
+    let pdf = b"%PDF-1.7\nneither signed nor whole";
+    let inside = doc.clone().attach("letter.bin", pdf, net.signatures("H01.1", pdf));
+    net.refuses(&client, &inside, &refused("malformed_document")).await;
+    let checked = inside.with_header(|h| h.validate_only = true);
+    net.refuses(&client, &checked, &refused("malformed_document")).await;
     net.finish().await;
 }
 

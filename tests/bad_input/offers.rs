@@ -9,7 +9,7 @@ use lienthong::wire::{envelope, pb};
 use tonic::Code;
 
 use super::common::TestNet;
-use super::common::check::refusal;
+use super::common::check::{invalid, refusal};
 use super::common::log::{HandLog, event};
 use super::common::peer::Calling;
 use super::forged::{Forged, agency};
@@ -385,8 +385,7 @@ async fn content_is_given_only_to_the_node_that_was_offered_it() {
     let mut calling = net.calling("c", "a").await;
     for id in [id.clone(), local, vec![5; 32].into()] {
         let request = pb::ContentRequest { delivery_id: id.clone(), part: 0, offset: 0 };
-        let mut pieces = calling.peer.content(request).await.unwrap().into_inner();
-        let status = pieces.message().await.unwrap_err();
+        let status = calling.peer.content(request).await.unwrap_err();
         let said = format!("no delivery {} is for this peer", hex::encode(&id));
         refusal(Code::NotFound, "unknown_delivery", "delivery_id", &[&said]).check(&status);
     }
@@ -396,12 +395,15 @@ async fn content_is_given_only_to_the_node_that_was_offered_it() {
     let mut pieces = b.peer.content(request.clone()).await.unwrap().into_inner();
     let data = pieces.message().await.unwrap().unwrap().data;
     assert_eq!(data, net.document("H01.1", &["H01.22"], "1").data[10..]);
-    let mut pieces =
-        b.peer.content(pb::ContentRequest { part: 9, ..request.clone() }).await.unwrap().into_inner();
-    assert_eq!(pieces.message().await.unwrap_err().code(), Code::NotFound);
-    let past = pb::ContentRequest { offset: u64::MAX, ..request };
-    let mut pieces = b.peer.content(past).await.unwrap().into_inner();
+    let ninth = pb::ContentRequest { part: 9, ..request.clone() };
+    assert_eq!(b.peer.content(ninth).await.unwrap_err().code(), Code::NotFound);
+    let size = net.document("H01.1", &["H01.22"], "1").data.len() as u64;
+    let end = pb::ContentRequest { offset: size, ..request.clone() };
+    let mut pieces = b.peer.content(end).await.unwrap().into_inner();
     assert_eq!(pieces.message().await.unwrap(), None);
+    let past = pb::ContentRequest { offset: size + 1, ..request };
+    let says = [&*format!("{} is behind the {size} bytes", size + 1)];
+    invalid("bad_offset", "offset", &says).check(&b.peer.content(past).await.unwrap_err());
     net.finish().await;
 }
 

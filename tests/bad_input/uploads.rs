@@ -7,16 +7,18 @@ use tokio::sync::mpsc;
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::{Code, Request, Status};
 
-use super::common::check::invalid;
+use super::common::check::{invalid, refusal};
 use super::common::{TestNet, eventually};
 
 #[tokio::test]
-async fn a_client_gone_in_mid_upload_leaves_no_trace_and_may_send_again() {
+async fn a_client_gone_in_mid_upload_leaves_no_trace_in_log_and_inboxes_and_may_send_again() {
     let net = TestNet::running(&["a"]).await;
     let before = net.traces().await;
-    let tmp = net.config("a").data.join("content/tmp");
-    let waiting = || std::fs::read_dir(&tmp).unwrap().count();
-    for (number, size) in [("1", 300 << 10), ("2", (1 << 20) + (300 << 10))] {
+    let partial = net.config("a").data.join("content/partial");
+    let kept = || std::fs::read_dir(&partial).unwrap().count();
+    // In memory, and on the disk.
+    let sizes = [("1", 300 << 10), ("2", (1 << 20) + (700 << 10))];
+    for (number, size) in sizes {
         let doc = net.document_of("H01.1", &["H01.2"], number, vec![b'x'; size]);
         let client = net.dms("a").await;
         let (sender, receiver) = mpsc::channel(1);
@@ -32,23 +34,25 @@ async fn a_client_gone_in_mid_upload_leaves_no_trace_and_may_send_again() {
         }
         let data = pb::send_request::Part::Data(last.slice(..last.len() - 1));
         sender.send(pb::SendRequest { part: Some(data) }).await.unwrap();
-        if size > 1 << 20 {
-            eventually("the upload has begun", || async { (waiting() == 1).then_some(()) }).await;
-        }
         // The process dies: call and connection are gone.
         sending.abort();
         drop((sender, client));
-        eventually("the upload is forgotten", || async { (waiting() == 0).then_some(()) }).await;
         assert_eq!(net.traces().await, before);
     }
+    // Head and one part of the large one.
+    eventually("what came of the large one is kept", || async { (kept() == 2).then_some(()) }).await;
     let client = net.dms("a").await;
-    for number in ["1", "2"] {
-        let doc = net.document_of("H01.1", &["H01.2"], number, vec![b'x'; 300 << 10]);
+    let other = net.document_of("H01.1", &["H01.2"], "2", vec![b'y'; 2 << 20]);
+    let reused = refusal(Code::AlreadyExists, "request_id_reused", "request_id", &["use another id"]);
+    net.refuses(&client, &other, &reused).await;
+    for (number, size) in sizes {
+        let doc = net.document_of("H01.1", &["H01.2"], number, vec![b'x'; size]);
         let sent = client.send(&doc).await.unwrap().results.remove(0);
         assert!(!sent.already_sent);
         client.wait_for(&sent.delivery_id, pb::DeliveryState::Delivered).await;
         assert_eq!(client.fetch("H01.2", &sent.delivery_id).await.unwrap().1, doc.data);
     }
+    eventually("nothing is kept any more", || async { (kept() == 0).then_some(()) }).await;
     net.finish().await;
 }
 

@@ -108,8 +108,11 @@ impl Client {
 
     /// Opens a delivery.
     pub async fn fetch(&self, agency: &str, id: &Bytes) -> Result<(pb::FetchHeader, Vec<u8>), Status> {
-        let request =
-            pb::FetchRequest { agency: agency.to_owned(), delivery_id: id.clone(), user: String::new() };
+        let request = pb::FetchRequest {
+            agency: agency.to_owned(),
+            delivery_id: id.clone(),
+            ..pb::FetchRequest::default()
+        };
         collect_fetch(self.node.exchange().fetch(request).await?.into_inner()).await
     }
 

@@ -303,7 +303,8 @@ impl Play {
         let delivery_id = bytes::Bytes::copy_from_slice(id.as_bytes());
         let repeated = u64::from(id.as_bytes()[0]).is_multiple_of(REPEATED);
         let user = "văn thư".to_owned();
-        let fetch = pb::FetchRequest { agency: agency.to_owned(), delivery_id: delivery_id.clone(), user };
+        let fetch =
+            pb::FetchRequest { agency: agency.to_owned(), delivery_id: delivery_id.clone(), user, offset: 0 };
         let call = |c: NodeClient| {
             let fetch = fetch.clone();
             async move { collect_fetch(c.exchange().fetch(fetch).await?.into_inner()).await }

@@ -216,6 +216,54 @@ def documents():
     loops = pdf.add({pdf.free: loop}).data
     ranges = base.replace(b"/ByteRange", b"/ByteRangf") + b"/ByteRange [0 1 2 3] /Contents <" + b"00" * (room // 2) + b">"
     header = b"%PDF-1.7\n" + b"1 0 obj\n" * (room // 8)
+
+    def signed(count, contents, field=b"/Rect [0 0 0 0]", more=lambda pdf: {}, value=b"ETSI.CAdES.detached"):
+        """A file with further signatures of nothing, each with a revision of its own."""
+        pdf, fields = new(), b""
+        form = int(re.findall(rb"/AcroForm (\d+) 0 R", bytes(pdf.data))[-1])
+        first = re.findall(rb"\n%d 0 obj\s*(<<.*?>>)\s*endobj" % form, bytes(pdf.data), re.S)[-1]
+        names = re.findall(rb"/Fields\s*\[([^\]]*)\]", first)[-1]
+        page = re.findall(rb"\n%d 0 obj\s*(<<.*?>>)\s*endobj" % pdf.page, bytes(pdf.data), re.S)[-1]
+        for i in range(count):
+            own, pdf.free = pdf.free, pdf.free + 4
+            fields += b" %d 0 R" % own
+            blank = b" " * 60
+            token = b"<3003020105" + b"00" * contents + b">"
+            pdf.add({
+                form: b"<</Fields [" + names + fields + b"] /SigFlags 3>>",
+                pdf.page: re.sub(rb"/Annots\s*\[([^\]]*)\]", lambda m: b"/Annots [" + m[1] + fields + b"]", page),
+                own: b"<</Type /Annot /Subtype /Widget /FT /Sig /T (F%d) /V %d 0 R %s>>" % (
+                    own, own + 1, field.replace(b"@", b"%d" % (own + 2))),
+                own + 1: b"<</Type /Sig /SubFilter /" + value + b" /ByteRange" + blank + b"/Contents" + token + b">>",
+                **{own + 2 + n: body for n, body in more(pdf).items()},
+            })
+            start = pdf.data.rindex(blank + b"/Contents") + len(blank) + len(b"/Contents")
+            end = start + len(token)
+            ranges = b"[0 %d %d %d]" % (start, end, len(pdf.data) - end)
+            at = start - len(b"/Contents") - len(blank)
+            pdf.data[at:at + len(ranges)] = ranges
+        return pdf
+
+    rooms = signed(30, room // 2 // 31).data
+    stamps = signed(30, room // 2 // 31, value=b"ETSI.RFC3161").data
+    drawing = packed(b"q 1 0 0 1 0 0 cm Q\n" * 400_000,
+                     b"/Subtype /Form /BBox [0 0 9 9] /Resources <<>>")
+    quiet = signed(30, 100, b"/Rect [0 0 0 0] /AP <</N @ 0 R>>", lambda pdf: {0: b"<<>>"}).data
+    drawn = signed(7, 100, b"/Rect [0 0 0 0] /AP <</N @ 0 R>>", lambda pdf: {0: drawing}).data
+    pdf = new()
+    xmp = b"<</Type /Metadata /Subtype /XML /Length %d>>\nstream\n" % (room - 400)
+    almost = b"1 1\nobj"[1:] * ((room - 400) // 6)
+    catalog = re.sub(rb"/Metadata \d+ 0 R", b"/Metadata %d 0 R" % pdf.free, pdf.catalog)
+    heads = pdf.add({int(pdf.trailer): catalog, pdf.free: xmp + almost.ljust(room - 400) + b"\nendstream"}).data
+    pdf = new()
+    store = b"<</Certs [" + b"".join(b"%d 0 R " % (pdf.free + 1 + i) for i in range(100_000)) + b"]>>"
+    catalog = pdf.catalog[:-2] + b"/DSS %d 0 R>>" % pdf.free
+    items = [b"<</Length 0>>\nstream\n\nendstream"] * 70_000
+    stores = pdf.add({int(pdf.trailer): catalog, **numbered(pdf, [store] + items)}).data
+    pdf = new()
+    tools = b"<<" + b"".join(b"/N%d <</Private [%d 0 R]>> " % (i, pdf.free + i) for i in range(100_000)) + b">>"
+    catalog = pdf.catalog[:-2] + b"/PieceInfo " + tools + b">>"
+    private = pdf.add({int(pdf.trailer): catalog, **numbered(pdf, [small] * 80_000)}).data
     files = {
         "170,000 objects": many,
         "60 revisions of many objects": revisions,
@@ -229,6 +277,13 @@ def documents():
         "a page tree in itself": loops,
         "a signature in hiding": ranges,
         "objects that never end": header,
+        "30 signatures of 300 KiB": rooms,
+        "30 timestamps of 300 KiB": stamps,
+        "appearances that are fields": quiet,
+        "appearances of 8 MiB": drawn,
+        "1,700,000 starts of objects": heads,
+        "70,000 items of validation data": stores,
+        "private data of 80,000 objects": private,
     }
     return [(name, bytes(data), []) for name, data in files.items()]
 

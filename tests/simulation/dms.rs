@@ -32,6 +32,8 @@ pub struct Systems {
     over: AtomicBool,
     /// What was told to a node's agencies, in the order in which it came: index, agency, delivery.
     told: Mutex<BTreeMap<usize, Vec<Told>>>,
+    /// Up to where each node has told: one asks at a time.
+    cursors: Vec<tokio::sync::Mutex<u64>>,
 }
 
 type Told = (u64, AgencyId, DeliveryId);
@@ -50,8 +52,9 @@ const TRIES: u32 = 2_000;
 impl Systems {
     /// For a world.
     pub fn new(world: Arc<World>, dice: Dice) -> Arc<Systems> {
-        let told = Mutex::default();
-        Arc::new(Systems { world, dice, busy: AtomicUsize::new(0), over: AtomicBool::new(false), told })
+        let cursors = world.nodes.iter().map(|_| tokio::sync::Mutex::default()).collect();
+        let (busy, over, told) = (AtomicUsize::new(0), AtomicBool::new(false), Mutex::default());
+        Arc::new(Systems { world, dice, busy, over, told, cursors })
     }
 
     /// Whether somebody has something to do yet.
@@ -114,6 +117,7 @@ impl Systems {
             validate_only: false,
             user: String::new(),
             not_after: until,
+            resume_offset: 0,
         };
         Doc { at, header, content }
     }
@@ -193,7 +197,7 @@ impl Systems {
     pub fn take_in(self: &Arc<Self>, at: usize) {
         let systems = self.clone();
         tokio::spawn(async move {
-            let (mut cursor, mut known) = (0, BTreeMap::new());
+            let mut known = BTreeMap::new();
             while !systems.over.load(Ordering::Relaxed) {
                 // Less often when nothing goes wrong any more: it may take an hour.
                 let most = if systems.world.is_rough.load(Ordering::Relaxed) { 3_000 } else { 20_000 };
@@ -201,7 +205,7 @@ impl Systems {
                 for code in agencies(at) {
                     systems.inbox(at, &code, &mut known).await;
                 }
-                systems.watch(at, &mut cursor).await;
+                systems.watch(at).await;
             }
         });
     }
@@ -227,12 +231,16 @@ impl Systems {
                 // Not acknowledged: it is offered again.
                 continue;
             }
-            let of = code.clone();
-            let done = self.world.call(at, move |exchange, _| async move {
-                let index = exchange.acknowledge(&Caller::new(dms()), &of, id, "").await?;
-                Ok((index, leaf(&exchange, index)?))
-            });
-            match done.await {
+            let acknowledge = || {
+                let of = code.clone();
+                self.world.call(at, move |exchange, _| async move {
+                    let index = exchange.acknowledge(&Caller::new(dms()), &of, id, "").await?;
+                    Ok((index, leaf(&exchange, index)?))
+                })
+            };
+            let twice = self.dice.chance(100);
+            let done = if twice { tokio::join!(acknowledge(), acknowledge()).1 } else { acknowledge().await };
+            match done {
                 Some(Ok((index, leaf))) => {
                     self.world.acknowledged(at, index, leaf);
                     known.insert(id, true);
@@ -319,7 +327,6 @@ impl Systems {
                 office: String::new(),
                 officer: String::new(),
                 user: String::new(),
-                answers: None,
             };
             let done = self.world.call(at, move |exchange, _| async move {
                 let reported = exchange.report_status(&Caller::new(dms()), report).await?;
@@ -334,14 +341,16 @@ impl Systems {
         self.world.violate(format!("status {status} of {id} is never taken"));
     }
 
-    /// Follows what a node tells its agencies.
-    async fn watch(self: &Arc<Self>, at: usize, cursor: &mut u64) {
+    /// Follows what a node tells its agencies; whether it told anything.
+    async fn watch(self: &Arc<Self>, at: usize) -> bool {
+        let mut cursor = self.cursors[at].lock().await;
         let (from, limit) = (*cursor, self.dice.between(1, 6) as usize);
-        let Some(Ok(items)) = self.notifications(at, from, limit).await else { return };
+        let Some(Ok(items)) = self.notifications(at, from, limit).await else { return false };
+        let any = !items.is_empty();
         let mut all = self.told.lock().unwrap();
         let told = all.entry(at).or_default();
         for Notification { index, agency, delivery_id, kind, .. } in items {
-            if index < *cursor && index < from {
+            if index < from {
                 self.world.violate(format!("a watch from {from} tells of event {index}"));
             }
             *cursor = index + 1;
@@ -353,6 +362,7 @@ impl Systems {
             }
             told.push((index, agency, delivery_id));
         }
+        any
     }
 
     async fn notifications(
@@ -367,17 +377,16 @@ impl Systems {
         self.world.call(at, call).await
     }
 
+    /// Follows every node to where it stands.
+    pub async fn follow(self: &Arc<Self>) {
+        for at in 0..self.world.nodes.len() {
+            while self.watch(at).await {}
+        }
+    }
+
     /// Whoever followed a node piece by piece knows what one knows who reads all of it now.
     pub async fn followed_all(self: &Arc<Self>) {
         for at in 0..self.world.nodes.len() {
-            let mut cursor = self.told.lock().unwrap().get(&at).and_then(|t| t.last()).map_or(0, |t| t.0 + 1);
-            for _ in 0..1_000 {
-                let before = cursor;
-                self.watch(at, &mut cursor).await;
-                if cursor == before {
-                    break;
-                }
-            }
             let Some(Ok(all)) = self.notifications(at, 0, 100_000).await else {
                 return self.world.violate("a node does not answer at the end".to_owned());
             };
@@ -391,9 +400,9 @@ impl Systems {
 }
 
 async fn take(exchange: &Exchange, doc: Doc) -> Result<Receipt, Rejection> {
-    let mut upload = exchange.begin_send(&Caller::new(dms()), doc.header)?;
+    let mut upload = exchange.begin_send(&Caller::new(dms()), doc.header).await?;
     for piece in doc.content.chunks(200 * 1024) {
-        upload.write(piece)?;
+        upload.write(Bytes::copy_from_slice(piece)).await?;
         tokio::task::yield_now().await;
     }
     upload.finish().await

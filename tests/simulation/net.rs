@@ -9,7 +9,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use lienthong::domain::{DeliveryId, Reason, Rejection};
 use lienthong::exchange::Exchange;
-use lienthong::exchange::accept::{Boxed, ContentSource, Offer};
+use lienthong::exchange::accept::{Boxed, ContentPieces, ContentSource, Offer};
 use lienthong::exchange::courier::PeerLink;
 use lienthong::exchange::courier::failure::Failure;
 use lienthong::wire::pb;
@@ -113,6 +113,7 @@ fn gone(what: &str) -> Failure {
 }
 
 /// The way from a node, in one of its lives, to another.
+#[derive(Clone)]
 pub struct SimLink {
     pub world: Arc<World>,
     pub life: Arc<Life>,
@@ -221,36 +222,53 @@ async fn accept(
 }
 
 impl ContentSource for SimLink {
-    fn pull<'a>(
-        &'a self,
+    fn open(
+        &self,
         delivery: DeliveryId,
         part: u32,
-        sink: &'a mut (dyn FnMut(&[u8]) -> Result<(), Rejection> + Send),
-    ) -> Boxed<'a, Result<(), Rejection>> {
+        offset: u64,
+    ) -> Boxed<'_, Result<Box<dyn ContentPieces>, Rejection>> {
+        let (link, end) = (self.clone(), false);
+        Box::pin(async move { Ok(Box::new(SimPieces { link, delivery, part, offset, end }) as Box<_>) })
+    }
+}
+
+/// A part that is pulled over the simulated network, each piece asked for by its offset.
+struct SimPieces {
+    link: SimLink,
+    delivery: DeliveryId,
+    part: u32,
+    offset: u64,
+    end: bool,
+}
+
+impl ContentPieces for SimPieces {
+    fn next(&mut self) -> Boxed<'_, Result<Option<Bytes>, Rejection>> {
         Box::pin(async move {
-            let (from, to, world) = (self.life.node, self.to, &self.world);
-            let mut offset = 0;
-            loop {
-                if !world.net.travel(from, to).await {
-                    return Err(unreachable("the stream broke"));
-                }
-                let name = world.nodes[from].name.clone();
-                let piece = world.call(to, move |exchange, _| async move {
-                    exchange.content_for_peer(&name, delivery, part, offset)
-                });
-                let piece: Bytes = piece.await.ok_or_else(|| unreachable("the stream broke"))??;
-                if !world.net.travel(to, from).await {
-                    return Err(unreachable("the stream broke"));
-                }
-                if !self.life.step() {
-                    return std::future::pending().await;
-                }
-                if piece.is_empty() {
-                    return Ok(());
-                }
-                offset += piece.len() as u64;
-                sink(&piece)?;
+            if self.end {
+                return Ok(None);
             }
+            let (from, to, world) = (self.link.life.node, self.link.to, &self.link.world);
+            if !world.net.travel(from, to).await {
+                return Err(unreachable("the stream broke"));
+            }
+            let name = world.nodes[from].name.clone();
+            let (delivery, part, offset) = (self.delivery, self.part, self.offset);
+            let piece = world.call(to, move |exchange, _| async move {
+                exchange.content_for_peer(&name, delivery, part, offset)?.next().await
+            });
+            let piece = piece.await.ok_or_else(|| unreachable("the stream broke"))??;
+            if !world.net.travel(to, from).await {
+                return Err(unreachable("the stream broke"));
+            }
+            if !self.link.life.step() {
+                return std::future::pending().await;
+            }
+            match &piece {
+                Some(piece) => self.offset += piece.len() as u64,
+                None => self.end = true,
+            }
+            Ok(piece)
         })
     }
 }

@@ -53,6 +53,8 @@ pub struct Incoming {
     pub handed_over: bool,
     /// It was released, or refused, after it had been held.
     pub released: bool,
+    /// The events that answer its origin.
+    pub answers: Vec<u64>,
     /// The recipient agreed to give it back.
     pub given_back: bool,
 }
@@ -193,9 +195,9 @@ impl Observer {
             EventKind::Submitted { item, peer, .. } => self.submitted(item, peer.to_string(), place),
             EventKind::Received { item, held, origin, .. } => {
                 let state = if held { Came::Held } else { Came::Received };
-                self.came(item, origin, state)
+                self.came(index, item, origin, state)
             }
-            EventKind::Refused { item, origin, .. } => self.came(item, origin, Came::Refused),
+            EventKind::Refused { item, origin, .. } => self.came(index, item, origin, Came::Refused),
             EventKind::Settled { delivery_id, outcome, receipt, .. } => {
                 self.to_compare.insert(delivery_id);
                 self.becomes(delivery_id, outcome)?.receipt = Some((receipt, outcome));
@@ -222,6 +224,7 @@ impl Observer {
                 }
                 came.state = if refused.is_some() { Came::Refused } else { Came::Received };
                 came.released = true;
+                came.answers.push(index);
                 if refused.is_some()
                     && let Some(triple) = triple(&came.item)
                 {
@@ -274,7 +277,7 @@ impl Observer {
         self.told.get(id).is_some_and(|told| told.contains(&Status::Refused))
     }
 
-    fn came(&mut self, item: Item, origin: LogRef, state: Came) -> Result<(), String> {
+    fn came(&mut self, index: u64, item: Item, origin: LogRef, state: Came) -> Result<(), String> {
         let id = item.delivery_id;
         if state != Came::Refused {
             if let Some(triple) = triple(&item)
@@ -288,7 +291,15 @@ impl Observer {
                 self.told.entry(n.target).or_default().push(status);
             }
         }
-        let came = Incoming { item, origin, state, handed_over: false, released: false, given_back: false };
+        let came = Incoming {
+            item,
+            origin,
+            state,
+            handed_over: false,
+            released: false,
+            answers: vec![index],
+            given_back: false,
+        };
         match self.incoming.insert(id, came) {
             None => Ok(()),
             Some(_) => Err(format!("{id} is received twice")),

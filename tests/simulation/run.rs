@@ -95,7 +95,14 @@ async fn live(plan: &Plan, world: &Arc<World>, dice: &Dice) {
         bring_list(world, at).await;
     }
     let calm = tokio::time::Instant::now();
-    while !is_settled(world, &systems) {
+    loop {
+        if is_settled(world, &systems) {
+            // A system that is told something may do something.
+            systems.follow().await;
+            if is_settled(world, &systems) {
+                break;
+            }
+        }
         if world.violation().is_some() {
             return;
         }

@@ -189,7 +189,8 @@ impl World {
         let observer = self.nodes[peer].observer.lock().unwrap();
         let found = observer.leaf(receipt.index) == Some(receipt.leaf_hash);
         let known = observer.incoming.get(&id).filter(|known| known.origin == sent.place);
-        let agrees = known.is_some_and(|known| known.agrees(*outcome));
+        let agrees =
+            known.is_some_and(|known| known.agrees(*outcome) && known.answers.contains(&receipt.index));
         drop(observer);
         if !found || receipt.log != self.nodes[peer].name.log_origin(1) || !agrees {
             let name = NODES[at];

@@ -9,7 +9,8 @@ use lienthong::store::StoreError;
 use lienthong::store::disk::faulty::{Fault, FaultyDisk};
 
 use crate::harness::{
-    Acknowledged, SMALL_SEGMENT, accept, assert_clean, close, note, open, runtime, submit, try_open_with,
+    Acknowledged, SMALL_SEGMENT, Sample, accept, assert_clean, close, note, open, runtime, submit,
+    try_open_with,
 };
 
 /// Puts small content; a failure means that nothing may name it.
@@ -97,6 +98,35 @@ fn after_a_torn_write_what_was_acknowledged_stays_and_nothing_else_is_served() {
 #[test]
 fn a_full_disk_refuses_without_a_trace_and_the_log_goes_on() {
     matrix(Fault::Full);
+}
+
+#[test]
+fn an_opening_that_fails_anywhere_loses_nothing() {
+    let sample = Sample::small(false);
+    for fault in [Fault::Failed, Fault::FailedButPersisted, Fault::Torn] {
+        let mut n = 0;
+        loop {
+            let dir = sample.copy();
+            let disk = FaultyDisk::default();
+            disk.plan.fail(n, fault);
+            let opened = try_open_with(dir.path(), Arc::new(disk.clone()), 12_000);
+            if disk.plan.done() <= n {
+                // There were no more operations.
+                assert!(n > 8 && opened.is_ok(), "{n}");
+                break;
+            }
+            let place = format!("{fault:?} at {n}: {:?}", disk.plan.trace()[n as usize]);
+            assert!(opened.is_err(), "{place}");
+            let runtime = runtime();
+            let (ledger, opened) = open(dir.path());
+            assert_eq!(opened.rebuilt, None, "{place}");
+            sample.assert_same(&ledger);
+            runtime.block_on(ledger.commit(note("goes on"))).unwrap();
+            close(&runtime, ledger, dir.path(), true);
+            assert_clean(dir.path());
+            n += 1;
+        }
+    }
 }
 
 /// Opens again on the real disk.

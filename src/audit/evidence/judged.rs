@@ -17,7 +17,7 @@ use crate::domain::event::{EventKind, Judged, LogRef, RoleVerdicts};
 use crate::domain::ids::{AgencyId, Digest};
 use crate::domain::limits;
 use crate::exchange::existence::judged_at;
-use crate::exchange::judge::{is_read_whole, judged, prove_from};
+use crate::exchange::judge::{START, is_read_whole, judged, prove_from};
 use crate::exchange::message::role_verdicts;
 use crate::merkle::sha256;
 use crate::signature::{
@@ -319,8 +319,12 @@ fn at_hand<R: Read + Seek>(
         let Some(signatures) = signatures(container, files.signatures)? else { return Ok(None) };
         let Some(entry) = container.entry(&files.content) else { return Ok(None) };
         let mut hasher = Hasher::new(digest_needs(&signatures));
-        container.read(&entry, |piece| hasher.update(piece))?;
-        let whole = is_read_whole(part).then_some(entry);
+        let mut start = Vec::new();
+        container.read(&entry, |piece| {
+            start.extend(piece.iter().take(START - start.len().min(START)));
+            hasher.update(piece);
+        })?;
+        let whole = is_read_whole(part, &start).then_some(entry);
         all.push(AtHand { digests: hasher.finish(), signatures, whole });
     }
     Ok(Some(all))

@@ -16,8 +16,9 @@ use bytes::Bytes;
 use serde_json::{Value, json};
 
 use super::systems::Systems;
-use crate::cli::dms::{media_type, signatures_beside, upload};
+use crate::cli::dms::{media_type, signatures_beside};
 use crate::cli::network::{ExtraTrust, Network};
+use crate::cli::send::upload;
 use crate::cli::show::columns;
 use crate::cli::verify::read_roots;
 use crate::cli::{CliError, note, out};
@@ -184,6 +185,7 @@ impl File {
             validate_only: false,
             user: "văn thư".to_owned(),
             not_after: 0,
+            resume_offset: 0,
         }
     }
 }

@@ -177,6 +177,7 @@ impl Systems {
             validate_only: false,
             user: "văn thư".to_owned(),
             not_after: 0,
+            resume_offset: 0,
         };
         Ok(pb::SendManyRequest { header: Some(header), data: data.into() })
     }
@@ -344,6 +345,7 @@ async fn receive(client: &NodeClient, agency: &str, delivery_id: bytes::Bytes) -
         agency: agency.to_owned(),
         delivery_id: delivery_id.clone(),
         user: "văn thư".to_owned(),
+        offset: 0,
     };
     let (header, data) = collect_fetch(exchange.fetch(fetch).await?.into_inner()).await?;
     let opened = envelope::decode(&header.envelope)?;

@@ -1,6 +1,6 @@
 //! One message on its way: loaded when there is room, given to the peer, its proof settled.
 
-use bytes::{Bytes, BytesMut};
+use bytes::BytesMut;
 
 use super::PeerLink;
 use super::budget::Budget;
@@ -14,8 +14,7 @@ use crate::domain::reason::{Reason, Rejection};
 use crate::exchange::Exchange;
 use crate::exchange::accept::{Offer, is_inline};
 use crate::exchange::stored::Head;
-use crate::ledger::{damaged, storage};
-use crate::wire;
+use crate::ledger::damaged;
 
 /// About what the origin's proof and the frame of a message take.
 const FRAME_BYTES: u64 = 4_096;
@@ -99,31 +98,5 @@ impl Exchange {
         };
         let directory_version = self.directory().version();
         Ok(Offer { envelope: head.bytes, origin, signatures: signatures.concat(), data, directory_version })
-    }
-
-    /// A piece of a part that a peer was offered; empty at its end.
-    pub fn content_for_peer(
-        &self,
-        peer: &NodeName,
-        id: DeliveryId,
-        part: u32,
-        offset: u64,
-    ) -> Result<Bytes, Rejection> {
-        let unknown = || {
-            Rejection::new(
-                Reason::UnknownDelivery,
-                "delivery_id",
-                format!("no delivery {id} is for this peer"),
-            )
-        };
-        let record: Outgoing = load(self.ledger(), &keys::outgoing(&id))
-            .map_err(|e| damaged(&e))?
-            .filter(|r: &Outgoing| r.peer == *peer)
-            .ok_or_else(unknown)?;
-        let store = self.ledger().content();
-        let bytes = store.get(&record.facts.envelope_digest).map_err(|e| storage(&e))?.ok_or_else(unknown)?;
-        let envelope = wire::envelope::decode(&bytes)?;
-        let part = envelope.parts().get(part as usize).ok_or_else(unknown)?;
-        self.content_piece(&part.sha256, part.size, offset)
     }
 }

@@ -31,7 +31,7 @@ use tokio::task::{Id, JoinError, JoinSet};
 use tokio::time::Instant;
 
 use super::Exchange;
-use super::accept::{Boxed, ContentSource, Offer, is_inline};
+use super::accept::{Boxed, ContentPieces, ContentSource, Offer, is_inline};
 use crate::domain::Kind;
 use crate::domain::fold::records::Outgoing;
 use crate::domain::fold::{keys, load};
@@ -77,22 +77,15 @@ impl PeerLink for LocalLink {
 }
 
 impl ContentSource for LocalLink {
-    fn pull<'a>(
-        &'a self,
+    fn open(
+        &self,
         delivery: DeliveryId,
         part: u32,
-        sink: &'a mut (dyn FnMut(&[u8]) -> Result<(), Rejection> + Send),
-    ) -> Boxed<'a, Result<(), Rejection>> {
+        offset: u64,
+    ) -> Boxed<'_, Result<Box<dyn ContentPieces>, Rejection>> {
         Box::pin(async move {
-            let mut offset = 0;
-            loop {
-                let piece = self.exchange.content_for_peer(self.exchange.node(), delivery, part, offset)?;
-                if piece.is_empty() {
-                    return Ok(());
-                }
-                offset += piece.len() as u64;
-                sink(&piece)?;
-            }
+            let own = self.exchange.node();
+            Ok(Box::new(self.exchange.content_for_peer(own, delivery, part, offset)?) as Box<_>)
         })
     }
 }

@@ -1,16 +1,19 @@
 //! What was changed after a signature (ISO 32000-1, 12.8.2; shadow, hiding and replacing attacks).
 //!
-//! A later revision is compared with the signed one object by object, and denied by default: every object that
+//! A later revision is compared with the one before it object by object, and denied by default: every object that
 //! stands elsewhere must be the same, or be explained by one of the rules, each of which begins at the trailer and
-//! takes one way down. Allowed are
-//! 1. the trailer's /ID and document information, and the catalog's /Metadata, /Extensions and /Version;
+//! takes one way down. What is allowed from each revision to the next is so from the signed one to the last: no rule
+//! lets anything that shows change, or lie over what shows. Allowed are
+//! 1. the trailer's /ID and document information, and the catalog's /Metadata, /Extensions, /Version, /LastModified
+//!    and /PieceInfo;
 //! 2. validation data: the catalog's /DSS (`validation`);
 //! 3. further signature and timestamp fields, the filling of an empty signature field, and what a form needs for
 //!    them (`form`), with the entries of their widgets in the /Annots of pages (`widget`).
 //!
 //! An object may change in a role only if it has no other: what is metadata and a page's content at once stays as it
-//! is. An object that is new must be needed by something allowed, and must not be one that the signed revision
-//! refers to and lacks. Every revision after the signed one is compared, not only the last.
+//! is. An object that is new must be needed by something allowed, and must not be one that the revision before
+//! refers to and lacks; one that is removed must be referred to by nothing. How a revision is written counts, too
+//! (`layout`).
 //!
 //! A certification (DocMDP) of level 1 leaves validation data and document timestamps; levels 2 and 3 allow what is
 //! allowed without: filling in a form and annotating are not, which is stricter than the standard. A lock of fields
@@ -47,7 +50,7 @@ pub(crate) fn modified<T>(what: impl Into<String>) -> Result<T, Stop> {
     Err(Stop::Modified(what.into()))
 }
 
-/// A signed state and a later one.
+/// A state and the next one.
 pub(crate) struct Comparison<'f, 'c> {
     pub old: &'c State<'f>,
     pub new: &'c State<'f>,
@@ -56,24 +59,74 @@ pub(crate) struct Comparison<'f, 'c> {
     pub changed: BTreeSet<u32>,
     /// Those of them that a rule allows.
     explained: HashSet<u32>,
+    /// The new ones whose references were followed.
+    followed: HashSet<u32>,
+    /// The fields that are new or were filled.
+    pub given: Vec<Given>,
 }
 
-/// What was changed after the state of a signature and may not be.
-pub(crate) fn since(signed: &State, uses: &Uses) -> Result<Option<String>, PdfError> {
-    let fields = fields::fields(signed)?;
-    let mut later = signed.clone();
-    while later.section + 1 < later.file.sections.len() {
-        later.advance();
-        match compare(signed, &later, uses, &fields) {
-            Ok(()) => {}
-            Err(Stop::Modified(what)) => return Ok(Some(what)),
-            Err(Stop::Malformed(error)) => return Err(error),
+/// A field that a revision added or filled.
+#[derive(Debug)]
+pub(crate) struct Given {
+    pub name: String,
+    pub kind: GivenKind,
+}
+
+/// With what.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum GivenKind {
+    /// Nothing: it waits for its signature.
+    Empty,
+    /// A document timestamp, which nobody signs.
+    Timestamp,
+    /// A signature, which is judged.
+    Signature,
+}
+
+/// What one revision changed.
+#[derive(Debug, Default)]
+pub(crate) struct Step {
+    /// What of it is never allowed.
+    pub change: Option<String>,
+    /// What of it an earlier signature may have closed.
+    pub given: Vec<Given>,
+    /// The objects that are gone, with their names.
+    removed: Vec<(u32, String)>,
+}
+
+impl Step {
+    /// That what was removed is not missed: `uses` are those of the state after it.
+    pub fn missed(&mut self, uses: &Uses) {
+        let missed = self.removed.drain(..).find(|(number, _)| uses.of_object(*number) > 0);
+        if let (None, Some((_, name))) = (&self.change, missed) {
+            self.change = Some(format!("{name} was removed"));
         }
     }
-    Ok(None)
 }
 
-fn compare(old: &State, new: &State, uses: &Uses, fields: &[fields::Field]) -> Result<(), Stop> {
+/// Compares a state with the next one. `uses` and `fields` are those of the old one.
+pub(crate) fn step(
+    old: &State,
+    new: &State,
+    uses: &Uses,
+    fields: &[fields::Field],
+) -> Result<Step, PdfError> {
+    let mut step = Step::default();
+    match compare(old, new, uses, fields, &mut step.removed) {
+        Ok(given) => step.given = given,
+        Err(Stop::Modified(what)) => step.change = Some(what),
+        Err(Stop::Malformed(error)) => return Err(error),
+    }
+    Ok(step)
+}
+
+fn compare(
+    old: &State,
+    new: &State,
+    uses: &Uses,
+    fields: &[fields::Field],
+    removed: &mut Vec<(u32, String)>,
+) -> Result<Vec<Given>, Stop> {
     let mut differing = BTreeSet::new();
     for number in changed(old, new)? {
         // What refers to an object names its generation, too, and finds nothing under another.
@@ -85,24 +138,45 @@ fn compare(old: &State, new: &State, uses: &Uses, fields: &[fields::Field]) -> R
             continue;
         }
         if new.entry(number) == Entry::Free {
-            return modified(format!("{} was removed", name(old, number)?));
+            if new.trailer().get(b"Info").and_then(Object::reference) == Some(number) {
+                return modified(format!("{} was removed", name(old, number)?));
+            }
+            removed.push((number, name(old, number)?));
+            continue;
         }
         if old.entry(number) == Entry::Free && uses.of_object(number) > 0 {
             return modified(format!("object {number}, which was referred to and missing, was added"));
         }
+        if !new.read(number)?.is_none_or(|object| object.value.is_plain()) {
+            return modified(format!("object {number} has a number or a name that readers take differently"));
+        }
         differing.insert(number);
     }
-    let mut comparison = Comparison { old, new, uses, changed: differing, explained: HashSet::new() };
+    let mut comparison = Comparison {
+        old,
+        new,
+        uses,
+        changed: differing,
+        explained: HashSet::new(),
+        followed: HashSet::new(),
+        given: Vec::new(),
+    };
     comparison.trailer()?;
     comparison.catalog(fields)?;
     comparison.containers();
-    comparison.rest()
+    comparison.rest()?;
+    Ok(comparison.given)
 }
 
 impl Comparison<'_, '_> {
     /// Whether an object was added.
     pub fn is_new(&self, number: u32) -> bool {
         self.changed.contains(&number) && self.old.entry(number) == Entry::Free
+    }
+
+    /// Whether all that differs is allowed so far.
+    pub fn is_explained(&self) -> bool {
+        self.changed.iter().all(|number| self.explained.contains(number))
     }
 
     /// Allows that this object differs.
@@ -115,10 +189,12 @@ impl Comparison<'_, '_> {
         let mut open = Vec::new();
         value.references(&mut |number| open.push(number));
         while let Some(number) = open.pop() {
+            // One that is explained already for what it is may lead to others all the same.
             if self.is_new(number)
-                && self.explained.insert(number)
+                && self.followed.insert(number)
                 && let Some(object) = self.new.read(number)?
             {
+                self.explained.insert(number);
                 object.value.references(&mut |number| open.push(number));
             }
         }
@@ -156,7 +232,10 @@ impl Comparison<'_, '_> {
         }
         let info = self.new.get(new, b"Info")?.into_owned();
         let plain = |value: &Object| {
-            matches!(value, Object::Text(_) | Object::Name(_) | Object::Number(_) | Object::Bool(_))
+            matches!(
+                value,
+                Object::Text(_) | Object::Name(_) | Object::Integer(_) | Object::Real(_) | Object::Bool(_)
+            )
         };
         match &info {
             Object::Null => Ok(()),
@@ -174,7 +253,8 @@ impl Comparison<'_, '_> {
         let (_, new) = self.new.catalog()?;
         for key in old.changed(&new) {
             match key {
-                b"Metadata" | b"Extensions" | b"Version" | b"DSS" | b"AcroForm" => {}
+                b"Metadata" | b"Extensions" | b"Version" | b"LastModified" | b"PieceInfo" | b"DSS"
+                | b"AcroForm" => {}
                 other => {
                     return modified(format!(
                         "/{} of the catalog was changed",
@@ -192,8 +272,32 @@ impl Comparison<'_, '_> {
             }
             self.explain_new(&value)?;
         }
+        self.dates(&old, &new)?;
         validation::compare(self, old.get(b"DSS"), new.get(b"DSS"))?;
         form::compare(self, &old, &new, fields)
+    }
+
+    /// When the document and the private data of tools in it were last changed (14.5), and those data: dictionaries
+    /// that no reader shows.
+    fn dates(&mut self, old: &Dict, new: &Dict) -> Result<(), Stop> {
+        let (_, date) = self.follow(old.get(b"LastModified"), new.get(b"LastModified"))?;
+        if !matches!(date, Object::Null | Object::Text(_)) {
+            return modified("/LastModified of the catalog was replaced by something else");
+        }
+        let (_, tools) = self.follow(old.get(b"PieceInfo"), new.get(b"PieceInfo"))?;
+        let tools = match &tools {
+            Object::Null => return Ok(()),
+            Object::Dict(tools) => tools,
+            _ => return modified("/PieceInfo of the catalog was replaced by something else"),
+        };
+        for (_, tool) in tools.iter() {
+            let tool = self.new.resolve(tool)?.into_owned();
+            let known = |key: &[u8]| matches!(key, b"LastModified" | b"Private");
+            if !tool.dict().is_some_and(|tool| tool.iter().all(|(key, _)| known(key))) {
+                return modified("/PieceInfo of the catalog was replaced by something else");
+            }
+        }
+        self.explain_new(&Object::Dict(tools.clone()))
     }
 
     /// A stream of XML, which no page shows.

@@ -7,30 +7,22 @@
 //!   cannot be understood it is refused, and so over a scanned page, which is one image;
 //! - no annotation touches it. Of the widget of a signature that is already there, up to a half may be covered: what
 //!   counts of a signature is not its picture;
-//! - it keeps its place: neither NoZoom nor NoRotate, with which it would grow over its surroundings.
+//! - it keeps its place and paints inside its rectangle only (`appearance`).
 //!
-//! An appearance paints inside its rectangle only (12.5.5). A seal that must lie over text is given before the
-//! person signs, or as the appearance of one signature.
+//! A seal that must lie over text is given before the person signs, or as the appearance of one signature.
 
 use super::changes::{Stop, modified};
 use super::file::State;
-use super::object::Dict;
 use super::pages::Page;
 use super::paint::{self, Painted};
 use super::widget::{Rect, invisible, rectangle};
-
-/// NoZoom and NoRotate (table 165).
-const FLOATING: usize = 8 | 16;
 
 /// The share of an earlier signature's widget that may be covered.
 const SHARE: f64 = 0.5;
 
 /// Fails if the widget `number` covers something of a page as it was signed.
-pub(crate) fn check(state: &State, page: &Page, number: u32, dict: &Dict, rect: Rect) -> Result<(), Stop> {
+pub(crate) fn check(state: &State, page: &Page, number: u32, rect: Rect) -> Result<(), Stop> {
     let on = format!("of a new signature on the page of object {}", page.number);
-    if dict.size(b"F").unwrap_or(0) & FLOATING != 0 {
-        return modified(format!("the widget {on} does not keep its place"));
-    }
     for annotation in state.get(&page.dict, b"Annots")?.array().unwrap_or_default() {
         if annotation.reference() == Some(number) {
             continue;

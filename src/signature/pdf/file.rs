@@ -1,10 +1,12 @@
 //! A file and its states: the objects as one revision has them.
 //!
-//! Objects are parsed where they are needed and not kept: a state is a table of places, so that the states of all
-//! revisions of one file cost little, and an object that no later revision lists is known to be the same.
+//! A state is a table of places, so that the states of all revisions of one file cost little, and an object that no
+//! later revision lists is known to be the same. Objects are parsed where they are needed, and some are kept by their
+//! place: what one revision after the other asks for (the form, its fields, their signatures) is read once.
 
 use std::borrow::Cow;
 use std::cell::RefCell;
+use std::collections::HashMap;
 use std::rc::Rc;
 
 use super::error::PdfError;
@@ -12,7 +14,7 @@ use super::object::{Dict, Numbered, Object};
 use super::parse::{Budget, Parser};
 use super::stream;
 use super::xref::{self, Entry, Section};
-use crate::signature::limits::{MAX_PDF, MAX_PDF_CACHE};
+use crate::signature::limits::{MAX_PDF, MAX_PDF_CACHE, MAX_PDF_KEPT};
 
 type Result<T> = std::result::Result<T, PdfError>;
 
@@ -22,6 +24,10 @@ const MAX_KEPT: usize = 16;
 /// References that lead to references, and lengths of streams that stand in streams.
 const MAX_HOPS: usize = 4;
 
+/// What a file over the limit is refused with.
+pub(crate) const TOO_LARGE: PdfError =
+    PdfError::Limit { what: "bytes (a larger PDF takes a detached signature)", limit: MAX_PDF };
+
 /// A file whose cross-reference sections are read.
 #[derive(Debug)]
 pub(crate) struct File<'a> {
@@ -30,6 +36,37 @@ pub(crate) struct File<'a> {
     pub sections: Vec<Section>,
     pub budget: Budget,
     containers: RefCell<Vec<Rc<Container>>>,
+    kept: RefCell<Kept>,
+}
+
+/// Objects by number and place, each with its end where it stands in the file itself.
+#[derive(Debug, Default)]
+struct Kept {
+    objects: HashMap<(u32, Place), (Rc<Numbered>, Option<usize>)>,
+    cost: usize,
+}
+
+impl Kept {
+    fn put(&mut self, key: (u32, Place), object: &Rc<Numbered>, end: Option<usize>, bytes: usize) {
+        // What is long is in hexadecimal.
+        let cost = 100 + 64 * object.nodes + bytes / 2;
+        if cost > MAX_PDF_KEPT / 2 {
+            return;
+        }
+        if self.cost + cost > MAX_PDF_KEPT {
+            *self = Kept::default();
+        }
+        self.cost += cost;
+        self.objects.insert(key, (object.clone(), end));
+    }
+}
+
+/// Where an object's bytes are, whatever the revision: at an offset with a generation, or in the object stream at an
+/// offset by its index.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+enum Place {
+    At(u32, u16),
+    In(u32, u32),
 }
 
 /// An object stream (7.5.7), decompressed.
@@ -45,10 +82,7 @@ impl<'a> File<'a> {
     /// Reads the frame of a file: its first line, its end, its cross-reference sections.
     pub fn open(bytes: &'a [u8]) -> Result<File<'a>> {
         if bytes.len() > MAX_PDF {
-            return Err(PdfError::Limit {
-                what: "bytes (a larger PDF takes a detached signature)",
-                limit: MAX_PDF,
-            });
+            return Err(TOO_LARGE);
         }
         let version =
             bytes.strip_prefix(b"%PDF-").ok_or(PdfError::File("it does not start as a PDF does"))?;
@@ -59,7 +93,7 @@ impl<'a> File<'a> {
             .ok_or(PdfError::File("it does not end as a PDF does, with startxref and %%EOF"))?;
         let budget = Budget::new();
         let sections = xref::sections(bytes, start, &budget)?;
-        Ok(File { bytes, sections, budget, containers: RefCell::default() })
+        Ok(File { bytes, sections, budget, containers: RefCell::default(), kept: RefCell::default() })
     }
 
     /// The objects after the section with this index.
@@ -129,43 +163,88 @@ impl<'f> State<'f> {
     }
 
     /// An object; none where there is none with this number.
-    pub fn read(&self, number: u32) -> Result<Option<Numbered>> {
-        self.read_hops(number, MAX_HOPS).map(|read| read.map(|(object, _)| object))
+    pub fn read(&self, number: u32) -> Result<Option<Rc<Numbered>>> {
+        let keep = true;
+        self.read_hops(number, MAX_HOPS, keep).map(|read| read.map(|(object, _)| object))
     }
 
-    /// An object that stands in the file itself, and where it ends.
-    pub fn read_to_end(&self, number: u32) -> Result<Option<(Numbered, Option<usize>)>> {
-        self.read_hops(number, MAX_HOPS)
+    /// An object, and where it ends if it stands in the file itself. For who goes through all of them: it is not kept.
+    pub fn read_to_end(&self, number: u32) -> Result<Option<(Rc<Numbered>, Option<usize>)>> {
+        let keep = false;
+        self.read_hops(number, MAX_HOPS, keep)
     }
 
-    fn read_hops(&self, number: u32, hops: usize) -> Result<Option<(Numbered, Option<usize>)>> {
+    fn read_hops(
+        &self,
+        number: u32,
+        hops: usize,
+        keep: bool,
+    ) -> Result<Option<(Rc<Numbered>, Option<usize>)>> {
         let hops = hops.checked_sub(1).ok_or(PdfError::Object { number, what: "lengths in a circle" })?;
         match self.entry(number) {
             Entry::Free => Ok(None),
             Entry::At { offset, generation } => {
+                let key = (number, Place::At(offset, generation));
+                if let Some(known) = self.known(key)? {
+                    return Ok(Some(known));
+                }
                 let mut parser = Parser::new(self.file.bytes, offset as usize);
+                // A length that is an object of its own may be another in another revision.
+                let mut apart = false;
                 let length = |length: &Object| match length {
                     Object::Reference(number, generation) if self.generation(*number) == *generation => {
-                        self.read_hops(*number, hops).ok().flatten().and_then(|(o, _)| o.value.size())
+                        apart = true;
+                        self.read_hops(*number, hops, true).ok().flatten().and_then(|(o, _)| o.value.size())
                     }
                     other => other.size(),
                 };
                 let object = parser.numbered((number, generation), length)?;
                 let data = object.data.as_ref().map_or(0, |data| data.len());
-                self.file.budget.work(parser.nodes() + (parser.at - offset as usize - data) / 8)?;
+                let bytes = parser.at - offset as usize - data;
+                self.file.budget.work(parser.work(bytes))?;
+                let object = Rc::new(object);
+                if keep && !apart {
+                    self.file.kept.borrow_mut().put(key, &object, Some(parser.at), bytes);
+                }
                 Ok(Some((object, Some(parser.at))))
             }
             Entry::In { container, index } => {
                 let container = self.container(container, hops)?;
+                let key = (number, Place::In(container.offset, index));
+                if let Some(known) = self.known(key)? {
+                    return Ok(Some(known));
+                }
                 let found = container.index.get(index as usize).filter(|(n, _)| *n == number);
                 let wrong = PdfError::Object { number, what: "it is not where the cross-reference says" };
                 let &(_, start) = found.ok_or(wrong)?;
                 let mut parser = Parser::new(&container.data, start);
                 let value = parser.object()?;
-                self.file.budget.work(parser.nodes() + (parser.at - start) / 8)?;
-                Ok(Some((Numbered { value, data: None }, None)))
+                let bytes = parser.at - start;
+                self.file.budget.work(parser.work(bytes))?;
+                let (nodes, comments) = (parser.nodes(), parser.comments());
+                let object = Rc::new(Numbered { value, data: None, nodes, comments });
+                if keep {
+                    self.file.kept.borrow_mut().put(key, &object, None, bytes);
+                }
+                Ok(Some((object, None)))
             }
         }
+    }
+
+    /// An object that was kept.
+    fn known(&self, key: (u32, Place)) -> Result<Option<(Rc<Numbered>, Option<usize>)>> {
+        let known = self.file.kept.borrow().objects.get(&key).cloned();
+        if known.is_some() {
+            self.file.budget.work(1)?;
+        }
+        Ok(known)
+    }
+
+    /// The numbers of the objects in an object stream, in its order.
+    pub fn members(&self, container: u32) -> Result<Vec<u32>> {
+        let container = self.container(container, MAX_HOPS)?;
+        self.file.budget.work(container.index.len() / 8)?;
+        Ok(container.index.iter().map(|(number, _)| *number).collect())
     }
 
     /// One more than the highest number that was ever listed.
@@ -191,8 +270,9 @@ impl<'f> State<'f> {
             return Ok(found.clone());
         }
         drop(kept);
-        let object = self.read_hops(number, hops)?.map(|(object, _)| object);
-        let (dict, data) = object.as_ref().and_then(Numbered::stream).ok_or(wrong("no object stream"))?;
+        let object = self.read_hops(number, hops, false)?.map(|(object, _)| object);
+        let (dict, data) =
+            object.as_ref().and_then(|object| object.stream()).ok_or(wrong("no object stream"))?;
         if !dict.is(b"Type", b"ObjStm") {
             return Err(wrong("no object stream"));
         }
@@ -237,7 +317,10 @@ impl<'f> State<'f> {
         for _ in 0..MAX_HOPS {
             let Object::Reference(number, generation) = *value else { return Ok(value) };
             value = Cow::Owned(match self.read(number)? {
-                Some(object) if self.generation(number) == generation => object.value,
+                Some(object) if self.generation(number) == generation => {
+                    self.file.budget.work(object.nodes / 4)?;
+                    object.value.clone()
+                }
                 _ => Object::Null,
             });
         }
@@ -254,7 +337,8 @@ impl<'f> State<'f> {
         let root = self.trailer().get(b"Root").and_then(Object::reference);
         let root = root.ok_or(PdfError::File("a trailer without /Root"))?;
         let object = self.read(root)?;
-        let catalog = object.as_ref().and_then(Numbered::plain_dict).filter(|d| d.is(b"Type", b"Catalog"));
+        let catalog =
+            object.as_ref().and_then(|object| object.plain_dict()).filter(|d| d.is(b"Type", b"Catalog"));
         Ok((root, catalog.cloned().ok_or(PdfError::File("no catalog where the trailer says"))?))
     }
 }

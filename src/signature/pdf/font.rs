@@ -25,7 +25,9 @@ impl Font {
     pub fn read(state: &State, dict: &Dict) -> Result<Option<Font>, PdfError> {
         match dict.get(b"Subtype").and_then(Object::name) {
             Some(b"Type1" | b"TrueType" | b"MMType1") => {
-                let first = dict.size(b"FirstChar").unwrap_or(0);
+                let Some(first) = dict.get(b"FirstChar").map_or(Some(0), Object::size) else {
+                    return Ok(None);
+                };
                 let list = state.get(dict, b"Widths")?.into_owned();
                 let mut widths = HashMap::new();
                 for (i, width) in list.array().unwrap_or_default().iter().take(256).enumerate() {

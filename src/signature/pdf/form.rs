@@ -6,16 +6,17 @@
 
 use std::collections::HashSet;
 
-use super::changes::{Comparison, Stop, modified};
+use super::appearance;
+use super::changes::{Comparison, Given, GivenKind, Stop, modified};
 use super::error::PdfError;
 use super::fields::{Field, Held};
 use super::file::State;
 use super::object::{Dict, Object, text_string};
-use super::{value, widget};
+use super::{pages, value, widget};
 use crate::signature::limits::MAX_PDF_FIELDS;
 
 /// The keys of a signature field (12.7.3.1, 12.7.4.5), alone or in one with its widget (12.5.2, 12.5.6.19).
-const FIELD: [&[u8]; 10] = [b"FT", b"T", b"TU", b"TM", b"Ff", b"V", b"Lock", b"SV", b"Kids", b"DA"];
+const FIELD: [&[u8]; 11] = [b"FT", b"T", b"TU", b"TM", b"Ff", b"V", b"DV", b"Lock", b"SV", b"Kids", b"DA"];
 const WIDGET: [&[u8]; 15] = [
     b"Type",
     b"Subtype",
@@ -36,7 +37,7 @@ const WIDGET: [&[u8]; 15] = [
 
 /// What earlier signatures say of later ones.
 #[derive(Debug, Default)]
-struct Locks {
+pub(crate) struct Locks {
     /// A certification or lock of level 1: nothing but timestamps.
     closed: bool,
     /// Each with the names that it locks.
@@ -55,6 +56,20 @@ impl Locks {
         let below = |lock: &str| name == lock || name.strip_prefix(lock).is_some_and(|n| n.starts_with('.'));
         self.closed || self.fields.iter().any(|lock| lock.names.iter().any(|n| below(n)) != lock.but)
     }
+
+    /// Why what was given to a field is closed by them.
+    pub fn refuse(&self, given: &Given) -> Option<String> {
+        let name = &given.name;
+        match given.kind {
+            GivenKind::Empty if self.closed => {
+                Some(format!("the field `{name}` was added to a document that is closed"))
+            }
+            GivenKind::Signature if self.closed_for(name) => {
+                Some(format!("`{name}` was signed in a document that an earlier signature closed"))
+            }
+            _ => None,
+        }
+    }
 }
 
 /// Compares the forms of two states. `fields` are those of the old one.
@@ -71,12 +86,11 @@ pub(crate) fn compare(
         (Object::Dict(old), Object::Dict(new)) => (old.clone(), new),
         _ => return modified("the form was removed"),
     };
-    // Defaults for the appearance of fields change what those show; of signature fields viewers draw none.
-    let only_signatures = fields.iter().all(|field| field.signature);
     for key in old.changed(new) {
         match key {
             b"Fields" | b"SigFlags" => {}
-            b"DA" | b"DR" if only_signatures => {
+            b"DA" | b"DR" => {
+                defaults(comparison, fields, key)?;
                 if let Some(value) = new.get(key) {
                     comparison.follow(old.get(key), Some(value))?;
                     comparison.explain_new(value)?;
@@ -90,7 +104,6 @@ pub(crate) fn compare(
         return modified("/SigFlags of the form was changed");
     }
 
-    let locks = locks(comparison.old, fields)?;
     let (before, after) = comparison.follow(old.get(b"Fields"), new.get(b"Fields"))?;
     let (before, after) = (before.array().unwrap_or_default(), after.array().unwrap_or_default());
     let Some(added) = after.strip_prefix(before) else {
@@ -102,26 +115,47 @@ pub(crate) fn compare(
         let Some(number) = field.reference().filter(|&number| comparison.is_new(number)) else {
             return modified("something that is not new was put into the form");
         };
-        widgets.extend(add(comparison, number, &locks, &mut names)?);
+        widgets.extend(add(comparison, number, &mut names)?);
     }
     let mut filled = HashSet::new();
     for field in fields {
         let changed = |number: &u32| comparison.changed.contains(number);
         if changed(&field.number) || field.widgets.iter().any(changed) {
-            fill(comparison, field, &locks)?;
+            fill(comparison, field)?;
             filled.extend(&field.widgets);
         }
     }
     widget::compare(comparison, &widgets, &filled)
 }
 
+/// Defaults for the appearance of fields change what those show that viewers draw by themselves; of signature fields
+/// they draw none. Pages may have others that are not in the form.
+fn defaults(comparison: &Comparison, fields: &[Field], key: &[u8]) -> Result<(), Stop> {
+    let changed = || modified(format!("/{} of the form was changed", String::from_utf8_lossy(key)));
+    if !fields.iter().all(|field| field.signature) {
+        return changed();
+    }
+    let known: HashSet<u32> = fields.iter().flat_map(|field| field.widgets.iter().copied()).collect();
+    let old = comparison.old;
+    pages::each(old, |page| {
+        for annotation in old.get(&page.dict, b"Annots")?.array().unwrap_or_default() {
+            if annotation.reference().is_some_and(|number| known.contains(&number)) {
+                continue;
+            }
+            let annotation = old.resolve(annotation)?;
+            let kind = annotation.dict().and_then(|dict| Some((dict, dict.get(b"Subtype")?.name()?)));
+            match kind {
+                None | Some((_, b"Widget")) => return changed(),
+                Some((dict, b"FreeText")) if dict.get(b"AP").is_none() => return changed(),
+                _ => {}
+            }
+        }
+        Ok(())
+    })
+}
+
 /// A new signature field; its widgets.
-fn add(
-    comparison: &mut Comparison,
-    number: u32,
-    locks: &Locks,
-    names: &mut HashSet<String>,
-) -> Result<Vec<u32>, Stop> {
+fn add(comparison: &mut Comparison, number: u32, names: &mut HashSet<String>) -> Result<Vec<u32>, Stop> {
     let object = comparison.new.read(number)?;
     let Some(dict) = object.as_ref().and_then(|object| object.plain_dict()) else {
         return modified("something that is no field was put into the form");
@@ -133,14 +167,21 @@ fn add(
     };
     let name = text_string(&name.bytes);
     only(dict, &[&FIELD[..], &WIDGET].concat(), &name)?;
+    // LibreOffice gives its fields their value as the default one, too.
+    if dict.get(b"DV").is_some_and(|default| dict.get(b"V") != Some(default)) {
+        return modified(format!("the field `{name}` was added with /DV"));
+    }
     if dict.get(b"Parent").is_some() || name.contains('.') || !names.insert(name.clone()) {
         return modified(format!("a second field `{name}` was added"));
     }
-    given(comparison, dict.get(b"V"), locks, &name)?;
+    let kind = given(comparison, dict.get(b"V"), &name)?;
 
     let mut widgets = Vec::new();
     if dict.is(b"Subtype", b"Widget") {
+        appearance::check(comparison.new, dict, &name, kind)?;
         widgets.push(number);
+    } else if dict.get(b"AP").is_some() || dict.get(b"Rect").is_some() {
+        return modified(format!("the field `{name}` has an appearance and is no widget"));
     }
     let kids = comparison.new.get(dict, b"Kids")?.into_owned();
     for kid in kids.array().unwrap_or_default() {
@@ -153,6 +194,7 @@ fn add(
             return modified(format!("field `{name}` was added with something that is no widget"));
         };
         only(dict, &WIDGET, &name)?;
+        appearance::check(comparison.new, dict, &name, kind)?;
         widgets.push(kid);
     }
     comparison.explain(number);
@@ -161,11 +203,17 @@ fn add(
 }
 
 /// The filling of an empty signature field.
-fn fill(comparison: &mut Comparison, field: &Field, locks: &Locks) -> Result<(), Stop> {
+fn fill(comparison: &mut Comparison, field: &Field) -> Result<(), Stop> {
     let name = &field.name;
     let empty = field.value != Held::Above && value::dictionary(comparison.old, field)?.is_none();
     if !field.signature || !empty {
         return modified(format!("the field `{name}` was changed"));
+    }
+    let own = comparison.new.read(field.number)?;
+    let value = own.as_ref().and_then(|own| own.plain_dict()?.get(b"V"));
+    let kind = given(comparison, value, name)?;
+    if kind == GivenKind::Empty {
+        return modified(format!("the field `{name}` was changed and not signed"));
     }
     for number in std::iter::once(field.number).chain(field.widgets.iter().copied()) {
         let (old, new) = (comparison.old.read(number)?, comparison.new.read(number)?);
@@ -179,8 +227,10 @@ fn fill(comparison: &mut Comparison, field: &Field, locks: &Locks) -> Result<(),
                 return modified(format!("/{key} of the field `{name}` was changed"));
             }
         }
-        if number == field.number {
-            given(comparison, new.get(b"V"), locks, name)?;
+        if new.is(b"Subtype", b"Widget") {
+            appearance::check(comparison.new, new, name, kind)?;
+        } else if new.get(b"AP") != old.get(b"AP") {
+            return modified(format!("the field `{name}` has an appearance and is no widget"));
         }
         comparison.explain(number);
         for key in [&b"V"[..], b"AP", b"AS", b"M", b"MK"] {
@@ -194,25 +244,24 @@ fn fill(comparison: &mut Comparison, field: &Field, locks: &Locks) -> Result<(),
 }
 
 /// The value of a field that is new or was empty.
-fn given(comparison: &Comparison, value: Option<&Object>, locks: &Locks, name: &str) -> Result<(), Stop> {
+fn given(comparison: &mut Comparison, value: Option<&Object>, name: &str) -> Result<GivenKind, Stop> {
     let resolved = value.map(|value| comparison.new.resolve(value)).transpose()?;
-    let dict = match resolved.as_deref() {
-        None | Some(Object::Null) if locks.closed => {
-            return modified(format!("the field `{name}` was added to a document that is closed"));
-        }
-        None | Some(Object::Null) => return Ok(()),
+    let kind = match resolved.as_deref() {
+        None | Some(Object::Null) => GivenKind::Empty,
         Some(Object::Dict(dict)) if dict.get(b"ByteRange").is_some() && dict.get(b"Contents").is_some() => {
-            dict
+            if dict.is(b"SubFilter", b"ETSI.RFC3161") {
+                GivenKind::Timestamp
+            } else {
+                GivenKind::Signature
+            }
         }
         Some(_) => return modified(format!("the field `{name}` was given a value that is no signature")),
     };
     if value.and_then(Object::reference).is_some_and(|number| !comparison.is_new(number)) {
         return modified(format!("the field `{name}` was given a value that is not new"));
     }
-    if locks.closed_for(name) && !dict.is(b"SubFilter", b"ETSI.RFC3161") {
-        return modified(format!("`{name}` was signed in a document that an earlier signature closed"));
-    }
-    Ok(())
+    comparison.given.push(Given { name: name.to_owned(), kind });
+    Ok(kind)
 }
 
 fn only(dict: &Dict, keys: &[&[u8]], name: &str) -> Result<(), Stop> {
@@ -225,7 +274,7 @@ fn only(dict: &Dict, keys: &[&[u8]], name: &str) -> Result<(), Stop> {
 }
 
 /// What the signatures of a state forbid (12.8.2.2, 12.8.2.4, and table 233 with the /P of ISO 32000-2).
-fn locks(state: &State, fields: &[Field]) -> Result<Locks, PdfError> {
+pub(crate) fn locks(state: &State, fields: &[Field]) -> Result<Locks, PdfError> {
     let mut locks = Locks::default();
     for field in fields.iter().filter(|field| field.signature) {
         let value = value::dictionary(state, field)?;

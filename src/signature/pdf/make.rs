@@ -151,7 +151,7 @@ fn revision(
         Object::Dict(dict) => dict,
         _ => Dict::EMPTY,
     };
-    let dict = dict.with(b"SigFlags", Object::Number(3.0));
+    let dict = dict.with(b"SigFlags", Object::Integer(3));
     match catalog.get(b"AcroForm").and_then(Object::reference) {
         Some(number) => append(state, &mut out, number, &dict, b"Fields", &field_reference)?,
         None => {
@@ -164,7 +164,7 @@ fn revision(
 
     // 4. The cross-reference.
     let section = &state.file.sections[state.section];
-    let mut trailer = Dict::EMPTY.with(b"Prev", Object::Number(section.offset as f64));
+    let mut trailer = Dict::EMPTY.with(b"Prev", Object::Integer(section.offset as i64));
     for key in [&b"Root"[..], b"Info"] {
         if let Some(value) = state.trailer().get(key) {
             trailer = trailer.with(key, value.clone());

@@ -8,8 +8,9 @@
 //! - `error`, `object`, `parse`: the syntax, strictly. `stream`: decompression. `xref`, `file`: where objects stand,
 //!   and the states of a file, one after each revision.
 //! - `fields`, `value`: the form, and signature dictionaries held against the bytes of the file.
-//! - `changes`, `form`, `widget`: what later revisions changed, denied unless listed as allowed. `cover`, `paint`,
-//!   `font`: whether a visible signature lies over something. `pages`, `uses`: what they go by.
+//! - `changes`, `form`, `widget`: what later revisions changed, denied unless listed as allowed. `layout`: how they are
+//!   written. `appearance`: what a further signature shows. `cover`, `paint`, `font`: whether it lies over something.
+//!   `pages`, `uses`: what they go by.
 //! - `validation`: the validation data that came with the file. `make`, `write`: PAdES-B-B
 //!   signatures.
 //!
@@ -21,6 +22,7 @@
 //! Out of scope: encrypted files, refused by name; filters other than Flate where a stream must be understood; what
 //! a page shows, except for where it is painted.
 
+mod appearance;
 mod changes;
 mod cover;
 mod error;
@@ -28,6 +30,7 @@ mod fields;
 mod file;
 mod font;
 mod form;
+mod layout;
 mod make;
 mod object;
 mod pages;
@@ -46,6 +49,7 @@ use std::ops::Range;
 
 pub use make::{PdfSignError, PdfSignatureDetails, sign_pdf};
 
+use changes::Stop;
 use error::PdfError;
 use fields::Field;
 use file::{File, State};
@@ -106,9 +110,33 @@ pub(crate) struct ValidationData {
     pub ocsps: Vec<Vec<u8>>,
 }
 
+/// The fault of a file that is too large to be read.
+pub(crate) fn too_large() -> Fault {
+    file::TOO_LARGE.into()
+}
+
 /// Reads a PDF and its signatures. A fault is always [`super::Reason::MalformedDocument`].
 pub(crate) fn read(bytes: &[u8]) -> Result<Pdf, Fault> {
     Ok(read_file(bytes)?)
+}
+
+/// Whether a revision before the last has a signature field with a value, and the last has none.
+pub(crate) fn had_signatures(bytes: &[u8]) -> Result<bool, Fault> {
+    let file = File::open(bytes)?;
+    let mut state = file.state(0);
+    let mut had = false;
+    loop {
+        // A section that stands for no revision, as the first of a linearised file, has no catalog of its own.
+        let mut has = false;
+        for field in fields::fields(&state).unwrap_or_default().iter().filter(|field| field.signature) {
+            has |= value::dictionary(&state, field)?.is_some();
+        }
+        if state.section + 1 == file.sections.len() {
+            return Ok(had && !has);
+        }
+        had |= has;
+        state.advance();
+    }
 }
 
 fn read_file(bytes: &[u8]) -> Result<Pdf, PdfError> {
@@ -146,29 +174,60 @@ fn read_file(bytes: &[u8]) -> Result<Pdf, PdfError> {
 }
 
 /// What was changed after each signature, by the number of its field. Goes through the file from the first signed
-/// revision to the end, and so reads every object once.
+/// revision to the end, comparing each with the next, and so reads every object once.
 fn modified(file: &File, found: &[(Field, Value)], last: usize) -> Result<HashMap<u32, String>, PdfError> {
     let mut modified = HashMap::new();
     let first = found.iter().filter_map(|(_, value)| value.section).min().unwrap_or(last);
     let mut state = file.state(first);
     let mut uses = Uses::of(&state)?;
+    // Those that were signed so far and stand, and where the bytes that are accounted for end.
+    let mut standing: Vec<(u32, form::Locks)> = Vec::new();
+    let mut end = file.bytes.len();
     loop {
+        let fields = fields::fields(&state)?;
         for (field, value) in found.iter().filter(|(_, value)| value.section == Some(state.section)) {
-            signed(&state, field, value, &uses)?;
-            let rest = &file.bytes[value.ranges[1].end..];
-            let change = if state.section < last {
-                changes::since(&state, &uses)?
-            } else {
-                let blank = rest.iter().all(|&byte| parse::is_space(byte));
-                (!blank).then(|| "bytes were added that are in no revision".to_owned())
-            };
-            modified.extend(change.map(|change| (field.number, change)));
+            signed(&state, field, value, &uses, &fields)?;
+            end = value.ranges[1].end;
+            standing.push((field.number, form::locks(&state, &fields)?));
         }
         if state.section == last {
             break;
         }
-        uses.advance(&mut state)?;
+        let mut next = state.clone();
+        next.advance();
+        if standing.is_empty() {
+            uses.advance(&state, &next)?;
+        } else {
+            let mut step = changes::step(&state, &next, &uses, &fields)?;
+            uses.advance(&state, &next)?;
+            step.missed(&uses);
+            let mut why = step.change;
+            if why.is_none() {
+                match layout::revision(&state, &next, end) {
+                    Ok(behind) => end = behind,
+                    Err(Stop::Malformed(error)) => return Err(error),
+                    Err(Stop::Modified(what)) => why = Some(format!("in what was added after it, {what}")),
+                }
+            }
+            standing.retain(|(number, locks)| {
+                let why = why.clone().or_else(|| step.given.iter().find_map(|given| locks.refuse(given)));
+                let stands = why.is_none();
+                modified.extend(why.map(|why| (*number, why)));
+                stands
+            });
+        }
+        state = next;
     }
+    let rest = &file.bytes[end..];
+    let why = if !rest.iter().all(|&byte| parse::is_space(byte)) {
+        Some("bytes were added that are in no revision")
+    } else if rest.len() > layout::MAX_TAIL {
+        Some("so much white space was added that some viewers do not find the end")
+    } else {
+        None
+    };
+    let why = why.map(str::to_owned);
+    modified.extend(standing.iter().filter_map(|(number, _)| Some((*number, why.clone()?))));
     for (field, value) in found.iter().filter(|(_, value)| value.section.is_none()) {
         let why = format!("the file was not built on the revision that ends at byte {}", value.ranges[1].end);
         modified.insert(field.number, why);
@@ -178,7 +237,13 @@ fn modified(file: &File, found: &[(Field, Value)], last: usize) -> Result<HashMa
 
 /// That the revision which a signature covers is whole and has the signature in its form: one whose objects, or
 /// whose own dictionary, come from bytes after it signs something else than what it is found in.
-fn signed(state: &State, field: &Field, value: &Value, uses: &Uses) -> Result<(), PdfError> {
+fn signed(
+    state: &State,
+    field: &Field,
+    value: &Value,
+    uses: &Uses,
+    fields: &[Field],
+) -> Result<(), PdfError> {
     let wrong = |what| PdfError::Signature { field: field.name.chars().take(80).collect(), what };
     let end = value.ranges[1].end;
     let sections = &state.file.sections[..=state.section];
@@ -187,9 +252,9 @@ fn signed(state: &State, field: &Field, value: &Value, uses: &Uses) -> Result<()
     {
         return Err(wrong("the revision that it signs reaches beyond what it signs"));
     }
-    let then = fields::fields(state)?.into_iter().find(|then| then.number == field.number);
+    let then = fields.iter().find(|then| then.number == field.number);
     let then = then.filter(|then| then.signature && then.name == field.name);
-    let then = then.map(|then| value::read(state, &then)).transpose()?.flatten();
+    let then = then.map(|then| value::read(state, then)).transpose()?.flatten();
     if then.is_none_or(|then| then.ranges != value.ranges) {
         return Err(wrong("it is not in the form of the revision that it signs"));
     }

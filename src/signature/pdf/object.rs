@@ -1,9 +1,11 @@
 //! The objects of a PDF (ISO 32000-1, 7.3), as values that can be compared.
 //!
-//! Equal means that every conforming reader sees the same: dictionaries without regard to the order of their keys,
-//! numbers by value, names and strings by what they decode to, streams by dictionary and raw bytes.
+//! Equal means that every reader sees the same: dictionaries without regard to the order of their keys, numbers by
+//! value and kind, for readers differ in where they take a real for an integer, names and strings by what they decode
+//! to, streams by dictionary and raw bytes.
 
 use std::ops::Range;
+use std::sync::Arc;
 
 use super::error::PdfError;
 
@@ -12,8 +14,9 @@ use super::error::PdfError;
 pub(crate) enum Object {
     Null,
     Bool(bool),
-    /// An integer, or a real: a tool that writes `595.0` for `595` has changed nothing.
-    Number(f64),
+    Integer(i64),
+    /// A number with a full stop, or one that no reader holds as an integer.
+    Real(f64),
     Name(Box<[u8]>),
     Text(Text),
     Array(Vec<Object>),
@@ -25,7 +28,7 @@ pub(crate) enum Object {
 /// A string, and where its token stands in the bytes it was read from, delimiters included.
 #[derive(Debug, Clone)]
 pub(crate) struct Text {
-    pub bytes: Box<[u8]>,
+    pub bytes: Arc<[u8]>,
     pub start: u32,
     pub end: u32,
 }
@@ -78,7 +81,7 @@ impl Dict {
         self.get(key).is_some_and(|value| value.is_name(name))
     }
 
-    /// A whole number that is not negative.
+    /// An integer that is not negative.
     pub fn size(&self, key: &[u8]) -> Option<usize> {
         self.get(key).and_then(Object::size)
     }
@@ -113,7 +116,11 @@ impl Object {
     }
 
     pub fn number(&self) -> Option<f64> {
-        if let Object::Number(number) = self { Some(*number) } else { None }
+        match self {
+            Object::Integer(number) => Some(*number as f64),
+            Object::Real(number) => Some(*number),
+            _ => None,
+        }
     }
 
     /// The number of the object that this refers to.
@@ -121,10 +128,23 @@ impl Object {
         if let Object::Reference(number, _) = self { Some(*number) } else { None }
     }
 
-    /// A whole number that is not negative.
+    /// An integer that is not negative.
     pub fn size(&self) -> Option<usize> {
-        // Below 2^53 a double is exact.
-        self.number().filter(|n| n.fract() == 0.0 && (0.0..9e15).contains(n)).map(|n| n as usize)
+        if let Object::Integer(number) = self { usize::try_from(*number).ok() } else { None }
+    }
+
+    /// Whether every reader takes every number and name inside for what it is: numbers of 32 bits hold them, and no
+    /// name has a zero, at which some readers end it.
+    pub fn is_plain(&self) -> bool {
+        let name = |name: &[u8]| !name.contains(&0);
+        match self {
+            Object::Integer(number) => i32::try_from(*number).is_ok(),
+            Object::Real(number) => number.abs() <= f64::from(i32::MAX),
+            Object::Name(own) => name(own),
+            Object::Array(items) => items.iter().all(Object::is_plain),
+            Object::Dict(dict) => dict.iter().all(|(key, value)| name(key) && value.is_plain()),
+            _ => true,
+        }
     }
 
     /// Calls `visit` with every reference inside.
@@ -144,6 +164,10 @@ impl Object {
 pub(crate) struct Numbered {
     pub value: Object,
     pub data: Option<Range<usize>>,
+    /// How many objects are inside.
+    pub nodes: usize,
+    /// Whether comments stand in it.
+    pub comments: bool,
 }
 
 impl Numbered {

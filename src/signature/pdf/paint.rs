@@ -50,9 +50,9 @@ const MAX_FONTS: usize = 16;
 const EDGE: f64 = 0.5;
 
 /// A transformation (8.3.3).
-type Matrix = [f64; 6];
+pub(crate) type Matrix = [f64; 6];
 
-const IDENTITY: Matrix = [1.0, 0.0, 0.0, 1.0, 0.0, 0.0];
+pub(crate) const IDENTITY: Matrix = [1.0, 0.0, 0.0, 1.0, 0.0, 0.0];
 
 /// First `a`, then `b`.
 fn multiply(a: Matrix, b: Matrix) -> Matrix {
@@ -70,6 +70,20 @@ fn point(m: Matrix, x: f64, y: f64) -> (f64, f64) {
     (x * m[0] + y * m[2] + m[4], x * m[1] + y * m[3] + m[5])
 }
 
+/// Whether an entry of a graphics state (8.4.5) leaves white the white of the paper, and text its font.
+fn is_ordinary(key: &[u8], value: &Object) -> bool {
+    match key {
+        b"BM" => value.is_name(b"Normal") || value.is_name(b"Compatible"),
+        b"SMask" => value.is_name(b"None"),
+        b"LW" => value.number().is_some(),
+        b"Type" | b"LC" | b"LJ" | b"ML" | b"D" | b"RI" | b"FL" | b"SM" | b"SA" | b"CA" | b"ca" | b"AIS"
+        | b"TK" | b"OP" | b"op" | b"OPM" => true,
+        b"TR" => value.is_name(b"Identity"),
+        b"TR2" | b"BG2" | b"UCR2" | b"HT" => value.is_name(b"Default"),
+        _ => false,
+    }
+}
+
 /// A box around nothing yet.
 const NOTHING: Rect = [f64::INFINITY, f64::INFINITY, f64::NEG_INFINITY, f64::NEG_INFINITY];
 
@@ -78,7 +92,7 @@ fn extend(rect: &mut Rect, (x, y): (f64, f64)) {
 }
 
 /// The box around a rectangle after a transformation.
-fn around(m: Matrix, r: Rect) -> Rect {
+pub(crate) fn around(m: Matrix, r: Rect) -> Rect {
     let mut out = NOTHING;
     for (x, y) in [(r[0], r[1]), (r[2], r[1]), (r[0], r[3]), (r[2], r[3])] {
         extend(&mut out, point(m, x, y));
@@ -109,7 +123,35 @@ struct Graphics {
 struct Painter<'s> {
     state: &'s State<'s>,
     target: Rect,
+    /// Whether white paints nothing.
+    paper: bool,
     fonts: HashMap<u32, Option<Rc<Font>>>,
+}
+
+/// The state at the start of a content (8.4.1).
+const START: Graphics = Graphics {
+    ctm: IDENTITY,
+    clip: EVERYWHERE,
+    line: 1.0,
+    white: false,
+    font: None,
+    size: 0.0,
+    spacing: 0.0,
+    words: 0.0,
+    scale: 1.0,
+    leading: 0.0,
+    rise: 0.0,
+};
+
+const EVERYWHERE: Rect = [f64::NEG_INFINITY, f64::NEG_INFINITY, f64::INFINITY, f64::INFINITY];
+
+/// Fails unless a form is known to paint nothing at all, not even white.
+pub(crate) fn nothing(state: &State, dict: &Dict, data: std::ops::Range<usize>) -> Result<()> {
+    let content = decode(state, dict, data)?;
+    let resources = state.get(dict, b"Resources")?;
+    let resources = resources.dict().cloned().unwrap_or_default();
+    let mut painter = Painter { state, target: EVERYWHERE, paper: false, fonts: HashMap::new() };
+    painter.run(&content, &resources, START, MAX_FORMS)
 }
 
 /// Fails unless a page is known to be blank inside a rectangle.
@@ -133,21 +175,7 @@ pub(crate) fn blank(state: &State, page: &Page, target: Rect) -> Result<()> {
     }
     let resources = page.resources.as_ref().map(|value| state.resolve(value)).transpose()?;
     let resources = resources.as_deref().and_then(Object::dict).cloned().unwrap_or_default();
-    let all = [f64::NEG_INFINITY, f64::NEG_INFINITY, f64::INFINITY, f64::INFINITY];
-    let graphics = Graphics {
-        ctm: IDENTITY,
-        clip: all,
-        line: 1.0,
-        white: false,
-        font: None,
-        size: 0.0,
-        spacing: 0.0,
-        words: 0.0,
-        scale: 1.0,
-        leading: 0.0,
-        rise: 0.0,
-    };
-    Painter { state, target, fonts: HashMap::new() }.run(&content, &resources, graphics, MAX_FORMS)
+    Painter { state, target, paper: true, fonts: HashMap::new() }.run(&content, &resources, START, MAX_FORMS)
 }
 
 fn decode(state: &State, dict: &Dict, data: std::ops::Range<usize>) -> Result<Vec<u8>> {
@@ -174,6 +202,7 @@ impl Painter<'_> {
 
     fn run(&mut self, content: &[u8], resources: &Dict, mut g: Graphics, forms: usize) -> Result<()> {
         let outer = g.clone();
+        let paper = self.paper(resources)?;
         let mut kept: Vec<Graphics> = Vec::new();
         let mut operands: Vec<Object> = Vec::new();
         let (mut path, mut clipping) = (NOTHING, false);
@@ -190,6 +219,10 @@ impl Painter<'_> {
             if !is_operator || matches!(operator, b"true" | b"false" | b"null") {
                 let unknown = |_| Painted::Unknown("contents that cannot be read");
                 operands.push(parser.object().map_err(unknown)?);
+                // A number that readers take differently may be anywhere.
+                if !operands.last().is_some_and(Object::is_plain) {
+                    return Err(Painted::Unknown("a number that not every reader takes"));
+                }
                 self.state.file.budget.work(parser.nodes() + (parser.at - at) / 8)?;
                 at = parser.at;
                 nodes += parser.nodes();
@@ -239,15 +272,15 @@ impl Painter<'_> {
                     }
                     path = NOTHING;
                 }
-                b"g" => g.white = n(0) == 1.0,
-                b"rg" => g.white = numbers == [1.0, 1.0, 1.0],
-                b"k" => g.white = numbers == [0.0, 0.0, 0.0, 0.0],
+                b"g" => g.white = paper[0] && n(0) == 1.0,
+                b"rg" => g.white = paper[1] && numbers == [1.0, 1.0, 1.0],
+                b"k" => g.white = paper[2] && numbers == [0.0, 0.0, 0.0, 0.0],
                 b"cs" | b"sc" | b"scn" => g.white = false,
                 b"sh" => self.paint(&g, g.clip, "a shading")?,
                 b"gs" => {
                     if let Some(Object::Dict(dict)) = self.resource(resources, b"ExtGState", &operands)? {
-                        if dict.get(b"Font").is_some() {
-                            return Err(Painted::Unknown("a font in a graphics state"));
+                        if !dict.iter().all(|(key, value)| is_ordinary(key, value)) {
+                            return Err(Painted::Unknown("a graphics state of another kind"));
                         }
                         g.line = dict.get(b"LW").and_then(Object::number).unwrap_or(g.line);
                     }
@@ -295,6 +328,14 @@ impl Painter<'_> {
         }
     }
 
+    /// Whether white in gray, RGB and CMYK is the white of the paper: resources may put other colour spaces in their
+    /// place (8.6.5.6).
+    fn paper(&self, resources: &Dict) -> Result<[bool; 3]> {
+        let spaces = self.state.get(resources, b"ColorSpace")?;
+        let usual = |key: &[u8]| self.paper && spaces.dict().is_none_or(|spaces| spaces.get(key).is_none());
+        Ok([usual(b"DefaultGray"), usual(b"DefaultRGB"), usual(b"DefaultCMYK")])
+    }
+
     fn resource(&self, resources: &Dict, kind: &[u8], operands: &[Object]) -> Result<Option<Object>> {
         let Some(name) = operands.iter().find_map(Object::name) else { return Ok(None) };
         let kind = self.state.get(resources, kind)?;
@@ -323,7 +364,6 @@ impl Painter<'_> {
     fn show(&self, g: &Graphics, tm: &mut Matrix, items: &[Object]) -> Result<()> {
         for item in items {
             let advance = match item {
-                Object::Number(shift) => -shift / 1000.0 * g.size * g.scale,
                 Object::Text(text) => {
                     let Some(font) = &g.font else { return Err(Painted::Unknown("a font of another kind")) };
                     self.state.file.budget.work(text.bytes.len() / 8)?;
@@ -344,7 +384,7 @@ impl Painter<'_> {
                     }
                     advance
                 }
-                _ => 0.0,
+                other => other.number().map_or(0.0, |shift| -shift / 1000.0 * g.size * g.scale),
             };
             *tm = multiply([1.0, 0.0, 0.0, 1.0, advance, 0.0], *tm);
         }

@@ -62,11 +62,24 @@ pub(crate) struct Parser<'a> {
     pub bytes: &'a [u8],
     pub at: usize,
     nodes: usize,
+    /// Bytes of strings in hexadecimal, which cost less than others.
+    digits: usize,
+    comments: bool,
 }
 
 impl<'a> Parser<'a> {
     pub fn new(bytes: &'a [u8], at: usize) -> Parser<'a> {
-        Parser { bytes, at, nodes: 0 }
+        Parser { bytes, at, nodes: 0, digits: 0, comments: false }
+    }
+
+    /// Whether a comment was passed over.
+    pub fn comments(&self) -> bool {
+        self.comments
+    }
+
+    /// What reading this many bytes cost, in units of work.
+    pub fn work(&self, bytes: usize) -> usize {
+        self.nodes + bytes.saturating_sub(self.digits) / 8 + self.digits / 32
     }
 
     /// How many objects were read.
@@ -86,6 +99,7 @@ impl<'a> Parser<'a> {
     pub fn skip(&mut self) {
         while let Some(byte) = self.peek() {
             if byte == b'%' {
+                self.comments = true;
                 while self.peek().is_some_and(|b| b != 10 && b != 13) {
                     self.at += 1;
                 }
@@ -201,11 +215,17 @@ impl<'a> Parser<'a> {
             && digits.iter().filter(|byte| **byte == b'.').count() <= 1
             && digits.iter().any(u8::is_ascii_digit)
             && length < 64;
-        let value = std::str::from_utf8(token).ok().filter(|_| plain).and_then(|t| t.parse::<f64>().ok());
-        let Some(value) = value else { return self.error("no number") };
+        let Some(token) = std::str::from_utf8(token).ok().filter(|_| plain) else {
+            return self.error("no number");
+        };
+        let value = match (token.parse::<i64>(), token.parse::<f64>()) {
+            (Ok(value), _) => Object::Integer(value),
+            // Minus zero is zero.
+            (_, Ok(value)) => Object::Real(value + 0.0),
+            _ => return self.error("no number"),
+        };
         self.at += length;
-        // Minus zero is zero.
-        Ok(Object::Number(value + 0.0))
+        Ok(value)
     }
 
     fn name(&mut self) -> Result<Box<[u8]>> {
@@ -281,6 +301,7 @@ impl<'a> Parser<'a> {
         }
         // A missing last digit is zero (7.3.4.3).
         bytes.extend(half);
+        self.digits += self.at - start;
         Ok(self.text(bytes, start))
     }
 
@@ -389,6 +410,6 @@ impl<'a> Parser<'a> {
         if !self.keyword("endobj") {
             return Err(wrong("no `endobj` at its end"));
         }
-        Ok(Numbered { value, data })
+        Ok(Numbered { value, data, nodes: self.nodes, comments: self.comments })
     }
 }

@@ -159,7 +159,7 @@ mod tests {
         }
         // One row of each kind, of two pixels of one byte.
         let parameters =
-            Dict::EMPTY.with(b"Predictor", Object::Number(15.0)).with(b"Columns", Object::Number(2.0));
+            Dict::EMPTY.with(b"Predictor", Object::Integer(15)).with(b"Columns", Object::Integer(2));
         let rows = [[0, 1, 2], [1, 1, 2], [2, 1, 2], [3, 1, 2], [4, 1, 2]].concat();
         let plain = [[1, 2], [1, 3], [2, 5], [2, 5], [3, 7]].concat();
         assert_eq!(predict(&parameters, rows), Ok(plain));

@@ -29,15 +29,12 @@ impl Uses {
         Ok(uses)
     }
 
-    /// Takes a state, and what is counted of it, to its next section.
-    pub fn advance(&mut self, state: &mut State) -> Result<(), PdfError> {
-        let mut next = state.clone();
-        next.advance();
-        for number in changed(state, &next)? {
+    /// Takes what is counted from a state to the next one.
+    pub fn advance(&mut self, state: &State, next: &State) -> Result<(), PdfError> {
+        for number in changed(state, next)? {
             self.count(state, number, false)?;
-            self.count(&next, number, true)?;
+            self.count(next, number, true)?;
         }
-        *state = next;
         Ok(())
     }
 

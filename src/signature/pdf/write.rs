@@ -11,7 +11,14 @@ pub(crate) fn object(out: &mut Vec<u8>, value: &Object) {
         Object::Null => out.extend_from_slice(b"null"),
         Object::Bool(value) => out.extend_from_slice(value.to_string().as_bytes()),
         // Never with an exponent, and reads back as the same number.
-        Object::Number(value) => out.extend_from_slice(value.to_string().as_bytes()),
+        Object::Integer(value) => out.extend_from_slice(value.to_string().as_bytes()),
+        Object::Real(value) => {
+            let digits = value.to_string();
+            out.extend_from_slice(digits.as_bytes());
+            if !digits.contains('.') {
+                out.extend_from_slice(b".0");
+            }
+        }
         Object::Name(value) => name(out, value),
         Object::Text(text) => out.extend_from_slice(format!("<{}>", hex::encode(&text.bytes)).as_bytes()),
         Object::Array(items) => {

@@ -36,6 +36,8 @@ pub(crate) struct Section {
     pub trailer: Dict,
     /// The places of the cross-reference streams, which are objects themselves.
     pub streams: Vec<usize>,
+    /// What of a stream some readers pass over and others do not.
+    pub odd: Option<&'static str>,
 }
 
 /// The value of `startxref` at the end of a file or of a revision, which must end with %%EOF and white space.
@@ -93,9 +95,9 @@ fn section(bytes: &[u8], offset: usize, budget: &Budget, count: &mut usize) -> R
     let _ = parser.blanks();
     if !parser.keyword("xref") {
         let mut entries = Vec::new();
-        let (trailer, end) = read_stream(bytes, offset, budget, count, &mut entries)?;
+        let (trailer, end, odd) = read_stream(bytes, offset, budget, count, &mut entries)?;
         once(&entries)?;
-        return Ok(Section { offset, end, entries, trailer, streams: vec![offset] });
+        return Ok(Section { offset, end, entries, trailer, streams: vec![offset], odd });
     }
 
     let mut table = Vec::new();
@@ -118,15 +120,15 @@ fn section(bytes: &[u8], offset: usize, budget: &Budget, count: &mut usize) -> R
     let end = parser.at;
 
     // 7.5.8.4: what the table does not list is looked up in the stream, then in the older section.
-    let (mut entries, mut streams) = (Vec::new(), Vec::new());
+    let (mut entries, mut streams, mut odd) = (Vec::new(), Vec::new(), None);
     if let Some(hybrid) = trailer.get(b"XRefStm") {
         let at = hybrid.size().ok_or(PdfError::File("an /XRefStm that is no offset"))?;
-        let _ = read_stream(bytes, at, budget, count, &mut entries)?;
+        odd = read_stream(bytes, at, budget, count, &mut entries)?.2;
         streams.push(at);
     }
     entries.append(&mut table);
     once(&entries)?;
-    Ok(Section { offset, end, entries, trailer, streams })
+    Ok(Section { offset, end, entries, trailer, streams, odd })
 }
 
 /// Of two entries for one object in one section some readers take the first and some the last, and of a table and
@@ -188,14 +190,14 @@ fn push(
     }
 }
 
-/// A cross-reference stream (7.5.8): its dictionary, which is the trailer, and where it ends.
+/// A cross-reference stream (7.5.8): its dictionary, which is the trailer, where it ends, and what is odd.
 fn read_stream(
     bytes: &[u8],
     offset: usize,
     budget: &Budget,
     count: &mut usize,
     entries: &mut Vec<(u32, Entry)>,
-) -> Result<(Dict, usize)> {
+) -> Result<(Dict, usize, Option<&'static str>)> {
     let bad = |what| PdfError::Syntax { what, at: offset };
     let mut parser = Parser::new(bytes, offset);
     let head = parser.head().ok_or(bad("no cross-reference section"))?;
@@ -221,6 +223,7 @@ fn read_stream(
     if row == 0 || index.len() % 2 != 0 {
         return Err(bad("a bad index in a cross-reference stream"));
     }
+    let mut odd = (widths.len() != 3).then_some("another number of widths than three");
     let mut rows = data.chunks_exact(row);
     for pair in index.chunks_exact(2) {
         for number in pair[0]..pair[0].saturating_add(pair[1]) {
@@ -240,10 +243,20 @@ fn read_stream(
                     (Ok(container), Ok(index)) => Some(Entry::In { container, index }),
                     _ => None,
                 },
-                _ => Some(Entry::Free),
+                [0, ..] => Some(Entry::Free),
+                _ => {
+                    odd = Some("an entry of an unknown kind");
+                    Some(Entry::Free)
+                }
             };
+            if number == 0 && entry != Some(Entry::Free) {
+                odd = Some("an object with the number 0");
+            }
             push(entries, number as u64, entry.ok_or(bad("a bad cross-reference entry"))?, count, budget)?;
         }
     }
-    Ok((dict.clone(), parser.at))
+    if rows.next().is_some() || !rows.remainder().is_empty() {
+        odd = Some("more entries than it says");
+    }
+    Ok((dict.clone(), parser.at, odd))
 }

@@ -5,6 +5,7 @@
 //! content/00000001.index, …     where each digest of a full segment is (`sealed`)
 //! content/large/<digest>        one file each, for what is larger than a record
 //! content/tmp/                  what is still being written
+//! content/partial/              what came in part and may go on ([`partial`])
 //! ```
 //! Records are appended as they come and made durable by one [`ContentStore::sync`] per commit, before the leaf that
 //! names them. The places in the newest segment are in memory, and read from it at opening; those in the others are
@@ -19,6 +20,7 @@
 //! earlier process wrote may have been seen in the cache of the system and never have reached the disk.
 
 mod offline;
+pub mod partial;
 pub mod record;
 mod sealed;
 
@@ -155,6 +157,8 @@ pub struct ContentStore {
     segment_bytes: u64,
     recent: Mutex<Recent>,
     next_tmp: std::sync::atomic::AtomicU64,
+    /// Transfers that had begun before this process, until somebody takes them.
+    partials: Mutex<Vec<partial::Found>>,
 }
 
 impl ContentStore {
@@ -178,6 +182,7 @@ impl ContentStore {
         for dir in [dir, &dir.join("large")] {
             disk.sync_dir(dir).map_err(StoreError::io("syncing", dir))?;
         }
+        let partials = partial::list(&*disk, &dir.join("partial"))?;
         let mut numbers = numbers(&*disk, dir)?;
         let newest = numbers.pop();
         let mut sealed = Vec::with_capacity(numbers.len());
@@ -245,6 +250,7 @@ impl ContentStore {
             segment_bytes,
             recent: Mutex::default(),
             next_tmp: std::sync::atomic::AtomicU64::new(0),
+            partials: Mutex::new(partials),
         })
     }
 
@@ -575,6 +581,53 @@ impl ContentStore {
     }
 }
 
+/// A content that is read piece by piece. Small ones are read at once; large ones keep their file open.
+pub enum Reader {
+    /// All of it, its digest checked.
+    Whole(Bytes),
+    /// A file of its own, not checked: the reader hashes as it goes.
+    File {
+        /// The file.
+        file: Arc<dyn DiskFile>,
+        /// Where it is.
+        path: PathBuf,
+        /// Bytes.
+        length: u64,
+    },
+}
+
+impl ContentStore {
+    /// Opens a content for reading. `None` when it is not there.
+    pub fn reader(&self, digest: &Hash) -> Result<Option<Reader>, StoreError> {
+        match self.location(digest)? {
+            None => Ok(None),
+            Some(Location::Segment { .. }) => Ok(self.get(digest)?.map(Reader::Whole)),
+            Some(Location::File { length }) => {
+                let path = self.large_path(digest);
+                let file = self.disk.open_read(&path).map_err(StoreError::io("opening", &path))?;
+                Ok(Some(Reader::File { file, path, length }))
+            }
+        }
+    }
+}
+
+impl Reader {
+    /// At most `most` bytes from an offset on; none at the end.
+    pub fn piece(&self, offset: u64, most: usize) -> Result<Bytes, StoreError> {
+        match self {
+            Reader::Whole(data) => {
+                let from = usize::try_from(offset).unwrap_or(usize::MAX).min(data.len());
+                Ok(data.slice(from..data.len().min(from.saturating_add(most))))
+            }
+            Reader::File { file, path, length } => {
+                let mut buffer = vec![0; length.saturating_sub(offset).min(most as u64) as usize];
+                file.read_at(&mut buffer, offset).map_err(StoreError::io("reading", path))?;
+                Ok(buffer.into())
+            }
+        }
+    }
+}
+
 /// Large content on its way in. Removed when it is not finished.
 pub struct Upload {
     disk: Arc<dyn Disk>,
@@ -631,5 +684,7 @@ fn numbers(disk: &dyn Disk, dir: &Path) -> Result<Vec<u64>, StoreError> {
     Ok(numbers)
 }
 
+#[cfg(test)]
+mod crash_tests;
 #[cfg(test)]
 mod tests;

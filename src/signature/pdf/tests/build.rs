@@ -58,7 +58,7 @@ pub fn letter_with(changes: &[(u32, &str)]) -> Vec<u8> {
 pub fn trailer(pdf: &[u8]) -> Dict {
     let file = File::open(pdf).unwrap();
     let last = file.last();
-    let mut trailer = Dict::EMPTY.with(b"Prev", Object::Number(file.sections[last.section].offset as f64));
+    let mut trailer = Dict::EMPTY.with(b"Prev", Object::Integer(file.sections[last.section].offset as i64));
     for key in [&b"Root"[..], b"Info"] {
         if let Some(value) = last.trailer().get(key) {
             trailer = trailer.with(key, value.clone());
@@ -73,7 +73,9 @@ pub fn revise(pdf: &[u8], objects: &[(u32, &str)]) -> Vec<u8> {
     for (number, body) in objects {
         out.put(*number, 0, fix_length(body).as_bytes());
     }
-    out.finish(&trailer(pdf), 60, None);
+    let highest = objects.iter().map(|(number, _)| number + 1).max().unwrap_or(0);
+    let size = File::open(pdf).unwrap().last().size().max(highest).max(61);
+    out.finish(&trailer(pdf), size, None);
     out.bytes
 }
 
@@ -83,6 +85,8 @@ pub struct Forgery<'a> {
     pub value: &'a str,
     pub field: &'a str,
     pub name: &'a str,
+    /// Objects that come with it.
+    pub more: &'a [(u32, &'a str)],
     /// How many fields the form has after the first, at least: those that wait for their signature.
     pub waiting: u32,
     /// The token of /Contents.
@@ -97,6 +101,7 @@ impl Default for Forgery<'_> {
             value: "",
             field: "/Rect[0 0 0 0]",
             name: "Person",
+            more: &[],
             waiting: 0,
             contents: "<3003020101000000>",
             range: &|start, end, length| format!("[0 {start} {end} {}]", length - end),
@@ -110,26 +115,88 @@ impl Forgery<'_> {
         let before = read(pdf).map_or(0, |pdf| pdf.signatures.len()) as u32;
         let (value, field) = (12 + 2 * before, 13 + 2 * before);
         let head = format!("<</Type/Sig/Filter/Adobe.PPKLite/SubFilter/ETSI.CAdES.detached{}", self.value);
-        let blank = " ".repeat(60);
-        let body = format!("{head}/ByteRange{blank}/Contents{}>>", self.contents);
+        let body = format!("{head}/ByteRange{BLANK}/Contents{}>>", self.contents);
         let form: String = (0..=before.max(self.waiting)).map(|i| format!(" {} 0 R", 13 + 2 * i)).collect();
-        let mut out = Revision::after(pdf);
-        let start = out.put(value, 0, body.as_bytes()) + body.len() - 2 - self.contents.len();
         let name = self.name;
         let widget = format!(
             "<</FT/Sig/T({name})/Type/Annot/Subtype/Widget/F 4/P 9 0 R/V {value} 0 R{}>>",
             self.field
         );
-        out.put(field, 0, widget.as_bytes());
-        out.put(8, 0, format!("<</Fields[7 0 R{form}]/SigFlags 3>>").as_bytes());
-        let page = LETTER[8].1.replace("[7 0 R]", &format!("[7 0 R{form}]"));
-        out.put(9, 0, page.as_bytes());
-        out.finish(&trailer(pdf), 32, None);
-        let mut bytes = out.bytes;
-        let range = (self.range)(start, start + self.contents.len(), bytes.len());
-        let at = start - "/Contents".len() - 60;
-        bytes[at..at + range.len()].copy_from_slice(range.as_bytes());
-        bytes
+        let fields = format!("[7 0 R{form}]");
+        let form = format!("<</Fields{fields}/SigFlags 3>>");
+        let page = LETTER[8].1.replace("[7 0 R]", &fields);
+        let own = [(value, &*body), (field, &widget), (8, &form), (9, &page)];
+        let objects = [&own[..], self.more].concat();
+        with_range(revise(pdf, &objects), self.range)
+    }
+}
+
+/// What a ByteRange is written into.
+const BLANK: &str = "                                                            ";
+
+/// Fills in the last ByteRange of a file, which is the last signature's.
+fn with_range(mut pdf: Vec<u8>, range: &dyn Fn(usize, usize, usize) -> String) -> Vec<u8> {
+    let key = format!("/ByteRange{BLANK}/Contents");
+    let at = pdf.windows(key.len()).rposition(|window| window == key.as_bytes()).unwrap();
+    let start = at + key.len();
+    let end = start + 1 + pdf[start..].iter().position(|&byte| byte == b'>' || byte == b')').unwrap();
+    let range = range(start, end, pdf.len());
+    pdf[at + 10..at + 10 + range.len()].copy_from_slice(range.as_bytes());
+    pdf
+}
+
+/// A signature dictionary of a kind with so many bytes of room for its /Contents.
+pub fn signature_of(kind: &str, room: usize) -> String {
+    format!("<</Type/Sig{kind}/ByteRange{BLANK}/Contents<3003020101{}>>>", "00".repeat(room - 5))
+}
+
+/// A revision with such a dictionary, signed.
+pub fn signed_by(pdf: &[u8], objects: &[(u32, &str)]) -> Vec<u8> {
+    with_range(revise(pdf, objects), &|start, end, length| format!("[0 {start} {end} {}]", length - end))
+}
+
+/// A further signature of the letter, as objects 50 and 40, with its widget on a page; and what else comes with it.
+pub struct Seal<'a> {
+    /// The keys of its widget.
+    pub widget: &'a str,
+    /// The keys of the signature dictionary; of an empty field none.
+    pub value: Option<&'a str>,
+    /// The page with its /Annots.
+    pub page: (u32, &'a str),
+    pub more: &'a [(u32, &'a str)],
+}
+
+pub const SIGNATURE: &str = "/Filter/Adobe.PPKLite/SubFilter/ETSI.CAdES.detached";
+pub const TIMESTAMP: &str = "/Filter/Adobe.PPKLite/SubFilter/ETSI.RFC3161";
+
+/// The first page with the widget, which is blank but for its first line.
+pub const PAGE: &str =
+    "<</Type/Page/Parent 2 0 R/Contents[4 0 R 30 0 R]/Resources<</Font<</F1 5 0 R>>>>/Annots[40 0 R]>>";
+pub const FORM: &str = "<</Fields[7 0 R 13 0 R 40 0 R]/SigFlags 3>>";
+
+impl Default for Seal<'_> {
+    fn default() -> Self {
+        Seal { widget: "/Rect[300 100 400 200]", value: Some(SIGNATURE), page: (3, PAGE), more: &[] }
+    }
+}
+
+impl Seal<'_> {
+    pub fn put(&self, pdf: &[u8]) -> Vec<u8> {
+        let given = if self.value.is_some() { "/V 50 0 R" } else { "" };
+        let field = format!("<</FT/Sig/T(Seal)/Type/Annot/Subtype/Widget/P 3 0 R{given}{}>>", self.widget);
+        let value = self.value.map(|value| {
+            format!("<</Type/Sig{value}/ByteRange{BLANK}/Contents<3003020101{}>>>", "0".repeat(6))
+        });
+        let mut objects = vec![(8, FORM), self.page, (40, &*field)];
+        objects.extend(value.as_deref().map(|value| (50, value)));
+        objects.extend(self.more);
+        let revised = revise(pdf, &objects);
+        match value {
+            Some(_) => {
+                with_range(revised, &|start, end, length| format!("[0 {start} {end} {}]", length - end))
+            }
+            None => revised,
+        }
     }
 }
 

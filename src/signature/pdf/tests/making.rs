@@ -6,7 +6,7 @@ use super::corpus::documents;
 use crate::signature::digest::sha256;
 use crate::signature::pdf::{PdfSignError, PdfSignatureDetails, PdfSignatureKind, read, sign_pdf};
 use crate::signature::tests::pki;
-use crate::signature::{CrlStore, Digests, Signer, Trust, Verdict, judge_detached, judge_pdf};
+use crate::signature::{CrlStore, Digests, Reason, Signer, Trust, Verdict, judge_detached, judge_pdf};
 
 /// A signer, the root of its certificate, and the root's revocation list.
 pub fn party() -> &'static (Signer, Vec<u8>, CrlStore) {
@@ -55,6 +55,26 @@ fn twice(pdf: &[u8]) {
 #[test]
 fn a_letter_is_signed_by_a_person_and_then_by_the_agency() {
     twice(&std::fs::read(documents().join("06-unsigned.pdf")).unwrap());
+}
+
+#[test]
+fn a_timestamp_of_nothing_explains_nothing() {
+    use super::build::*;
+
+    let trust = Trust::new([party().1.clone()]).unwrap().with_crls(party().2.clone());
+    let judge = |pdf: &[u8]| judge_pdf(pdf, "bd", &trust, pki::now()).signatures.remove(0);
+    let signed = sign(&letter(), "Person").unwrap();
+    assert_eq!(judge(&signed).verdict, Verdict::Valid);
+    let field = "<</FT/Sig/T(Stamp)/Type/Annot/Subtype/Widget/F 132/Rect[0 0 0 0]/V 50 0 R>>";
+    // The person's field is the second object behind the letter's.
+    let form = "<</Fields[7 0 R 33 0 R 40 0 R]/SigFlags 3>>";
+    let after = |value: &str| judge(&signed_by(&signed, &[(50, value), (40, field), (8, form)]));
+    // Nothing shows, and who signed is not changed by it: but no authority stamped this document.
+    let stamped = after(&signature_of(TIMESTAMP, 40));
+    assert_eq!((stamped.verdict, stamped.reason), (Verdict::Invalid, Some(Reason::ModifiedAfterSigning)));
+    assert!(stamped.detail.contains("`Stamp` was added as a document timestamp"), "{}", stamped.detail);
+    // A signature is judged for itself.
+    assert_eq!(after(&signature_of(SIGNATURE, 40)).verdict, Verdict::Valid);
 }
 
 #[test]

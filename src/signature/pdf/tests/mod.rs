@@ -6,3 +6,6 @@ mod corpus;
 mod hostile;
 mod kinds;
 mod making;
+mod many;
+mod shown;
+mod written;
