@@ -289,10 +289,13 @@ fn event_at(source: &Source<'_>, index: u64) -> Result<Event, CollectError> {
     leaf::decode(&bytes).map_err(|e| damaged(format!("event {index}: {e}")))
 }
 
+/// A proof's bytes, its event, and whether an event names it by digest: it was kept as it came.
+type Kept = (Bytes, Event, bool);
+
 struct Gathered<'a> {
     source: &'a Source<'a>,
     /// By log and index: the proof as it was kept, else one that is made now; there may be several that were kept.
-    proofs: BTreeMap<(String, u64), Vec<(Bytes, Event, bool)>>,
+    proofs: BTreeMap<(String, u64), Vec<Kept>>,
     files: Vec<Planned>,
     versions: BTreeSet<u64>,
 }

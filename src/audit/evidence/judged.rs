@@ -10,7 +10,7 @@ use bytes::Bytes;
 
 use super::container::{Broken, Container, Entry};
 use super::messages::{Message, ProvenEvent, version_of};
-use super::verify::Report;
+use super::report::Report;
 use super::{file_of_digest, names};
 use crate::directory::Directory;
 use crate::domain::event::{EventKind, Judged, LogRef, RoleVerdicts};
@@ -19,8 +19,9 @@ use crate::domain::limits;
 use crate::exchange::existence::judged_at;
 use crate::exchange::judge::{START, is_read_whole, judged, prove_from};
 use crate::exchange::message::role_verdicts;
+use crate::merkle::sha256;
 use crate::signature::{
-    Crl, CrlStore, Digests, Hasher, MAX_PDF, OcspStore, Reason, Trust, Verdicts, digest_needs,
+    Crl, CrlStore, Digests, Hasher, MAX_PDF, OcspStore, Reason, Trust, Verdict, Verdicts, digest_needs,
     judge_detached, judge_pdf,
 };
 use crate::time::Timestamp;
@@ -340,4 +341,59 @@ fn signatures<R: Read + Seek>(
         all.push(container.whole(&entry, limits::SIGNATURE_BYTES as u64)?.into());
     }
     Ok(Some(all))
+}
+
+/// The CAdES signature over the manifest, by a certificate under the given roots.
+pub(super) fn manifest<R: Read + Seek>(
+    report: &mut Report,
+    container: &mut Container<R>,
+    roots: &[Vec<u8>],
+    revocation: &Revocation,
+    (signed, xml): (bool, &[u8]),
+) -> Result<(), Broken> {
+    let file = names::SIGNATURE;
+    if !signed {
+        let why = "the node that exported has no certificate for it: the page and evidence.json are its word only, all \
+             else stands on proofs of its own";
+        report.notes(names::MANIFEST, "nobody signed the manifest", why);
+        return Ok(());
+    }
+    let what = "the manifest is signed";
+    let Some(entry) = container.entry(file) else {
+        report.fails(file, what, "the manifest names it, it is not in the container: it was removed");
+        return Ok(());
+    };
+    let signature = container.whole(&entry, limits::SIGNATURE_FILE_BYTES)?;
+    let trust = match Trust::new(roots) {
+        Ok(trust) => revocation.all(trust),
+        Err(error) => {
+            report.fails(file, what, format!("the given roots cannot be used: {error}"));
+            return Ok(());
+        }
+    };
+    let digests = Digests { sha256: *sha256(xml).as_bytes(), sha384: None, sha512: None };
+    // Nothing proves when it was made: it is judged at the time that it claims, and said so.
+    let judge = |at| judge_detached(&[&signature], &digests, "", &trust, at);
+    let first = judge(Timestamp::from_millis(0));
+    let claimed = first.signatures.first().and_then(|s| s.claimed_at);
+    let found = claimed.map_or(first, judge);
+    let Some(signature) = found.signatures.first() else { return Ok(()) };
+    let at = signature.proven_at.or(claimed).map_or_else(|| "no time".to_owned(), |t| t.to_string());
+    let signer = &signature.signer;
+    match signature.verdict {
+        Verdict::Valid => {
+            let how =
+                format!("CAdES, {}, certificate under the given roots, not revoked", signature.algorithm);
+            report.holds(file, format!("{signer} signed the manifest, and claims {at}"), how);
+        }
+        Verdict::Indeterminate => {
+            let why = format!("the signature is intact, but {}", signature.detail);
+            report.notes(file, format!("{signer} signed the manifest, and claims {at}"), why);
+        }
+        _ => {
+            let reason = signature.reason.map_or("", |r| r.as_str());
+            report.fails(file, what, format!("{reason}: {}", signature.detail));
+        }
+    }
+    Ok(())
 }

@@ -2,7 +2,7 @@
 //! sender's when it settled, is checked again by the same functions.
 
 use super::agency_name;
-use super::verify::Report;
+use super::report::Report;
 use crate::directory::Directory;
 use crate::domain::envelope::Envelope;
 use crate::domain::event::{Event, EventKind, Item, LogRef, Subject};

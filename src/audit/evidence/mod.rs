@@ -33,6 +33,7 @@ mod manifest;
 mod messages;
 mod names;
 mod page;
+mod report;
 mod verify;
 
 use crate::domain::ids::{AgencyId, DeliveryId, Digest};
@@ -46,7 +47,8 @@ pub use container::{Broken, Container, Entry, Packer};
 pub use export::{Seal, export};
 pub use manifest::{Manifest, Reference};
 pub use names::{MANIFEST, MEDIA_TYPE, MIMETYPE, SIGNATURE, media_type};
-pub use verify::{Given, Report, State, Statement, verify};
+pub use report::{Given, Report, State, Statement};
+pub use verify::verify;
 
 /// Why there is no evidence.
 #[derive(Debug, thiserror::Error)]

@@ -37,7 +37,7 @@ pub(super) fn render(collected: &Collected, log: &str, size: u64) -> String {
 }
 
 fn heading(page: &mut String, vi: &str, en: &str) {
-    let _ = write!(page, "<h2>{vi}<br><span class=\"en\" lang=\"en\">{en}</span></h2>\n");
+    let _ = writeln!(page, "<h2>{vi}<br><span class=\"en\" lang=\"en\">{en}</span></h2>");
 }
 
 fn row(page: &mut String, vi: &str, en: &str, value: &str) {
@@ -45,9 +45,9 @@ fn row(page: &mut String, vi: &str, en: &str, value: &str) {
         return;
     }
     let value = escape(value);
-    let _ = write!(
+    let _ = writeln!(
         page,
-        "<tr><th>{vi}<br><span class=\"en\" lang=\"en\">{en}</span></th><td>{value}</td></tr>\n"
+        "<tr><th>{vi}<br><span class=\"en\" lang=\"en\">{en}</span></th><td>{value}</td></tr>"
     );
 }
 
@@ -90,10 +90,10 @@ fn timeline(page: &mut String, collected: &Collected) {
     events.sort_by(|a, b| (a.event.at, &a.log, a.index).cmp(&(b.event.at, &b.log, b.index)));
     for proven in events {
         let node = proven.log.split("/log/").next().unwrap_or_default();
-        let _ = write!(
+        let _ = writeln!(
             page,
             "<tr><td>{}</td><td>{}<br><span class=\"en\" lang=\"en\">Node {} recorded {}.</span></td>\
-             <td>{} # {}<br><code>{}</code></td></tr>\n",
+             <td>{} # {}<br><code>{}</code></td></tr>",
             moment(proven.event.at),
             escape(&vietnamese(proven, collected)),
             escape(node),
@@ -207,7 +207,7 @@ fn checks(page: &mut String, log: &str, size: u64) {
     ];
     page.push_str("<ol>\n");
     for (vi, en) in items {
-        let _ = write!(page, "<li>{vi}<br><span class=\"en\" lang=\"en\">{en}</span></li>\n");
+        let _ = writeln!(page, "<li>{vi}<br><span class=\"en\" lang=\"en\">{en}</span></li>");
     }
     let _ = write!(
         page,
@@ -229,7 +229,7 @@ fn files(page: &mut String, collected: &Collected) {
             Data::Stored { size, .. } => *size,
         };
         let (uri, path) = (names::to_uri(&file.path), escape(&file.path));
-        let _ = write!(page, "<li><a href=\"{uri}\"><code>{path}</code></a> ({size} B)</li>\n");
+        let _ = writeln!(page, "<li><a href=\"{uri}\"><code>{path}</code></a> ({size} B)</li>");
     }
     page.push_str("</ul>\n");
 }

@@ -13,105 +13,20 @@ use super::judged::{self, Judging};
 use super::keys::Keys;
 use super::manifest::{self, Manifest};
 use super::messages::{self, Message, ProvenEvent};
+use super::report::{Given, Report};
 use super::{About, FORMAT, file_of_digest, names};
 use crate::directory::{Directory, MAX_BYTES};
 use crate::domain::envelope::Body;
 use crate::domain::event::EventKind;
-use crate::domain::ids::{DeliveryId, Digest};
+use crate::domain::ids::Digest;
 use crate::domain::limits;
-use crate::merkle::{Hash, MAX_CHECKPOINT_BYTES, NoteSignature, NoteVerifier, SignedCheckpoint, sha256};
-use crate::signature::{DigestNeeds, Digests, Hasher, Trust, Verdict, judge_detached};
+use crate::merkle::{Hash, MAX_CHECKPOINT_BYTES, NoteSignature, SignedCheckpoint, sha256};
+use crate::signature::{DigestNeeds, Hasher};
 use crate::wire;
 use crate::wire::proof::{Proof, ProofVerifier};
 
 /// Bytes of the page and of other files that are read whole.
 const SMALL_BYTES: u64 = 16 << 20;
-
-/// All that a verification takes on trust.
-pub struct Given<'a> {
-    /// The directory authority's key.
-    pub authority: &'a NoteVerifier,
-    /// The roots of document signatures, in DER.
-    pub roots: &'a [Vec<u8>],
-    /// A directory version that is newer than those in the container, to see which keys were withdrawn since.
-    pub newer: Option<&'a str>,
-}
-
-/// How a statement stands.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum State {
-    /// It was checked and holds.
-    Holds,
-    /// It was checked and does not hold.
-    Fails,
-    /// It could not be checked here, and nothing rests on it.
-    Noted,
-}
-
-impl State {
-    /// The word for it.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            State::Holds => "holds",
-            State::Fails => "fails",
-            State::Noted => "noted",
-        }
-    }
-}
-
-/// Something that a container says, and how it was checked.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Statement {
-    /// How it stands.
-    pub state: State,
-    /// The file that says it; empty: the archive.
-    pub file: String,
-    /// What is said.
-    pub what: String,
-    /// How it was checked, or why it does not hold.
-    pub how: String,
-}
-
-/// What checking a container came to.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct Report {
-    /// The delivery that it is about, once that is known.
-    pub delivery: Option<DeliveryId>,
-    /// Everything that was checked.
-    pub statements: Vec<Statement>,
-}
-
-impl Report {
-    /// Whether nothing is wrong.
-    pub fn is_verified(&self) -> bool {
-        self.delivery.is_some() && self.statements.iter().all(|s| s.state != State::Fails)
-    }
-
-    fn add(&mut self, state: State, file: &str, what: impl Into<String>, how: impl Into<String>) {
-        let (file, what, how) = (file.to_owned(), what.into(), how.into());
-        self.statements.push(Statement { state, file, what, how });
-    }
-
-    pub(super) fn holds(&mut self, file: &str, what: impl Into<String>, how: impl Into<String>) {
-        self.add(State::Holds, file, what, how);
-    }
-
-    pub(super) fn fails(&mut self, file: &str, what: impl Into<String>, why: impl Into<String>) {
-        self.add(State::Fails, file, what, why);
-    }
-
-    pub(super) fn notes(&mut self, file: &str, what: impl Into<String>, why: impl Into<String>) {
-        self.add(State::Noted, file, what, why);
-    }
-
-    fn broken(&mut self, broken: Broken) {
-        self.fails(&broken.file, "the container can be read", broken.problem);
-    }
-
-    fn has_failed(&self) -> bool {
-        self.statements.iter().any(|s| s.state == State::Fails)
-    }
-}
 
 /// Checks a container.
 pub fn verify<R: Read + Seek>(reader: R, given: &Given<'_>) -> Report {
@@ -148,7 +63,13 @@ impl<R: Read + Seek> Check<'_, R> {
         let events = self.events(&keys, &cosigned)?;
         let messages = self.messages()?;
         let revocation = self.revocation()?;
-        self.seal(&manifest, &xml, &revocation)?;
+        judged::manifest(
+            self.report,
+            &mut self.container,
+            self.given.roots,
+            &revocation,
+            (manifest.signed, &xml),
+        )?;
         let Some(main) = self.about_agrees(&about, &events, &messages) else { return Ok(()) };
         messages::check(self.report, &directories, &about.log, &events, &messages);
         for message in &messages {
@@ -229,64 +150,6 @@ impl<R: Read + Seek> Check<'_, R> {
         if !self.report.has_failed() {
             let how = "SHA-256 of each computed and compared; no file is missing, none is there that it does not name";
             self.report.holds(names::MANIFEST, format!("it names the {count} files of the container"), how);
-        }
-        Ok(())
-    }
-
-    /// The CAdES signature over the manifest, by a certificate under the given roots.
-    fn seal(
-        &mut self,
-        manifest: &Manifest,
-        xml: &[u8],
-        revocation: &judged::Revocation,
-    ) -> Result<(), Broken> {
-        let file = names::SIGNATURE;
-        if !manifest.signed {
-            let why = "the node that exported has no certificate for it: the page and evidence.json are its word only, all \
-                 else stands on proofs of its own";
-            self.report.notes(names::MANIFEST, "nobody signed the manifest", why);
-            return Ok(());
-        }
-        let what = "the manifest is signed";
-        let Some(entry) = self.container.entry(file) else {
-            self.report.fails(
-                file,
-                what,
-                "the manifest names it, it is not in the container: it was removed",
-            );
-            return Ok(());
-        };
-        let signature = self.container.whole(&entry, limits::SIGNATURE_FILE_BYTES)?;
-        let trust = match Trust::new(self.given.roots) {
-            Ok(trust) => revocation.all(trust),
-            Err(error) => {
-                self.report.fails(file, what, format!("the given roots cannot be used: {error}"));
-                return Ok(());
-            }
-        };
-        let digests = Digests { sha256: *sha256(xml).as_bytes(), sha384: None, sha512: None };
-        // Nothing proves when it was made: it is judged at the time that it claims, and said so.
-        let judge = |at| judge_detached(&[&signature], &digests, "", &trust, at);
-        let first = judge(crate::time::Timestamp::from_millis(0));
-        let claimed = first.signatures.first().and_then(|s| s.claimed_at);
-        let found = claimed.map_or(first, judge);
-        let Some(signature) = found.signatures.first() else { return Ok(()) };
-        let at = signature.proven_at.or(claimed).map_or_else(|| "no time".to_owned(), |t| t.to_string());
-        let signer = &signature.signer;
-        match signature.verdict {
-            Verdict::Valid => {
-                let how =
-                    format!("CAdES, {}, certificate under the given roots, not revoked", signature.algorithm);
-                self.report.holds(file, format!("{signer} signed the manifest, and claims {at}"), how);
-            }
-            Verdict::Indeterminate => {
-                let why = format!("the signature is intact, but {}", signature.detail);
-                self.report.notes(file, format!("{signer} signed the manifest, and claims {at}"), why);
-            }
-            _ => {
-                let reason = signature.reason.map_or("", |r| r.as_str());
-                self.report.fails(file, what, format!("{reason}: {}", signature.detail));
-            }
         }
         Ok(())
     }
