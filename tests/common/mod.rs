@@ -58,7 +58,7 @@ pub const MAX_CONTENT: u64 = 4 << 20;
 /// The agency of `one`, `auditor` and `operator`, by node.
 pub const ONE: [(&str, &str); 3] = [("a", "H01.1"), ("b", "H01.22"), ("c", "G01")];
 /// Longest wait for what must happen; reached only when a test fails.
-const LIMIT: Duration = Duration::from_secs(30);
+const LIMIT: Duration = Duration::from_secs(60);
 
 const AGENCIES: &str = "code,legacy_code,name,level,parent,node
 H01,000.00.00.H01,UBND tỉnh Thử,province,,a

@@ -6,7 +6,7 @@ use std::net::{Ipv4Addr, SocketAddr, TcpListener};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::Mutex;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU16, Ordering};
 use std::time::{Duration, Instant};
 
 use lienthong::cli::network::{self, Network, Plan};
@@ -22,7 +22,9 @@ const STOP: Duration = Duration::from_secs(60);
 
 /// Free ports below those that the system hands out: nobody takes them by chance while a node is down.
 fn ports(count: usize) -> Vec<SocketAddr> {
-    let first = 20_000 + (std::process::id() % 900) as u16 * 12;
+    // The tests of this process run side by side, and none must take what another has found free.
+    static BEFORE: AtomicU16 = AtomicU16::new(0);
+    let first = 20_000 + (std::process::id() % 450) as u16 * 24 + BEFORE.fetch_add(6, Ordering::SeqCst);
     let free = (first..32_000).chain(20_000..first).filter_map(|port| {
         let address = SocketAddr::from((Ipv4Addr::LOCALHOST, port));
         TcpListener::bind(address).ok().map(|_| address)
