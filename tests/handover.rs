@@ -139,7 +139,7 @@ async fn after_a_restart_there_is_no_lease_and_everything_else_is_as_before() {
         }
         net.start("a").await;
         let (a, one) = (net.dms("a").await, net.client("a", "one").await);
-        assert_eq!(inbox(&one).await, [second.clone()]);
+        assert_eq!(inbox(&one).await, std::slice::from_ref(&second));
         assert_eq!(one.told(&["H01.1"], "").await.unwrap(), told);
         assert_eq!(one.acknowledge("H01.1", &first).await.unwrap(), acknowledged);
         a.fetch("H01.1", &second).await.unwrap();

@@ -85,7 +85,7 @@ fn nothing_is_lost_and_nothing_is_doubled_whatever_happens() {
     let first = one.or(number("SIMULATION_FROM")).unwrap_or(0);
     let count = if one.is_some() { 1 } else { number("SIMULATION_SEEDS").unwrap_or(SEEDS) };
     let (counts, failed) = run_all(first, count, |seed| Plan { is_shown: one.is_some(), ..Plan::of(seed) });
-    println!("seeds {first} to {}: {counts:?}", first + count - 1);
+    eprintln!("seeds {first} to {}: {counts:?}", first + count - 1);
     let lines: Vec<String> = failed
         .iter()
         .map(|(seed, what)| {
