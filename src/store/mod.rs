@@ -2,7 +2,7 @@
 //!
 //! - [`disk`]: the storage port: the few operations that everything durable stands on; tests inject faults here.
 //! - [`appender`]: a preallocated file that only grows, used by journal and content.
-//! - [`format`]: which form a data folder has.
+//! - [`mod@format`]: which form a data folder has.
 //! - [`journal`]: blocks of log leaves with their checkpoint; appending one is the commit.
 //! - [`content`]: documents, signatures, envelopes and proofs by digest.
 //! - [`index`]: sled: the log as everything reads it, and all folds; never the commit point. `memtable` has what is
