@@ -10,7 +10,7 @@ use crate::merkle::{
     Hash, RebuildError, SignedCheckpoint, TILE_WIDTH, TileId, Tree, entries_path, leaf_hash,
 };
 use crate::store::StoreError;
-use crate::store::index::Index;
+use crate::store::index::{Index, tile_bytes};
 
 /// The name of the file that comes last.
 pub const CHECKPOINT: &str = "checkpoint";
@@ -127,7 +127,7 @@ pub fn export_tiles<E>(
         }
         write(&entries_path(at / TILE_WIDTH, width as u16), bundle).map_err(TilesError::Write)?;
         for (id, hashes) in tree.take_full_tiles() {
-            write(&id.path(TILE_WIDTH as u16), bytes(&hashes)).map_err(TilesError::Write)?;
+            write(&id.path(TILE_WIDTH as u16), tile_bytes(&hashes)).map_err(TilesError::Write)?;
         }
         at += width;
     }
@@ -140,7 +140,7 @@ pub fn export_tiles<E>(
         let edge = tree.edge(level);
         if !edge.is_empty() {
             let id = TileId { level, index: below / TILE_WIDTH };
-            write(&id.path(edge.len() as u16), bytes(edge)).map_err(TilesError::Write)?;
+            write(&id.path(edge.len() as u16), tile_bytes(edge)).map_err(TilesError::Write)?;
         }
         below /= TILE_WIDTH;
         if below == 0 {
@@ -159,8 +159,4 @@ fn leaves<E>(index: &Index, from: u64, width: u64, size: u64) -> Result<Vec<byte
         return Err(TilesError::Missing { index: from + whole.len() as u64, size });
     }
     Ok(whole)
-}
-
-fn bytes(hashes: &[Hash]) -> Vec<u8> {
-    hashes.iter().flat_map(|h| *h.as_bytes()).collect()
 }

@@ -16,7 +16,7 @@ use crate::merkle::{NoteVerifier, SignedCheckpoint, Tree, leaf_hash};
 use crate::store::index::{Head, Index};
 use crate::time::Timestamp;
 use crate::wire::proof::{Proof, ProofVerifier};
-use crate::wire::{leaf, pb};
+use crate::wire::{leaf, pb, words};
 
 /// Options of the command.
 #[derive(Debug, clap::Args)]
@@ -217,8 +217,7 @@ async fn list_events(args: &AuditArgs, list_args: &ListArgs) -> Result<Outcome, 
             kind: list_args.kind.clone().unwrap_or_default(),
             since: list_args.since.map_or(0, Timestamp::millis),
             until: list_args.until.map_or(0, Timestamp::millis),
-            delivery_id: delivery
-                .map_or_else(bytes::Bytes::new, |d| bytes::Bytes::copy_from_slice(d.as_bytes())),
+            delivery_id: delivery.map_or_else(bytes::Bytes::new, |d| words::id(&d)),
             number: list_args.number.clone().unwrap_or_default(),
             reason: list_args.reason.clone().unwrap_or_default(),
         };

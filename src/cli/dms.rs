@@ -13,10 +13,6 @@ use crate::domain::{DeliveryId, Status, Urgency};
 use crate::ledger::{Clock as _, SystemClock};
 use crate::wire::{pb, words};
 
-pub(super) fn bytes_of(id: &DeliveryId) -> Bytes {
-    Bytes::copy_from_slice(id.as_bytes())
-}
-
 /// A request id of one's own, when none is given: the time and the process.
 pub(super) fn request_id(given: Option<&String>) -> String {
     given.cloned().unwrap_or_else(|| format!("cli-{}-{}", SystemClock.now().millis(), std::process::id()))
@@ -179,7 +175,7 @@ pub struct AckArgs {
 pub async fn ack(args: AckArgs) -> Result<Outcome, CliError> {
     let client = args.remote.connect("dms").await?;
     let request =
-        pb::AcknowledgeRequest { agency: args.agency, delivery_id: bytes_of(&args.id), user: String::new() };
+        pb::AcknowledgeRequest { agency: args.agency, delivery_id: words::id(&args.id), user: String::new() };
     let answer = client.exchange().acknowledge(request).await?.into_inner();
     out(format!("acknowledged, event {}; status 01 goes to the sender", answer.log_index));
     Ok(Outcome::Done)
@@ -207,7 +203,7 @@ pub async fn release(args: ReleaseArgs) -> Result<Outcome, CliError> {
     let client = args.remote.connect("dms").await?;
     let request = pb::ReleaseRequest {
         agency: args.agency,
-        delivery_id: bytes_of(&args.id),
+        delivery_id: words::id(&args.id),
         refuse: args.refuse,
         user: String::new(),
     };
@@ -254,11 +250,11 @@ pub async fn respond(args: RespondArgs) -> Result<Outcome, CliError> {
     let request = pb::SendStatusRequest {
         request_id: request_id(args.request_id.as_ref()),
         agency: args.agency,
-        delivery_id: bytes_of(&args.id),
+        delivery_id: words::id(&args.id),
         status: words::status(args.status).into(),
         reason: args.reason,
         office: args.office,
-        answers: args.answers.as_ref().map_or_else(Bytes::new, bytes_of),
+        answers: args.answers.as_ref().map_or_else(Bytes::new, words::id),
         ..pb::SendStatusRequest::default()
     };
     let answer = client.exchange().send_status(request).await?.into_inner();
@@ -306,7 +302,7 @@ pub async fn track(args: TrackArgs) -> Result<Outcome, CliError> {
         year: args.year.unwrap_or_default(),
     });
     let request =
-        pb::TrackRequest { delivery_id: args.delivery.as_ref().map_or_else(Bytes::new, bytes_of), document };
+        pb::TrackRequest { delivery_id: args.delivery.as_ref().map_or_else(Bytes::new, words::id), document };
     let answer = client.exchange().track(request).await?.into_inner();
     let views = answer.deliveries;
     if args.format == Format::Json {

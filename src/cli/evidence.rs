@@ -25,7 +25,7 @@ use crate::ledger::{Clock as _, SystemClock};
 use crate::merkle::NoteVerifier;
 use crate::rpc::evidence::signer;
 use crate::store::content::StoppedContent;
-use crate::wire::pb;
+use crate::wire::{pb, words};
 
 /// What to export, and where to.
 #[derive(Debug, clap::Args)]
@@ -161,9 +161,7 @@ async fn running(args: &ExportArgs, remote: &Remote, target: &mut Target) -> Res
         year: d.key.year(),
     });
     let request = pb::ExportEvidenceRequest {
-        delivery_id: args
-            .delivery
-            .map_or_else(bytes::Bytes::new, |id| bytes::Bytes::copy_from_slice(id.as_bytes())),
+        delivery_id: args.delivery.map_or_else(bytes::Bytes::new, |id| words::id(&id)),
         document,
         recipient: args.recipient.clone().unwrap_or_default(),
         user: args.user.clone(),

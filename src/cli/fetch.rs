@@ -3,7 +3,7 @@
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
 
-use super::dms::{bytes_of, signature_name, write_new};
+use super::dms::{signature_name, write_new};
 use super::remote::Remote;
 use super::send::{Tries, hash_file};
 use super::show::time;
@@ -11,7 +11,7 @@ use super::{CliError, Outcome, note, out};
 use crate::domain::limits::PARTS;
 use crate::domain::{Body, DeliveryId, Envelope, Notice, Reason};
 use crate::rpc::client::NodeClient;
-use crate::wire::{envelope, failure, pb};
+use crate::wire::{envelope, failure, pb, words};
 
 /// Options of the command.
 #[derive(Debug, clap::Args)]
@@ -155,7 +155,7 @@ async fn stream(
     use pb::fetch_response::Part;
     let request = pb::FetchRequest {
         agency: args.agency.clone(),
-        delivery_id: bytes_of(&args.id),
+        delivery_id: words::id(&args.id),
         user: String::new(),
         offset,
     };

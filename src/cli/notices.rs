@@ -5,7 +5,6 @@
 
 use std::path::PathBuf;
 
-use bytes::Bytes;
 use serde_json::{Value, json};
 
 use super::dms::request_id;
@@ -19,6 +18,21 @@ use crate::ledger::{Clock as _, SystemClock};
 use crate::merkle::sha256;
 use crate::rpc::client::NodeClient;
 use crate::wire::{pb, words};
+
+/// What was sent, and who says something about it.
+#[derive(Debug, clap::Args)]
+struct SentArgs {
+    /// Delivery.
+    id: DeliveryId,
+    #[command(flatten)]
+    remote: Remote,
+    /// Code of the agency that sent it.
+    #[arg(long)]
+    agency: String,
+    /// Idempotency key.
+    #[arg(long)]
+    request_id: Option<String>,
+}
 
 /// The agency's seal over the statement.
 #[derive(Debug, clap::Args)]
@@ -46,21 +60,13 @@ struct SealArgs {
     lienthong revoke ID --config node/lienthong.toml --agency H09.1 --reason \"Ban hành nhầm\" --signature s.txt.p7s"
 )]
 pub struct RevokeArgs {
-    /// Delivery.
-    id: DeliveryId,
     #[command(flatten)]
-    remote: Remote,
-    /// Code of the agency that sent it.
-    #[arg(long)]
-    agency: String,
+    sent: SentArgs,
     /// Why.
     #[arg(long)]
     reason: String,
     #[command(flatten)]
     seal: SealArgs,
-    /// Idempotency key.
-    #[arg(long)]
-    request_id: Option<String>,
 }
 
 /// Options of the command.
@@ -71,13 +77,8 @@ pub struct RevokeArgs {
     (all metadata are given as they shall be; number, notation and year stay)"
 )]
 pub struct UpdateArgs {
-    /// Delivery.
-    id: DeliveryId,
     #[command(flatten)]
-    remote: Remote,
-    /// Code of the agency that sent it.
-    #[arg(long)]
-    agency: String,
+    sent: SentArgs,
     #[command(flatten)]
     about: AboutArgs,
     /// Why.
@@ -85,9 +86,6 @@ pub struct UpdateArgs {
     reason: String,
     #[command(flatten)]
     seal: SealArgs,
-    /// Idempotency key.
-    #[arg(long)]
-    request_id: Option<String>,
 }
 
 /// Options of the command.
@@ -97,29 +95,21 @@ pub struct UpdateArgs {
     (the recipient answers 15 or 16; a revoke needs no agreement, and the agency's seal)"
 )]
 pub struct TakeBackArgs {
-    /// Delivery.
-    id: DeliveryId,
     #[command(flatten)]
-    remote: Remote,
-    /// Code of the agency that sent it.
-    #[arg(long)]
-    agency: String,
+    sent: SentArgs,
     /// Why.
     #[arg(long)]
     reason: String,
-    /// Idempotency key.
-    #[arg(long)]
-    request_id: Option<String>,
 }
 
 /// Revokes a document.
 pub async fn revoke(args: RevokeArgs) -> Result<Outcome, CliError> {
-    let client = args.remote.connect("dms").await?;
+    let client = args.sent.remote.connect("dms").await?;
     let request = pb::SendNoticeRequest {
-        request_id: request_id(args.request_id.as_ref()),
-        agency: args.agency,
+        request_id: request_id(args.sent.request_id.as_ref()),
+        agency: args.sent.agency,
         kind: pb::Kind::Revoke.into(),
-        delivery_id: Bytes::copy_from_slice(args.id.as_bytes()),
+        delivery_id: words::id(&args.sent.id),
         reason: args.reason,
         ..pb::SendNoticeRequest::default()
     };
@@ -128,8 +118,8 @@ pub async fn revoke(args: RevokeArgs) -> Result<Outcome, CliError> {
 
 /// Corrects a document's metadata.
 pub async fn update(args: UpdateArgs) -> Result<Outcome, CliError> {
-    let client = args.remote.connect("dms").await?;
-    let delivery_id = Bytes::copy_from_slice(args.id.as_bytes());
+    let client = args.sent.remote.connect("dms").await?;
+    let delivery_id = words::id(&args.sent.id);
     let track = pb::TrackRequest { delivery_id: delivery_id.clone(), document: None };
     let view = client.exchange().track(track).await?.into_inner().deliveries.into_iter().next();
     let view = view.ok_or_else(|| CliError::failed("the node knows no such delivery"))?;
@@ -139,8 +129,8 @@ pub async fn update(args: UpdateArgs) -> Result<Outcome, CliError> {
         )
     })?;
     let request = pb::SendNoticeRequest {
-        request_id: request_id(args.request_id.as_ref()),
-        agency: args.agency,
+        request_id: request_id(args.sent.request_id.as_ref()),
+        agency: args.sent.agency,
         kind: pb::Kind::Update.into(),
         delivery_id,
         reason: args.reason,
@@ -188,11 +178,11 @@ async fn send(
 
 /// Asks to take a document back (13).
 pub async fn take_back(args: TakeBackArgs) -> Result<Outcome, CliError> {
-    let client = args.remote.connect("dms").await?;
+    let client = args.sent.remote.connect("dms").await?;
     let request = pb::SendStatusRequest {
-        request_id: request_id(args.request_id.as_ref()),
-        agency: args.agency,
-        delivery_id: Bytes::copy_from_slice(args.id.as_bytes()),
+        request_id: request_id(args.sent.request_id.as_ref()),
+        agency: args.sent.agency,
+        delivery_id: words::id(&args.sent.id),
         status: pb::Status::TakeBackRequested.into(),
         reason: args.reason,
         ..pb::SendStatusRequest::default()

@@ -23,6 +23,7 @@ use crate::signature::{
     Digests, Hasher, MAX_PDF, Trust, Verdicts, digest_needs, is_pdf, judge_detached, judge_pdf,
     refuse_large_pdf,
 };
+use crate::store::content::RECORD_BYTES;
 use crate::time::Timestamp;
 
 /// A PDF up to this size is judged at once: it takes less than handing it over.
@@ -159,11 +160,7 @@ impl Exchange {
                 beside
             });
         }
-        let found = Verdicts::worst(&all);
-        self.missed(&found);
-        let judged = judged(&found);
-        self.keep_evidence(&trust, &judged)?;
-        Ok(Outcome { verdicts: message::role_verdicts(&found), judged, found })
+        self.outcome(&trust, Verdicts::worst(&all))
     }
 
     /// Judges the seal of a notice, which is over its statement.
@@ -178,10 +175,14 @@ impl Exchange {
         let trust = self.trust(directory);
         let mut hasher = Hasher::new(digest_needs(signatures));
         hasher.update(statement.as_bytes());
-        let found = judge_detached(signatures, &hasher.finish(), sender, &trust, now);
+        self.outcome(&trust, judge_detached(signatures, &hasher.finish(), sender, &trust, now))
+    }
+
+    /// What was found, with what it rests on kept, and what was missing asked for.
+    fn outcome(&self, trust: &Trust, found: Verdicts) -> Result<Outcome, Rejection> {
         self.missed(&found);
         let judged = judged(&found);
-        self.keep_evidence(&trust, &judged)?;
+        self.keep_evidence(trust, &judged)?;
         Ok(Outcome { verdicts: message::role_verdicts(&found), judged, found })
     }
 
@@ -192,6 +193,11 @@ impl Exchange {
         }
         let store = self.ledger().content();
         let digest = &part.part.sha256;
+        if part.part.size <= RECORD_BYTES {
+            // It has just come, and is in memory: reading its file would wait for whoever writes that.
+            let whole = store.get(digest).map_err(|e| storage(&e))?.unwrap_or_default();
+            return Ok(whole.slice(..whole.len().min(START)));
+        }
         let Some(location) = store.location(digest).map_err(|e| storage(&e))? else {
             return Ok(Bytes::new());
         };

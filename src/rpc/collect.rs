@@ -256,7 +256,7 @@ async fn serve_content(link: Weak<Link>) {
         let asked = async {
             let open = match &channel {
                 Some(channel) => channel.clone(),
-                None => link.dial().await?,
+                None => link.dial_in_time().await?,
             };
             channel = Some(open.clone());
             let (pieces, receiver) = mpsc::channel(4);

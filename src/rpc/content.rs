@@ -19,8 +19,8 @@ use crate::domain::ids::{DeliveryId, NodeName};
 use crate::domain::reason::Rejection;
 use crate::exchange::Exchange;
 use crate::exchange::accept::{Boxed, ContentPieces, ContentSource};
-use crate::wire::pb;
 use crate::wire::pb::peer_service_client::PeerServiceClient;
+use crate::wire::{pb, words};
 
 /// How long it may take to begin to answer.
 const BEGIN: Duration = Duration::from_secs(60);
@@ -74,8 +74,7 @@ impl ContentSource for Link {
         offset: u64,
     ) -> Boxed<'_, Result<Box<dyn ContentPieces>, Rejection>> {
         Box::pin(async move {
-            let request =
-                pb::ContentRequest { delivery_id: Bytes::copy_from_slice(delivery.as_bytes()), part, offset };
+            let request = pb::ContentRequest { delivery_id: words::id(&delivery), part, offset };
             if self.must_call() {
                 return self.open_on_standby(request).await;
             }

@@ -190,7 +190,7 @@ impl ExchangeService for ExchangeApi {
         .map_err(refuse)?;
         let done = self.exchange.report_status(&caller, report).await.map_err(refuse)?;
         Ok(Response::new(pb::SendStatusResponse {
-            delivery_id: id(&done.delivery_id),
+            delivery_id: words::id(&done.delivery_id),
             log_index: done.index,
             out_of_order: done.out_of_order,
         }))
@@ -262,7 +262,7 @@ impl ExchangeService for ExchangeApi {
                 let about = e.record.replaced.or(e.record.facts.target);
                 let facts = e.record.facts;
                 pb::InboxItem {
-                    delivery_id: id(&e.id),
+                    delivery_id: words::id(&e.id),
                     sender: facts.sender_code,
                     number: facts.key.as_ref().map_or_else(String::new, |k| k.number().to_owned()),
                     notation: facts.key.as_ref().map_or_else(String::new, |k| k.notation().to_owned()),
@@ -274,7 +274,7 @@ impl ExchangeService for ExchangeApi {
                     leased: e.leased,
                     kind: words::kind(facts.kind).into(),
                     ended_by: e.record.ended.map_or(0, |end| words::ended_by(end.by).into()),
-                    about: about.as_ref().map_or_else(Bytes::new, id),
+                    about: about.as_ref().map_or_else(Bytes::new, words::id),
                 }
             })
             .collect();
@@ -418,10 +418,6 @@ fn unreadable(status: Status) -> Status {
     refuse(Rejection::new(Reason::BadStream, "", format!("the message cannot be read: {}", status.message())))
 }
 
-fn id(value: &DeliveryId) -> Bytes {
-    Bytes::copy_from_slice(value.as_bytes())
-}
-
 fn problem(rejection: &Rejection) -> pb::Problem {
     pb::Problem {
         reason: rejection.reason.code().to_owned(),
@@ -478,7 +474,7 @@ fn send_response(receipt: Receipt) -> pb::SendResponse {
         .map(|sent| match sent.outcome {
             Ok((delivery, log_index, already_sent)) => pb::RecipientResult {
                 recipient: sent.recipient,
-                delivery_id: id(&delivery),
+                delivery_id: words::id(&delivery),
                 log_index,
                 already_sent,
                 problem: None,
@@ -574,7 +570,7 @@ fn watch_item(exchange: &Exchange, n: &Notification) -> Result<pb::WatchResponse
         cursor: cursor(n.index + 1),
         kind: kind.into(),
         agency: n.agency.to_string(),
-        delivery_id: id(&n.delivery_id),
+        delivery_id: words::id(&n.delivery_id),
         log_index: n.index,
         at: n.event.at.millis(),
         status: status.map_or(0, |s: BusinessStatus| words::status(s).into()),
@@ -605,7 +601,7 @@ fn view(exchange: &Exchange, t: &Tracked) -> pb::DeliveryView {
     let mut view = pb::DeliveryView {
         kind: facts.map_or(0, |f| words::kind(f.kind).into()),
         document_digest: facts.and_then(|f| f.document_digest).map_or_else(Bytes::new, |d| words::digest(&d)),
-        delivery_id: id(&t.id),
+        delivery_id: words::id(&t.id),
         sender: facts.map_or_else(String::new, |f| f.sender_code.clone()),
         recipient: facts.map_or_else(String::new, |f| f.recipient_code.clone()),
         number: key.map_or_else(String::new, |k| k.number().to_owned()),

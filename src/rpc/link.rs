@@ -232,7 +232,7 @@ impl Link {
     }
 
     /// TCP, TLS, and the right name at the other end.
-    pub(super) async fn dial(&self) -> Result<Channel, Rejection> {
+    async fn dial(&self) -> Result<Channel, Rejection> {
         let directory = self.exchange.directory();
         let entry = directory
             .node(&self.node)

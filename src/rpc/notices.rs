@@ -10,10 +10,6 @@ use crate::domain::reason::Rejection;
 use crate::exchange::notice::{NoticeRequest, NoticeSent};
 use crate::wire::{pb, words};
 
-fn id(value: &DeliveryId) -> Bytes {
-    Bytes::copy_from_slice(value.as_bytes())
-}
-
 /// A call of `SendNotice`.
 pub(super) fn read(r: pb::SendNoticeRequest) -> Result<NoticeRequest, Rejection> {
     // Classification first: a state secret is refused before anything else of it is looked at.
@@ -39,7 +35,7 @@ pub(super) fn read(r: pb::SendNoticeRequest) -> Result<NoticeRequest, Rejection>
 /// Its answer.
 pub(super) fn response(sent: NoticeSent) -> pb::SendNoticeResponse {
     pb::SendNoticeResponse {
-        delivery_id: sent.recorded.as_ref().map_or_else(Bytes::new, |(delivery, _)| id(delivery)),
+        delivery_id: sent.recorded.as_ref().map_or_else(Bytes::new, |(delivery, _)| words::id(delivery)),
         log_index: sent.recorded.map_or(0, |(_, index)| index),
         statement: sent.statement.into(),
         already_sent: sent.already_sent,
@@ -51,7 +47,7 @@ pub(super) fn response(sent: NoticeSent) -> pb::SendNoticeResponse {
 pub(super) fn ended(ended: &Ended) -> pb::EndView {
     pb::EndView {
         by: words::ended_by(ended.by).into(),
-        delivery_id: id(&ended.message),
+        delivery_id: words::id(&ended.message),
         at: ended.at.millis(),
         log_index: ended.index,
     }
@@ -62,7 +58,7 @@ pub(super) fn asked(list: &[Asked]) -> Vec<pb::AskView> {
     list.iter()
         .map(|a| pb::AskView {
             ask: words::ask(a.ask).into(),
-            delivery_id: id(&a.notice),
+            delivery_id: words::id(&a.notice),
             state: words::ask_state(a.state).into(),
             at: a.at.millis(),
             log_index: a.index,
@@ -75,7 +71,7 @@ pub(super) fn asked(list: &[Asked]) -> Vec<pb::AskView> {
 pub(super) fn tell(item: &mut pb::WatchResponse, envelope: &Envelope) {
     let Body::Notice(notice) = &envelope.body else { return };
     item.message_kind = words::kind(envelope.kind).into();
-    item.message_id = id(&envelope.delivery_id);
+    item.message_id = words::id(&envelope.delivery_id);
     item.written_reason.clone_from(&notice.reason);
     item.office.clone_from(&notice.office);
     item.officer.clone_from(&notice.officer);
@@ -86,6 +82,6 @@ pub(super) fn tell(item: &mut pb::WatchResponse, envelope: &Envelope) {
 pub(super) fn tell_own(item: &mut pb::WatchResponse, kind: Kind, message: &DeliveryId) {
     if !kind.is_document() {
         item.message_kind = words::kind(kind).into();
-        item.message_id = id(message);
+        item.message_id = words::id(message);
     }
 }

@@ -13,7 +13,7 @@ use crate::exchange::Exchange;
 use crate::exchange::courier::{BreakerState, QueueState, Queues};
 use crate::ledger::events_of;
 use crate::time::Timestamp;
-use crate::wire::pb;
+use crate::wire::{pb, words};
 
 /// Entries that are counted one by one; beyond it the number is a lower bound.
 const COUNTED: usize = 100_000;
@@ -165,7 +165,7 @@ fn queue_status(
         delayed: state.delayed,
         calls_in: exchange.directory().node(peer).is_some_and(|n| n.entry.endpoints.is_empty()),
         waiting_by_urgency: waiting.by_urgency.to_vec(),
-        oldest_delivery: oldest.map_or_else(Bytes::new, |(id, _)| Bytes::copy_from_slice(id.as_bytes())),
+        oldest_delivery: oldest.map_or_else(Bytes::new, |(id, _)| words::id(&id)),
     }
 }
 

@@ -21,7 +21,7 @@ pub fn encode(envelope: &Envelope) -> Bytes {
             parts: parts.iter().map(words::part).collect(),
         }),
         Body::Notice(n) => pb::envelope::Body::Notice(pb::Notice {
-            target: Bytes::copy_from_slice(n.target.as_bytes()),
+            target: words::id(&n.target),
             message_number: n.message_number,
             status: n.status.map_or(0, |s| words::status(s).into()),
             reason: n.reason.clone(),
@@ -33,14 +33,14 @@ pub fn encode(envelope: &Envelope) -> Bytes {
             document_digest: n.document.as_ref().map_or_else(Bytes::new, |d| words::digest(&d.digest)),
             metadata: n.metadata.as_deref().map(words::metadata),
             signatures: words::signatures(&n.signatures),
-            answers: n.answers.map_or_else(Bytes::new, |id| Bytes::copy_from_slice(id.as_bytes())),
+            answers: n.answers.map_or_else(Bytes::new, |id| words::id(&id)),
             after_end: n.after_end,
         }),
     };
     pb::Envelope {
         version: VERSION,
         kind: words::kind(envelope.kind).into(),
-        delivery_id: Bytes::copy_from_slice(envelope.delivery_id.as_bytes()),
+        delivery_id: words::id(&envelope.delivery_id),
         sender_code: envelope.sender_code.clone(),
         sender_id: envelope.sender.to_string(),
         recipient_code: envelope.recipient_code.clone(),

@@ -78,10 +78,6 @@ pub fn decode(leaf: &[u8]) -> Result<Event, LeafError> {
     })
 }
 
-fn id(value: &DeliveryId) -> Bytes {
-    Bytes::copy_from_slice(value.as_bytes())
-}
-
 fn kind(kind: &EventKind) -> Option<pb::event::Kind> {
     use pb::event::Kind as K;
     Some(match kind {
@@ -144,7 +140,7 @@ fn kind(kind: &EventKind) -> Option<pb::event::Kind> {
             verdicts,
             received_at,
         } => K::Settled(pb::Settled {
-            delivery_id: id(delivery_id),
+            delivery_id: words::id(delivery_id),
             outcome: words::delivery_state(*outcome).into(),
             reason: reason_out(*reason),
             receipt: Some(words::log_ref(receipt)),
@@ -152,15 +148,16 @@ fn kind(kind: &EventKind) -> Option<pb::event::Kind> {
             verdicts: Some(words::verdicts(*verdicts)),
             received_at: received_at.millis(),
         }),
-        EventKind::Undelivered { delivery_id, reason } => {
-            K::Undelivered(pb::Undelivered { delivery_id: id(delivery_id), reason: reason.code().to_owned() })
-        }
+        EventKind::Undelivered { delivery_id, reason } => K::Undelivered(pb::Undelivered {
+            delivery_id: words::id(delivery_id),
+            reason: reason.code().to_owned(),
+        }),
         EventKind::Rerouted { delivery_id, peer } => {
-            K::Rerouted(pb::Rerouted { delivery_id: id(delivery_id), peer: peer.to_string() })
+            K::Rerouted(pb::Rerouted { delivery_id: words::id(delivery_id), peer: peer.to_string() })
         }
-        EventKind::Fetched { delivery_id } => K::Fetched(pb::Fetched { delivery_id: id(delivery_id) }),
+        EventKind::Fetched { delivery_id } => K::Fetched(pb::Fetched { delivery_id: words::id(delivery_id) }),
         EventKind::HandedOver { delivery_id } => {
-            K::HandedOver(pb::HandedOver { delivery_id: id(delivery_id) })
+            K::HandedOver(pb::HandedOver { delivery_id: words::id(delivery_id) })
         }
         EventKind::PaperEntered(entry) => K::PaperEntered(pb::PaperEntered {
             parties: Some(parties_out(&entry.parties)),
@@ -185,7 +182,7 @@ fn kind(kind: &EventKind) -> Option<pb::event::Kind> {
             judged,
             origin,
         } => K::Released(pb::Released {
-            delivery_id: id(delivery_id),
+            delivery_id: words::id(delivery_id),
             refused: refused.is_some(),
             reason: reason_out(*refused),
             verdicts: Some(words::verdicts(*verdicts)),
@@ -195,7 +192,7 @@ fn kind(kind: &EventKind) -> Option<pb::event::Kind> {
             judged: judged_out(judged),
         }),
         EventKind::Exported { delivery_id, agency } => K::Exported(pb::Exported {
-            delivery_id: id(delivery_id),
+            delivery_id: words::id(delivery_id),
             agency: agency.as_ref().map_or_else(String::new, AgencyId::to_string),
         }),
         EventKind::Started { version, unwitnessed } => {
@@ -219,7 +216,7 @@ fn reason_out(reason: Option<Reason>) -> String {
 fn item_out(item: &Item) -> pb::Item {
     let mut out = pb::Item {
         kind: words::kind(item.kind()).into(),
-        delivery_id: id(&item.delivery_id),
+        delivery_id: words::id(&item.delivery_id),
         envelope_digest: words::digest(&item.envelope_digest),
         attempt: item.attempt,
         parties: Some(parties_out(&item.parties)),
@@ -244,12 +241,12 @@ fn item_out(item: &Item) -> pb::Item {
             });
         }
         Subject::Notice(n) => {
-            out.target = id(&n.target);
+            out.target = words::id(&n.target);
             out.message_number = n.message_number;
             out.status = n.status.map_or(0, |s| words::status(s).into());
             out.out_of_order = n.out_of_order;
             out.issued_at = n.sent_at.millis();
-            out.answers = n.answers.as_ref().map_or_else(Bytes::new, id);
+            out.answers = n.answers.as_ref().map_or_else(Bytes::new, words::id);
             out.after_end = n.after_end;
             if let Some(stated) = &n.stated {
                 out.number = stated.key.number().to_owned();

@@ -86,6 +86,11 @@ pub fn read_optional_id(bytes: &[u8]) -> Result<Option<DeliveryId>, Rejection> {
     if bytes.is_empty() { Ok(None) } else { DeliveryId::from_slice(bytes).map(Some) }
 }
 
+/// Delivery id to bytes.
+pub fn id(value: &DeliveryId) -> bytes::Bytes {
+    bytes::Bytes::copy_from_slice(value.as_bytes())
+}
+
 /// Digest to bytes.
 pub fn digest(value: &Digest) -> bytes::Bytes {
     bytes::Bytes::copy_from_slice(value.as_bytes())

@@ -1,5 +1,6 @@
 //! `send` and `fetch` as a person uses them, over a way that breaks.
 
+use std::path::Path;
 use std::process::Output;
 
 use super::proxy::{BACK, Flow, Proxy, THERE};
@@ -27,6 +28,16 @@ fn text(bytes: &[u8]) -> String {
     String::from_utf8_lossy(bytes).into_owned()
 }
 
+/// The words of a command that sends a file from H01.1 to H01.22.
+fn sending<'a>(file: &'a Path, day: &'a str) -> Vec<&'a str> {
+    let document =
+        "--sender H01.1 --to H01.22 --number 1 --notation CV-VP --subject Thử --format json --issued-on";
+    let mut words = vec!["send", file.to_str().unwrap()];
+    words.extend(document.split(' '));
+    words.push(day);
+    words
+}
+
 #[tokio::test]
 async fn send_and_fetch_go_on_by_themselves_after_a_break_and_say_so() {
     let stage = Stage::running().await;
@@ -39,24 +50,7 @@ async fn send_and_fetch_go_on_by_themselves_after_a_break_and_say_so() {
 
     stage.clients.flow(THERE, Flow::CutOnceAfter(9 * MIB as u64));
     let day = stage.net.now().date().to_string();
-    let send = [
-        "send",
-        file.to_str().unwrap(),
-        "--sender",
-        "H01.1",
-        "--to",
-        "H01.22",
-        "--number",
-        "1",
-        "--notation",
-        "CV-VP",
-        "--subject",
-        "Thử",
-        "--issued-on",
-        &day,
-        "--format",
-        "json",
-    ];
+    let send = sending(&file, &day);
     let sent = run(&stage, "a", &stage.clients, &send).await;
     let (out, err) = (text(&sent.stdout), text(&sent.stderr));
     assert_eq!(sent.status.code(), Some(0), "{out}{err}");
@@ -116,26 +110,8 @@ async fn send_goes_on_with_what_an_earlier_command_began() {
     let file = dir.path().join("a.bin");
     std::fs::write(&file, &content).unwrap();
     let day = stage.net.now().date().to_string();
-    let send = [
-        "send",
-        file.to_str().unwrap(),
-        "--sender",
-        "H01.1",
-        "--to",
-        "H01.22",
-        "--number",
-        "1",
-        "--notation",
-        "CV-VP",
-        "--subject",
-        "Thử",
-        "--issued-on",
-        &day,
-        "--request-id",
-        "today",
-        "--format",
-        "json",
-    ];
+    let mut send = sending(&file, &day);
+    send.extend(["--request-id", "today"]);
     // It stands still in the middle and is ended by the person who waits for it.
     stage.clients.flow(THERE, Flow::StallAfter(6 * MIB as u64));
     let waiting = run(&stage, "a", &stage.clients, &send);

@@ -426,7 +426,7 @@ impl ContentStore {
     /// Takes a finished upload in: synced, and in its place under its digest.
     pub fn finish(&self, mut upload: Upload, digest: Hash) -> Result<(), StoreError> {
         upload.file.sync().map_err(StoreError::io("syncing", &upload.path))?;
-        let path = self.large_path(&digest);
+        let path = large_path(&self.dir, &digest);
         self.disk.rename(&upload.path, &path).map_err(StoreError::io("renaming", &path))?;
         upload.finished = true;
         let mut writing = self.lock();
@@ -458,10 +458,6 @@ impl ContentStore {
         Ok(())
     }
 
-    fn large_path(&self, digest: &Hash) -> PathBuf {
-        self.dir.join("large").join(digest.to_string())
-    }
-
     /// Where a digest is, durable or not.
     pub fn location(&self, digest: &Hash) -> Result<Option<Location>, StoreError> {
         {
@@ -478,26 +474,13 @@ impl ContentStore {
         if self.large.excludes(digest.as_bytes()) {
             return Ok(None);
         }
-        let path = self.large_path(digest);
-        match self.disk.open_read(&path) {
-            Ok(file) => {
-                let length = file.len().map_err(StoreError::io("measuring", &path))?;
-                Ok(Some(Location::File { length }))
-            }
-            Err(e) if e.kind() == std::io::ErrorKind::NotFound => Ok(None),
-            Err(e) => Err(StoreError::io("opening", &path)(e)),
-        }
+        large_location(&*self.disk, &self.dir, digest)
     }
 
     fn in_sealed(&self, digest: &Hash) -> Result<Option<Location>, StoreError> {
         // Files are opened: not under the lock.
         let sealed = self.sealed.read().unwrap_or_else(PoisonError::into_inner).clone();
-        for segment in sealed.iter().rev() {
-            if let Some((offset, length)) = segment.find(digest)? {
-                return Ok(Some(Location::Segment { segment: segment.number, offset, length }));
-            }
-        }
-        Ok(None)
+        sealed_location(sealed.iter().map(|segment| &**segment), digest)
     }
 
     /// The whole of a small content, its digest checked. `None` when it is not there.
@@ -510,7 +493,7 @@ impl ContentStore {
         self.read(digest, &location, 0, &mut data)?;
         if sha256(&data) != *digest {
             return Err(StoreError::Damaged {
-                path: self.path_of(digest, &location),
+                path: path_of(&self.dir, digest, &location),
                 offset: match location {
                     Location::Segment { offset, .. } => offset,
                     Location::File { .. } => 0,
@@ -521,13 +504,6 @@ impl ContentStore {
         Ok(Some(data.into()))
     }
 
-    fn path_of(&self, digest: &Hash, location: &Location) -> PathBuf {
-        match location {
-            Location::Segment { segment, .. } => self.dir.join(name(*segment)),
-            Location::File { .. } => self.large_path(digest),
-        }
-    }
-
     /// A piece of a content, not checked: the reader hashes as it goes.
     pub fn read(
         &self,
@@ -536,7 +512,7 @@ impl ContentStore {
         from: u64,
         buffer: &mut [u8],
     ) -> Result<(), StoreError> {
-        let path = self.path_of(digest, location);
+        let path = path_of(&self.dir, digest, location);
         match location {
             Location::File { .. } => {
                 let file = self.disk.open_read(&path).map_err(StoreError::io("opening", &path))?;
@@ -581,6 +557,45 @@ impl ContentStore {
     }
 }
 
+/// The file of a large content, below the store's folder.
+fn large_path(dir: &Path, digest: &Hash) -> PathBuf {
+    dir.join("large").join(digest.to_string())
+}
+
+/// The file that a content is in.
+fn path_of(dir: &Path, digest: &Hash, location: &Location) -> PathBuf {
+    match location {
+        Location::Segment { segment, .. } => dir.join(name(*segment)),
+        Location::File { .. } => large_path(dir, digest),
+    }
+}
+
+/// Where a digest is among full segments; the newest that has it.
+fn sealed_location<'a>(
+    sealed: impl DoubleEndedIterator<Item = &'a Sealed>,
+    digest: &Hash,
+) -> Result<Option<Location>, StoreError> {
+    for segment in sealed.rev() {
+        if let Some((offset, length)) = segment.find(digest)? {
+            return Ok(Some(Location::Segment { segment: segment.number, offset, length }));
+        }
+    }
+    Ok(None)
+}
+
+/// Where a digest is when it has a file of its own.
+fn large_location(disk: &dyn Disk, dir: &Path, digest: &Hash) -> Result<Option<Location>, StoreError> {
+    let path = large_path(dir, digest);
+    match disk.open_read(&path) {
+        Ok(file) => {
+            let length = file.len().map_err(StoreError::io("measuring", &path))?;
+            Ok(Some(Location::File { length }))
+        }
+        Err(e) if e.kind() == std::io::ErrorKind::NotFound => Ok(None),
+        Err(e) => Err(StoreError::io("opening", &path)(e)),
+    }
+}
+
 /// A content that is read piece by piece. Small ones are read at once; large ones keep their file open.
 pub enum Reader {
     /// All of it, its digest checked.
@@ -603,7 +618,7 @@ impl ContentStore {
             None => Ok(None),
             Some(Location::Segment { .. }) => Ok(self.get(digest)?.map(Reader::Whole)),
             Some(Location::File { length }) => {
-                let path = self.large_path(digest);
+                let path = large_path(&self.dir, digest);
                 let file = self.disk.open_read(&path).map_err(StoreError::io("opening", &path))?;
                 Ok(Some(Reader::File { file, path, length }))
             }

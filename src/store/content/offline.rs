@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use super::sealed::{Places, Sealed};
-use super::{Location, name, numbers, scan};
+use super::{Location, large_location, numbers, path_of, scan, sealed_location};
 use crate::merkle::Hash;
 use crate::store::StoreError;
 use crate::store::disk::{Disk, RealDisk};
@@ -43,19 +43,9 @@ impl StoppedContent {
                 return Ok(Some(Location::Segment { segment: *segment, offset: *offset, length: *length }));
             }
         }
-        for segment in self.sealed.iter().rev() {
-            if let Some((offset, length)) = segment.find(digest)? {
-                return Ok(Some(Location::Segment { segment: segment.number, offset, length }));
-            }
-        }
-        let path = self.large(digest);
-        match self.disk.open_read(&path) {
-            Ok(file) => {
-                let length = file.len().map_err(StoreError::io("measuring", &path))?;
-                Ok(Some(Location::File { length }))
-            }
-            Err(e) if e.kind() == std::io::ErrorKind::NotFound => Ok(None),
-            Err(e) => Err(StoreError::io("opening", &path)(e)),
+        match sealed_location(self.sealed.iter(), digest)? {
+            Some(found) => Ok(Some(found)),
+            None => large_location(&*self.disk, &self.dir, digest),
         }
     }
 
@@ -67,15 +57,12 @@ impl StoppedContent {
         from: u64,
         buffer: &mut [u8],
     ) -> Result<(), StoreError> {
-        let (path, at) = match location {
-            Location::Segment { segment, offset, .. } => (self.dir.join(name(*segment)), offset + from),
-            Location::File { .. } => (self.large(digest), from),
+        let path = path_of(&self.dir, digest, location);
+        let at = match location {
+            Location::Segment { offset, .. } => offset + from,
+            Location::File { .. } => from,
         };
         let file = self.disk.open_read(&path).map_err(StoreError::io("opening", &path))?;
         file.read_at(buffer, at).map_err(StoreError::io("reading", &path))
-    }
-
-    fn large(&self, digest: &Hash) -> PathBuf {
-        self.dir.join("large").join(digest.to_string())
     }
 }

@@ -54,6 +54,21 @@ pub fn letter_with(changes: &[(u32, &str)]) -> Vec<u8> {
     file(&objects, false)
 }
 
+/// The field of [`signed_with_a_field_that_waits`], object 15.
+pub const WAITING: &str = "<</FT/Sig/T(Agency)/Type/Annot/Subtype/Widget/F 4/P 9 0 R/Rect[300 100 400 200]>>";
+
+/// The letter with two signature fields, the person's signed, the agency's placed on the page and empty.
+pub fn signed_with_a_field_that_waits() -> Vec<u8> {
+    let page = LETTER[8].1.replace("[7 0 R]", "[7 0 R 13 0 R 15 0 R]");
+    let letter = letter_with(&[
+        (8, "<</Fields[7 0 R 13 0 R 15 0 R]>>"),
+        (9, &page),
+        (15, WAITING),
+        (13, "<</FT/Sig/T(Person)>>"),
+    ]);
+    Forgery { waiting: 1, ..Forgery::default() }.sign(&letter)
+}
+
 /// The trailer for a further revision.
 pub fn trailer(pdf: &[u8]) -> Dict {
     let file = File::open(pdf).unwrap();

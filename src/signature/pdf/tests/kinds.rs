@@ -57,15 +57,7 @@ fn every_kind_of_file_is_signed_twice() {
 
 #[test]
 fn a_field_that_waits_may_be_filled_and_not_moved() {
-    let page = LETTER[8].1.replace("[7 0 R]", "[7 0 R 13 0 R 15 0 R]");
-    let field = "<</FT/Sig/T(Agency)/Type/Annot/Subtype/Widget/F 4/P 9 0 R/Rect[300 100 400 200]>>";
-    let letter = letter_with(&[
-        (8, "<</Fields[7 0 R 13 0 R 15 0 R]>>"),
-        (9, &page),
-        (15, field),
-        (13, "<</FT/Sig/T(Person)>>"),
-    ]);
-    let first = Forgery { waiting: 1, ..Forgery::default() }.sign(&letter);
+    let first = signed_with_a_field_that_waits();
     let fill = |field: &str| {
         modified(&Forgery { waiting: 1, name: "Agency", field, ..Forgery::default() }.sign(&first))
     };

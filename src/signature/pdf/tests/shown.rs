@@ -144,16 +144,8 @@ fn nothing_shows_that_nobody_signed() {
         assert_eq!(shown(value, &format!("{RECT}/MK<<>>/Border[0 0 0]/BS<</W 0>>"), &blank), None);
     }
     // An empty field that waits gets its appearance with its signature, and not before.
-    let page = LETTER[8].1.replace("[7 0 R]", "[7 0 R 13 0 R 15 0 R]");
-    let field = "<</FT/Sig/T(Agency)/Type/Annot/Subtype/Widget/F 4/P 9 0 R/Rect[300 100 400 200]>>";
-    let letter = letter_with(&[
-        (8, "<</Fields[7 0 R 13 0 R 15 0 R]>>"),
-        (9, &page),
-        (15, field),
-        (13, "<</FT/Sig/T(Person)>>"),
-    ]);
-    let first = Forgery { waiting: 1, ..Forgery::default() }.sign(&letter);
-    let filled = field.replace("/F 4", "/AP<</N 41 0 R>>/F 4");
+    let first = signed_with_a_field_that_waits();
+    let filled = WAITING.replace("/F 4", "/AP<</N 41 0 R>>/F 4");
     let found = modified(&revise(&first, &[(15, &filled), (41, &text)])).unwrap();
     assert!(found.contains("changed and not signed"), "{found}");
     // After certifications of every level.
@@ -199,16 +191,7 @@ fn defaults_of_the_form_change_only_where_no_viewer_draws_by_them() {
 
 #[test]
 fn what_a_filled_field_needs_may_be_objects_of_their_own() {
-    let page = LETTER[8].1.replace("[7 0 R]", "[7 0 R 13 0 R 15 0 R]");
-    let field = "<</FT/Sig/T(Agency)/Type/Annot/Subtype/Widget/F 4/P 9 0 R/Rect[300 100 400 200]>>";
-    let letter = letter_with(&[
-        (8, "<</Fields[7 0 R 13 0 R 15 0 R]>>"),
-        (9, &page),
-        (15, field),
-        (13, "<</FT/Sig/T(Person)>>"),
-        // Objects that the filling refers to may not be expected by what was signed.
-    ]);
-    let first = Forgery { waiting: 1, ..Forgery::default() }.sign(&letter);
+    let first = signed_with_a_field_that_waits();
     // /Prop_Build of the signature, /AP and its fonts, each apart.
     let more = [
         (40, "<</App<</Name/Foxit>>/Filter 42 0 R>>"),
