@@ -150,6 +150,10 @@ pub struct Config {
     pub peer_connect: Duration,
     /// How long a peer may take to answer a message, or to take the next piece of large content.
     pub peer_answer: Duration,
+    /// How often clocks and versions are compared over a connection that lasts.
+    pub peer_compare: Duration,
+    /// How long a call that has begun may bring nothing.
+    pub idle: Duration,
     /// How long a transfer that broke off may be gone on with, in milliseconds.
     pub partial_ms: i64,
     /// Bytes of all such transfers of one client or peer.
@@ -315,6 +319,18 @@ impl Config {
             peer_answer: Duration::from_secs(between(
                 "peers.answer_seconds",
                 raw.peers.answer_seconds.unwrap_or(120),
+                1,
+                3_600,
+            )?),
+            peer_compare: Duration::from_secs(between(
+                "peers.compare_seconds",
+                raw.peers.compare_seconds.unwrap_or(limits::COMPARE.as_secs()),
+                1,
+                3_600,
+            )?),
+            idle: Duration::from_secs(between(
+                "limits.idle_seconds",
+                raw.limits.idle_seconds.unwrap_or(limits::IDLE.as_secs()),
                 1,
                 3_600,
             )?),

@@ -74,6 +74,11 @@ pub const PARTIALS: usize = 32;
 pub const PARTIAL_BYTES: u64 = 10 * CONTENT_BYTES;
 /// How long an upload or pull that broke off may be gone on with, by default (24 hours).
 pub const PARTIAL_MS: i64 = 24 * 3600 * 1000;
+/// How long room is kept on the disk for the rest of one that broke off (10 minutes): a line that comes back, a system
+/// that is started again. Longer, what nobody goes on with would keep others out.
+pub const PLEDGED_MS: i64 = 10 * 60 * 1000;
+/// How long a call that has begun may bring nothing, by default: a place is not kept for who has gone.
+pub const IDLE: std::time::Duration = std::time::Duration::from_secs(60);
 /// Pulls of large content under way from all peers.
 pub const PULLS: usize = 8;
 /// Streams of large content served to all peers: each may have about 1 MiB in memory.
@@ -139,6 +144,8 @@ pub const CRITICAL_BYTES: u64 = 256 << 20;
 pub const DISK_LOOK: std::time::Duration = std::time::Duration::from_secs(2);
 /// How far another node's clock may be off before it is told, by default.
 pub const CLOCK_TOLERANCE_MS: i64 = 1_000;
+/// How often the clocks of two connected nodes are compared, by default: each costs a small call.
+pub const COMPARE: std::time::Duration = std::time::Duration::from_secs(60);
 /// Time for calls under way to end when the node stops, by default, in seconds.
 pub const DRAIN_SECONDS: u64 = 10;
 /// Connections of one client at once: a pool for each of a few programs.

@@ -200,8 +200,8 @@ impl Node {
 
         let (stop, stopped) = watch::channel(false);
         let (close, closed) = watch::channel(false);
-        let client_quotas = Quotas::new(exchange.config().client_share);
-        let peer_quotas = Quotas::new(Share::PEER);
+        let client_quotas = Quotas::new(exchange.config().client_share, exchange.config().idle);
+        let peer_quotas = Quotas::new(Share::PEER, exchange.config().idle);
         let links = Links::new(exchange.clone(), tls.dial.clone());
         let status = StatusSource {
             queues: exchange.queues().clone(),

@@ -40,6 +40,15 @@ pub(crate) fn refuse(rejection: Rejection) -> Status {
     failure::status(&rejection)
 }
 
+/// A message that is over the limit or no message at all; or the other side is gone, and reads no answer. What this
+/// node says by itself stays as it is.
+fn unreadable(status: Status) -> Status {
+    if failure::is_own(&status) {
+        return status;
+    }
+    refuse(Rejection::new(Reason::BadStream, "", format!("the message cannot be read: {}", status.message())))
+}
+
 /// Who is at the other end of a call, by the certificate of its connection.
 fn identity<T>(request: &Request<T>) -> Result<Identity, Status> {
     request.extensions().get::<Identity>().cloned().ok_or_else(|| {

@@ -61,6 +61,8 @@ pub fn read_status(status: &Status) -> Rejection {
                 Reason::PeerUnreachable
             }
             Code::ResourceExhausted => Reason::Overloaded,
+            // What the decoder says of a message over the limit.
+            Code::OutOfRange => Reason::BadStream,
             Code::PermissionDenied | Code::Unauthenticated => Reason::NotAllowed,
             Code::Unimplemented => Reason::Unimplemented,
             _ => Reason::Internal,

@@ -14,5 +14,6 @@ mod limits;
 mod processes;
 mod proxy;
 mod pulls;
+mod room;
 mod stage;
 mod uploads;
