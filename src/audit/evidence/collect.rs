@@ -94,6 +94,9 @@ impl Audience {
     }
 }
 
+/// Proves an event by its index.
+pub type Prove<'a> = dyn Fn(u64, Option<&Stamped>) -> Result<Proof, Rejection> + 'a;
+
 /// A node's store, running or not.
 pub struct Source<'a> {
     /// The log as everything reads it.
@@ -103,7 +106,7 @@ pub struct Source<'a> {
     /// Its size.
     pub size: u64,
     /// Proves an event under a checkpoint of that size, or under one that was timestamped.
-    pub prove: &'a dyn Fn(u64, Option<&Stamped>) -> Result<Proof, Rejection>,
+    pub prove: &'a Prove<'a>,
     /// The timestamped checkpoints.
     pub stamps: &'a Stamps,
     /// What timestamps are judged under: with revocation data, which goes along.

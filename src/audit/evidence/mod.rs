@@ -45,7 +45,7 @@ use crate::merkle::CheckpointError;
 use crate::signature::SignError;
 use crate::store::StoreError;
 
-pub use collect::{Audience, Contents, Source, find, on_behalf_of};
+pub use collect::{Audience, Contents, Prove, Source, find, on_behalf_of};
 pub use container::{Broken, Container, Entry, Packer};
 pub use export::{Seal, export};
 pub use manifest::{Manifest, Reference};
