@@ -122,9 +122,8 @@ async fn follow(args: &TrackArgs) -> Result<Outcome, CliError> {
                 }
             }
             if let Some(line) = waits(v) {
-                let line = format!("{id}  {line}");
-                if said.insert(line.clone()) {
-                    out(format!("{id}  {}  {}", SystemClock.now(), &line[id.len() + 2..]));
+                if said.insert(format!("{id}  {}", without_times(&line))) {
+                    out(format!("{id}  {}  {line}", SystemClock.now()));
                 }
             }
         }
@@ -134,6 +133,13 @@ async fn follow(args: &TrackArgs) -> Result<Outcome, CliError> {
         }
         tokio::time::sleep(LOOK).await;
     }
+}
+
+/// What is waited for, whenever it is tried again: that alone is nothing new.
+fn without_times(line: &str) -> String {
+    let ends = ["; next try", "; it is being tried", "; tried until"];
+    let end = ends.iter().filter_map(|end| line.find(end)).min().unwrap_or(line.len());
+    line[..end].chars().filter(|c| !c.is_ascii_digit()).collect()
 }
 
 /// Whether nothing more is expected of a delivery.
@@ -270,6 +276,18 @@ mod tests {
         for (line, begin) in lines.iter().zip(begins) {
             assert!(line.starts_with(begin), "{lines:#?}");
         }
+    }
+
+    #[test]
+    fn another_try_is_nothing_new() {
+        let line = |at: &str, next: &str| {
+            format!(
+                "queued: waits: node b has not answered since {at}: refused; {next}; tried until 2016-09-01"
+            )
+        };
+        let tried = without_times(&line("2016-08-08T09:00:00.001+07:00", "it is being tried"));
+        assert_eq!(tried, without_times(&line("2016-08-08T09:00:00.000+07:00", "next try 09:00:10")));
+        assert_ne!(tried, without_times("queued: waits: its turn to go to node b; tried until 2016-09-01"));
     }
 
     #[test]

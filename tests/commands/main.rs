@@ -299,6 +299,11 @@ fn updates_take_backs_and_revokes_are_asked_answered_and_shown_in_order_of_time(
     in_order(&track(&net, "huyen", &id), &lines[1..]);
     let follow = run(&net, "tinh", &["track", &id, "--follow"]);
     assert_eq!(follow.code, Some(0), "{}", follow.out);
+    // A client at the port for nodes, which only hangs up.
+    let config = std::fs::read_to_string(net.dir.path().join("net/tinh/lienthong.toml")).unwrap();
+    let peers = config.lines().find_map(|l| l.strip_prefix("peers = ")).unwrap().trim_matches('"');
+    run(&net, "tinh", &["inbox", "--agency", SENDER, "--node", peers])
+        .failed(&["peer_unreachable", "this certificate at this port"]);
     // What ended frees its number, and what was asked back with consent is out of force as well.
     let second = send(&net, "1");
     assert_ne!(second, id);
