@@ -122,6 +122,8 @@ pub struct Limits {
 pub struct Peers {
     pub connect_seconds: Option<u64>,
     pub answer_seconds: Option<u64>,
+    pub witness_seconds: Option<u64>,
+    pub start_seconds: Option<u64>,
 }
 
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]

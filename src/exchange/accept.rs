@@ -91,6 +91,7 @@ impl Exchange {
     ) -> Result<Proof, Rejection> {
         let directory = self.directory();
         let now = self.ledger().now();
+        self.check_peer(peer)?;
         // 1
         let envelope = wire::envelope::decode(&offer.envelope)?;
         let named = envelope.directory_version.max(offer.directory_version);
@@ -116,6 +117,7 @@ impl Exchange {
                     rejection
                 }
             })?;
+        self.saw(origin.checkpoint()).await?;
         check_origin(origin.event(), &envelope, envelope_digest)?;
         let mut arrival = Arrival {
             item: Item {

@@ -4,7 +4,8 @@
 //! → [`settle`] (the proof comes back) → [`handover`] (the recipient's system fetches and acknowledges) →
 //! [`status`] (and reports). [`notice`] is a revoke or an update of what was sent, [`held`] is what waits for a
 //! decision, [`paper`] enters what went on paper, [`track`] follows a delivery, [`directory`] keeps the list of agencies,
-//! `judge` judges signatures at either node, `transfer` takes large content in piece by piece, [`trust`] has
+//! `judge` judges signatures at either node, `transfer` takes large content in piece by piece, [`witness`] holds
+//! what other logs signed, [`trust`] has
 //! the revocation data in force, and [`revocation`] gets it. No step is skipped for any kind of message, and between
 //! two agencies of one node the way is
 //! the same without the network.
@@ -31,6 +32,7 @@ mod stored;
 pub mod track;
 pub(crate) mod transfer;
 pub mod trust;
+pub mod witness;
 
 use std::sync::Arc;
 
@@ -65,6 +67,7 @@ pub(crate) struct Inner {
     pub(crate) transfers: transfer::Transfers,
     pub(crate) pressure: pressure::Pressure,
     pub(crate) clocks: clocks::Clocks,
+    pub(crate) witness: witness::Witness,
 }
 
 impl Exchange {
@@ -85,6 +88,7 @@ impl Exchange {
             transfers,
             pressure,
             clocks,
+            witness: witness::Witness::default(),
         };
         Exchange { inner: Arc::new(inner) }
     }
