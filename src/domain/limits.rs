@@ -173,6 +173,8 @@ pub const WITNESS_SIZES: usize = 257;
 /// Checkpoints of one log that wait to be connected, and as many that were: a few hundred bytes each. When more come
 /// within one interval, those that are looked at are drawn by lot.
 pub const WITNESS_CHECKPOINTS: usize = 256;
+/// Leaves that a witness asks for, to prove what it found: one proves it.
+pub const WITNESS_PREFIXES: usize = 8;
 /// Time for one answer between witnesses: they are small, and the next question comes soon.
 pub const WITNESS_ANSWER: std::time::Duration = std::time::Duration::from_secs(10);
 /// Questions to peers under way at once.

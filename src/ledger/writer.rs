@@ -152,7 +152,10 @@ impl Writer {
         let halted = self.halted.clone();
         let halted = halted.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
         if let Some(why) = &*halted {
-            return Err(fail(group.into_iter().map(|job| job.reply), StoreError::Halted { why: why.clone() }));
+            return Err(fail(
+                group.into_iter().map(|job| job.reply),
+                StoreError::Halted { why: why.clone() },
+            ));
         }
         // 2: content
         match self.content.sync() {

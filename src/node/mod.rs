@@ -228,8 +228,7 @@ impl Node {
                     .max_encoding_message_size(message),
             )
             .add_service(DirectoryServiceServer::new(DirectoryApi::new(exchange.clone())));
-        let serving =
-            serve::serve(peers, peer_quotas.clone(), listeners.peers, tls.peers, closed.clone());
+        let serving = serve::serve(peers, peer_quotas.clone(), listeners.peers, tls.peers, closed.clone());
         tasks.spawn(async move { serving.await.map_err(grpc) });
         // Hellos are answered from here on, so that nodes that start together can ask each other; nothing is signed
         // before they were.

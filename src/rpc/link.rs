@@ -333,9 +333,7 @@ fn answered(pending: &Pending, answer: pb::DeliverResponse) -> Option<Proof> {
         return Proof::from_wire(proof).ok();
     };
     let result = match answer.outcome {
-        Some(Outcome::Receipt(proof)) => {
-            Proof::from_wire(proof).map(Answer::Proof).map_err(Failure::of_peer)
-        }
+        Some(Outcome::Receipt(proof)) => Proof::from_wire(proof).map(Answer::Proof).map_err(Failure::of_peer),
         Some(Outcome::Reply(reply)) => Ok(Answer::Reply(reply)),
         Some(Outcome::Retry(retry)) => {
             Err(Failure::of_answer(read_retry(&retry), u64::from(retry.retry_after_ms)))

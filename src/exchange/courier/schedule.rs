@@ -345,7 +345,9 @@ impl Schedule {
 
     /// Exchange with the peer was stopped, and goes on: what waited for that is due now.
     pub fn reopened(&mut self, now: Moment) {
-        self.hasten(now, |_, failure| matches!(failure.rejection.reason, Reason::LogForked | Reason::LogSuspect));
+        self.hasten(now, |_, failure| {
+            matches!(failure.rejection.reason, Reason::LogForked | Reason::LogSuspect)
+        });
     }
 
     /// What was put off by such a failure is due now.
@@ -354,9 +356,9 @@ impl Schedule {
             .delayed
             .iter()
             .filter(|(_, id)| {
-                self.known.get(*id).is_some_and(|m| {
-                    matches!(&m.last, Some(Last::Failed(failure)) if which(m, failure))
-                })
+                self.known
+                    .get(*id)
+                    .is_some_and(|m| matches!(&m.last, Some(Last::Failed(failure)) if which(m, failure)))
             })
             .map(|(key, _)| *key)
             .collect();

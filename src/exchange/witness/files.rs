@@ -10,6 +10,7 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
+use crate::domain::reason::Reason;
 use crate::store::StoreError;
 use crate::store::disk::Disk;
 use crate::time::Timestamp;
@@ -41,6 +42,11 @@ pub struct Cut {
 }
 
 impl Cut {
+    /// The stable reason of what is refused for it.
+    pub fn reason(&self) -> Reason {
+        if self.proven { Reason::LogForked } else { Reason::LogSuspect }
+    }
+
     /// Since when.
     pub fn since(&self) -> Timestamp {
         Timestamp::from_millis(self.since_ms)

@@ -34,7 +34,7 @@ use crate::directory::Node;
 use crate::domain::decide::Command;
 use crate::domain::event::EventKind;
 use crate::domain::ids::{NodeName, shorten};
-use crate::domain::reason::{Reason, Rejection};
+use crate::domain::reason::Rejection;
 use crate::merkle::{Checkpoint, Hash, NoteSigner, NoteVerifier, SignedCheckpoint};
 use crate::store::StoreError;
 use crate::store::disk::Disk;
@@ -141,15 +141,15 @@ impl Witness {
 /// The key of the newest generation of a node's log that is in use.
 pub fn current_log(node: &Node) -> Option<&NoteVerifier> {
     let in_use = node.log_keys.iter().filter(|k| k.last.is_none() && k.withdrawn.is_none());
-    let generation = |key: &NoteVerifier| key.name().rsplit_once('/').and_then(|(_, n)| n.parse::<u32>().ok());
+    let generation =
+        |key: &NoteVerifier| key.name().rsplit_once('/').and_then(|(_, n)| n.parse::<u32>().ok());
     in_use.map(|k| &k.key).max_by_key(|key| generation(key))
 }
 
 /// Why nothing is exchanged with a log.
 fn stopped(log: &str, cut: &Cut) -> Rejection {
-    let reason = if cut.proven { Reason::LogForked } else { Reason::LogSuspect };
     let what = format!("exchange with log `{}` is stopped since {}: {}", shorten(log), cut.since(), cut.why);
-    Rejection::new(reason, "", what)
+    Rejection::new(cut.reason(), "", what)
 }
 
 impl Exchange {
@@ -296,7 +296,9 @@ impl Exchange {
             let proof = ForkProof::new((older, newer), prefix, &key, &directory, by);
             let json = serde_json::to_vec_pretty(&proof).unwrap_or_default();
             match files.keep_fork(&log, &json) {
-                Ok(path) => tracing::error!(log = %log, file = %path.display(), "the proof of a fork was written"),
+                Ok(path) => {
+                    tracing::error!(log = %log, file = %path.display(), "the proof of a fork was written")
+                }
                 Err(error) => tracing::error!(log = %log, %error, "the proof of a fork could not be written"),
             }
         }
@@ -318,7 +320,12 @@ impl Exchange {
         if entry.cut.as_ref().is_some_and(|cut| cut.proven || !proven) {
             return false;
         }
-        tracing::error!(log, proven, why, "exchange with this log is stopped: its node's administrator must explain");
+        tracing::error!(
+            log,
+            proven,
+            why,
+            "exchange with this log is stopped: its node's administrator must explain"
+        );
         entry.cut = Some(Cut { proven, since_ms, why: why.to_owned(), alarmed: false });
         true
     }
@@ -328,9 +335,8 @@ impl Exchange {
         self.keep(log);
         let cut = self.witness().logs().get(log).and_then(|l| Some((l.peer.clone(), l.cut.clone()?)));
         let Some((peer, cut)) = cut.filter(|(_, cut)| !cut.alarmed) else { return };
-        let reason = if cut.proven { Reason::LogForked } else { Reason::LogSuspect };
         let kind = EventKind::Alarm {
-            reason: reason.code().to_owned(),
+            reason: cut.reason().code().to_owned(),
             peer: peer.to_string(),
             detail: format!("{log}: {}", cut.why),
         };

@@ -54,10 +54,17 @@ pub(super) struct Own {
 }
 
 impl Own {
-    pub(super) fn add(&mut self, checkpoint: &SignedCheckpoint, by: &NodeName, at: Timestamp, line: NoteSignature) {
+    pub(super) fn add(
+        &mut self,
+        checkpoint: &SignedCheckpoint,
+        by: &NodeName,
+        at: Timestamp,
+        line: NoteSignature,
+    ) {
         let size = checkpoint.checkpoint().size;
         let entry = self.by_size.entry(size);
-        let entry = entry.or_insert_with(|| Cosigned { checkpoint: checkpoint.clone(), witnesses: BTreeMap::new() });
+        let entry =
+            entry.or_insert_with(|| Cosigned { checkpoint: checkpoint.clone(), witnesses: BTreeMap::new() });
         // The first time proves the most.
         if entry.witnesses.get(by).is_some_and(|(known, _)| *known <= at) {
             return;
@@ -111,7 +118,8 @@ impl Exchange {
         let directory = self.directory();
         let keys = directory.node(peer).map(|n| n.cosign_keys.clone()).unwrap_or_default();
         let found = note.signatures.iter().find_map(|line| {
-            let seconds = keys.iter().find_map(|key| verify_cosignature(checkpoint.body(), line, key).ok())?;
+            let seconds =
+                keys.iter().find_map(|key| verify_cosignature(checkpoint.body(), line, key).ok())?;
             let millis = i64::try_from(seconds).ok()?.checked_mul(1_000)?;
             Some((Timestamp::from_millis(millis), line.clone()))
         });
@@ -122,6 +130,8 @@ impl Exchange {
             ))
         })?;
         self.witness().own().add(&checkpoint, peer, at, line);
+        // It is written within an interval.
+        self.witness().wake.notify_one();
         self.agreed(checkpoint.checkpoint());
         Ok(())
     }

@@ -17,11 +17,11 @@ use super::super::Exchange;
 use super::super::accept::Boxed;
 use super::current_log;
 use super::files::Kept;
-use super::view::{Broken, check_chain};
+use super::view::{Broken, broken};
 use crate::domain::ids::NodeName;
 use crate::domain::limits;
 use crate::domain::reason::{Class, Reason, Rejection};
-use crate::merkle::{SignedCheckpoint, cosign, prefix_root};
+use crate::merkle::{ProofInvalid, SignedCheckpoint, cosign, prefix_root};
 use crate::wire::witness::{Ask, Reply};
 
 /// The way to a peer, as a witness needs it.
@@ -157,9 +157,14 @@ async fn look(exchange: &Exchange, link: &dyn WitnessLink, peer: &NodeName, log:
         Ok(_) => return owes(exchange, peer, log, "it answered something else").await,
         Err(rejection) if rejection.reason.class() == Class::NotFound => {
             let newest = chain.last().map_or(0, |c| c.checkpoint().size);
-            let why =
-                format!("its key signed a checkpoint of {newest} events, and it has no such log: {rejection}");
+            let why = format!(
+                "its key signed a checkpoint of {newest} events, and it has no such log: {rejection}"
+            );
             failed(exchange, log);
+            if let Some((older, newer)) = smaller(exchange, log) {
+                let path = ProofInvalid::SizesReversed { from: newest, to: newer.checkpoint().size };
+                return convict(exchange, link, peer, log, &[Broken { older, newer, why: path }]).await;
+            }
             return exchange.suspected(log, &why).await;
         }
         Err(rejection) if rejection.reason == Reason::PeerUnreachable => {
@@ -168,7 +173,8 @@ async fn look(exchange: &Exchange, link: &dyn WitnessLink, peer: &NodeName, log:
         }
         Err(rejection) => return owes(exchange, peer, log, &rejection.to_string()).await,
     };
-    if let Err(broken) = check_chain(&chain, &paths) {
+    let broken = broken(&chain, &paths);
+    if !broken.is_empty() {
         failed(exchange, log);
         return convict(exchange, link, peer, log, &broken).await;
     }
@@ -198,6 +204,16 @@ async fn look(exchange: &Exchange, link: &dyn WitnessLink, peer: &NodeName, log:
     if advanced {
         give(exchange, link, peer, &newest).await;
     }
+}
+
+/// A log that has fewer events than it signed before, and goes on: the first of its checkpoints that wait, and the one
+/// before it that was connected.
+fn smaller(exchange: &Exchange, log: &str) -> Option<(SignedCheckpoint, SignedCheckpoint)> {
+    let logs = exchange.witness().logs();
+    let view = &logs.get(log)?.view;
+    let newer = view.chain().into_iter().find(|c| view.held() != Some(c))?;
+    let older = view.connected_up_to(newer.checkpoint().size)?.clone();
+    Some((older, newer))
 }
 
 /// Writes the newest checkpoint of a log, with what else is known of it.
@@ -244,25 +260,30 @@ async fn owes(exchange: &Exchange, peer: &NodeName, log: &str, what: &str) {
     }
 }
 
-/// A path does not lead from one checkpoint to the next. The older tree's last leaf in the newer tree shows to anyone which
+/// Paths do not lead from one checkpoint to the next. The older tree's last leaf in the newer tree shows to anyone which
 /// root the older one had in that history; who gives none is not believed, and nothing is proven.
-async fn convict(exchange: &Exchange, link: &dyn WitnessLink, peer: &NodeName, log: &str, broken: &Broken) {
-    let (a, b) = (broken.older.checkpoint(), broken.newer.checkpoint());
-    let asked = ask(link, Ask::Prefix { log: log.to_owned(), size: a.size, of: b.size }).await;
-    let said = match asked {
-        Ok(Reply::Prefix(leaf, path)) => match prefix_root(&leaf, a.size, b.size, &path, &b.root) {
-            Ok(root) if root != a.root => {
-                return exchange.forked(peer, (&broken.older, &broken.newer), Some((&leaf, &path))).await;
-            }
-            Ok(_) => "the path of one leaf does".to_owned(),
-            Err(error) => format!("asked for the path of one leaf: {error}"),
-        },
-        Ok(_) => "asked for the path of one leaf, it answered something else".to_owned(),
-        Err(rejection) => format!("asked for the path of one leaf: {rejection}"),
-    };
-    let why = format!(
-        "it did not show that its {} events begin with the {} that it signed before: {}; {said}",
-        b.size, a.size, broken.why
-    );
+async fn convict(exchange: &Exchange, link: &dyn WitnessLink, peer: &NodeName, log: &str, broken: &[Broken]) {
+    let mut why = String::new();
+    for Broken { older, newer, why: path } in broken.iter().take(limits::WITNESS_PREFIXES) {
+        let (a, b) = (older.checkpoint(), newer.checkpoint());
+        let asked = ask(link, Ask::Prefix { log: log.to_owned(), size: a.size, of: b.size }).await;
+        let said = match asked {
+            Ok(Reply::Prefix(leaf, path)) => match prefix_root(&leaf, a.size, b.size, &path, &b.root) {
+                Ok(root) if root != a.root => {
+                    return exchange.forked(peer, (older, newer), Some((&leaf, &path))).await;
+                }
+                Ok(_) => "the path of one leaf does".to_owned(),
+                Err(error) => format!("asked for the path of one leaf: {error}"),
+            },
+            Ok(_) => "asked for the path of one leaf, it answered something else".to_owned(),
+            Err(rejection) => format!("asked for the path of one leaf: {rejection}"),
+        };
+        if why.is_empty() {
+            why = format!(
+                "it did not show that its {} events begin with the {} that it signed before: {path}; {said}",
+                b.size, a.size
+            );
+        }
+    }
     exchange.suspected(log, &why).await;
 }
