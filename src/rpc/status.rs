@@ -87,6 +87,7 @@ impl StatusSource {
             witnessed: exchange.witness().standings().into_iter().map(witnessed).collect(),
             cosigners: cosigners(exchange),
             unwitnessed_start: exchange.witness().is_unwitnessed(),
+            timestamps: Some(timestamps(exchange)),
         }
     }
 
@@ -199,6 +200,14 @@ fn cosigners(exchange: &Exchange) -> Vec<pb::Cosigner> {
         }
     }
     newest.into_values().collect()
+}
+
+/// How the timestamps of checkpoints go.
+fn timestamps(exchange: &Exchange) -> pb::TimestampStatus {
+    let state = exchange.stamping().state();
+    let (size, at) = state.last.map_or((0, 0), |(size, at)| (size, at.millis()));
+    let (failing_since, last_error) = state.failing.map_or((0, String::new()), |(s, e)| (s.millis(), e));
+    pb::TimestampStatus { authority: state.authority, size, at, failing_since, last_error }
 }
 
 /// Deliveries that wait for a decision here.
