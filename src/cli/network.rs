@@ -428,6 +428,10 @@ crl_dir = "crls"
 # answer_seconds = 120
 # How often clocks and directory versions are compared over a connection that lasts, in seconds (default 60).
 # compare_seconds = 60
+# How often a peer's log that grows is asked to show that it only grew, in seconds.
+# witness_seconds = 10
+# How long peers are asked at the start for the newest checkpoint that they hold of this node's log, in seconds.
+# start_seconds = 10
 
 [storage]
 # MiB of sled's cache (default 64).

@@ -165,6 +165,10 @@ pub struct Config {
     pub peer_compare: Duration,
     /// How long a call that has begun may bring nothing.
     pub idle: Duration,
+    /// How often a peer's growing log is asked about.
+    pub witness_every: Duration,
+    /// How long peers are asked at the start what they hold of this node's log.
+    pub start_ask: Duration,
     /// How long a transfer that broke off may be gone on with, in milliseconds.
     pub partial_ms: i64,
     /// Bytes of all such transfers of one client or peer.
@@ -325,6 +329,18 @@ impl Config {
             peer_connect: Duration::from_secs(between(
                 "peers.connect_seconds",
                 raw.peers.connect_seconds.unwrap_or(10),
+                1,
+                600,
+            )?),
+            witness_every: Duration::from_secs(between(
+                "peers.witness_seconds",
+                raw.peers.witness_seconds.unwrap_or(limits::WITNESS_EVERY.as_secs()),
+                1,
+                3_600,
+            )?),
+            start_ask: Duration::from_secs(between(
+                "peers.start_seconds",
+                raw.peers.start_seconds.unwrap_or(limits::START_ASK.as_secs()),
                 1,
                 600,
             )?),

@@ -134,6 +134,8 @@ pub struct Peers {
     pub connect_seconds: Option<u64>,
     pub answer_seconds: Option<u64>,
     pub compare_seconds: Option<u64>,
+    pub witness_seconds: Option<u64>,
+    pub start_seconds: Option<u64>,
 }
 
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]

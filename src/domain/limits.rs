@@ -172,3 +172,21 @@ pub const STREAMS_PER_CONNECTION: u32 = 1_024;
 pub const CONNECTIONS: usize = 4_096;
 /// Time for a TLS handshake, in milliseconds: an idle socket must not hold a place.
 pub const HANDSHAKE_MS: u64 = 10_000;
+/// How often a peer's growing log is asked about, by default: a consistency proof and a cosignature cost both sides a few
+/// signatures and a sync, and a checkpoint that is cosigned ten seconds later proves no less.
+pub const WITNESS_EVERY: std::time::Duration = std::time::Duration::from_secs(10);
+/// Sizes that one question about a log's growth connects: the checkpoints that came since the last one, and the one held.
+pub const WITNESS_SIZES: usize = 257;
+/// Checkpoints of one log that wait to be connected, and as many that were: a few hundred bytes each. When more come
+/// within one interval, those that are looked at are drawn by lot.
+pub const WITNESS_CHECKPOINTS: usize = 256;
+/// Leaves that a witness asks for, to prove what it found: one proves it.
+pub const WITNESS_PREFIXES: usize = 8;
+/// Time for one answer between witnesses: they are small, and the next question comes soon.
+pub const WITNESS_ANSWER: std::time::Duration = std::time::Duration::from_secs(10);
+/// Questions to peers under way at once.
+pub const WITNESS_AT_ONCE: usize = 8;
+/// How long a node asks its peers at its start which checkpoint of its own log they hold, by default.
+pub const START_ASK: std::time::Duration = std::time::Duration::from_secs(10);
+/// Bytes of a proof of a fork: two checkpoints, a path and a whole directory version.
+pub const FORK_PROOF_BYTES: u64 = 512 * 1024 * 1024 + 1024 * 1024;

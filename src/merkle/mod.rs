@@ -18,6 +18,7 @@
 
 mod checkpoint;
 mod cosignature;
+mod fork;
 mod hash;
 mod note;
 mod note_key;
@@ -33,6 +34,7 @@ pub use checkpoint::{
     Checkpoint, CheckpointError, MAX_CHECKPOINT_BYTES, SignedCheckpoint, UnverifiedCheckpoint,
 };
 pub use cosignature::{cosign, verify_cosignature};
+pub use fork::prefix_root;
 pub use hash::{Hash, ParseHashError, empty_root, leaf_hash, node_hash, sha256};
 pub use note::{MAX_SIGNATURES, Note, NoteError, NoteSignature};
 pub use note_key::{KeyAlgorithm, KeyError, NoteSigner, NoteVerifier};
