@@ -30,14 +30,33 @@ pub mod tls;
 
 use tonic::{Request, Status};
 
+use crate::domain::administration::{Extract, Extracted};
+use crate::domain::decide::Command;
+use crate::domain::event::Actor;
+use crate::domain::ids::AgencyId;
 use crate::domain::reason::{Reason, Rejection};
 use crate::exchange::{Caller, Exchange};
+use crate::ledger::LedgerError;
 use crate::wire::failure;
 use tls::Identity;
 
 /// A refusal as an answer.
 pub(crate) fn refuse(rejection: Rejection) -> Status {
     failure::status(&rejection)
+}
+
+/// Records that something is taken out of the log, and by whom; it is durable when this returns.
+pub(crate) async fn record_extract(
+    exchange: &Exchange,
+    actor: Actor,
+    extract: Extract,
+    agency: Option<AgencyId>,
+    filter: String,
+) -> Result<(), Rejection> {
+    let size = exchange.ledger().snapshot().size();
+    let extracted = Extracted { extract, agency, size, filter };
+    let committed = exchange.ledger().commit(Command::Extract { actor, extracted }).await;
+    committed.map(drop).map_err(LedgerError::into_rejection)
 }
 
 /// Who is at the other end of a call, by the certificate of its connection.
