@@ -142,11 +142,11 @@ impl Stopped {
                 dir.display()
             )));
         }
+        let offline = Offline::open(&data).map_err(CliError::failed)?;
         let key = match key {
             Some(text) => Some(text.parse().map_err(|e| CliError::failed(format!("--log-key: {e}")))?),
-            None => config.as_ref().and_then(|c| listed_key(c, &data)),
+            None => config.as_ref().and_then(|c| listed_key(c, &data, &offline)),
         };
-        let offline = Offline::open(&data).map_err(CliError::failed)?;
         Ok(Stopped { offline, data, key })
     }
 
@@ -165,10 +165,14 @@ impl Stopped {
     }
 }
 
-/// The log key that the newest kept directory lists for the node.
-fn listed_key(config: &Config, data: &Path) -> Option<NoteVerifier> {
+/// The log key that the newest kept directory lists for the node: the one of its newest checkpoint, where several are.
+fn listed_key(config: &Config, data: &Path, offline: &Offline) -> Option<NoteVerifier> {
     let directory = crate::exchange::directory::DirectoryHolder::newest_kept(data, &config.authority)?;
-    directory.node(&config.node)?.log_key(&config.node.log_origin(config.generation)).cloned()
+    let node = directory.node(&config.node)?;
+    let head = offline.index().ok().and_then(|index| index.head().ok().flatten());
+    let newest = head.and_then(|head| SignedCheckpoint::parse_unverified(&head.checkpoint).ok());
+    let of_newest = newest.as_ref().and_then(|newest| node.key_of(newest));
+    of_newest.or_else(|| node.log_key(&config.node.log_origin(config.generation))).cloned()
 }
 
 async fn show(args: &AuditArgs, index: u64) -> Result<Outcome, CliError> {

@@ -35,6 +35,8 @@ pub const REASON_CODE_CHARS: usize = 100;
 pub const FILTER_CHARS: usize = 1_000;
 /// Codes of a client's agencies in an event: with the others' number and digest the event stays below a leaf's limit.
 pub const LISTED_AGENCIES: usize = 500;
+/// Settings in an event: some 50 there are.
+pub const SETTINGS: usize = 200;
 /// Origins of refused connections that are counted one by one, for each cause: an attacker has any number.
 pub const REFUSED_ORIGINS: usize = 8;
 /// Characters of such an origin.

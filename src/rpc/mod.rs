@@ -3,7 +3,8 @@
 //! - [`tls`]: certificates, keys, and who is at the other end.
 //! - [`evidence`]: the files of a delivery's evidence, for [`audit`].
 //! - [`serve`]: listeners: TLS 1.3, mutual, always.
-//! - [`quota`], [`guard`]: what one caller may have at once, and where every call is counted.
+//! - [`quota`], [`guard`]: what one caller may have at once, and where every call is counted; [`turned_away`]: who did not
+//!   get that far.
 //! - [`exchange`], [`audit`], [`report`], [`directory`], [`peer`]: one service each: decode, authorise, call, encode.
 //! - [`collect`]: nodes that cannot be reached, from both sides.
 //! - `content`: large content between nodes, on connections of its own; `fetch`: to the recipient's system.
@@ -27,6 +28,7 @@ pub mod report;
 pub mod serve;
 pub mod status;
 pub mod tls;
+pub mod turned_away;
 
 use tonic::{Request, Status};
 
