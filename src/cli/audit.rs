@@ -222,6 +222,16 @@ fn prove_offline(stopped: &Stopped, index: u64) -> Result<Proof, CliError> {
 
 /// Proof of an event of a stopped node under its newest checkpoint.
 pub(super) fn prove_leaf(store: &Index, head: &Head, index: u64) -> Result<Proof, Rejection> {
+    prove_leaf_under(store, head, index, (head.size, &head.checkpoint))
+}
+
+/// The same under an earlier one: its size and signed note.
+pub(super) fn prove_leaf_under(
+    store: &Index,
+    head: &Head,
+    index: u64,
+    (size, note): (u64, &str),
+) -> Result<Proof, Rejection> {
     let from = head.size - head.size % 256;
     let tail = store.leaves(from, (head.size - from) as usize).map_err(|e| storage(&e))?;
     let damaged = |e: &dyn std::fmt::Display| crate::ledger::missing_leaf(index, e);
@@ -230,10 +240,10 @@ pub(super) fn prove_leaf(store: &Index, head: &Head, index: u64) -> Result<Proof
     let leaf = store
         .leaf(index)
         .map_err(|e| storage(&e))?
-        .filter(|_| index < head.size)
-        .ok_or_else(|| crate::ledger::unknown_event(index, head.size))?;
-    let path = tree.inclusion_proof(index, head.size, store).map_err(|e| damaged(&e))?;
-    Ok(Proof { leaf, index, path, checkpoint: head.checkpoint.clone() })
+        .filter(|_| index < size)
+        .ok_or_else(|| crate::ledger::unknown_event(index, size))?;
+    let path = tree.inclusion_proof(index, size, store).map_err(|e| damaged(&e))?;
+    Ok(Proof { leaf, index, path, checkpoint: note.to_owned() })
 }
 
 /// A proof as `prove` prints it, checked against a key that the caller trusts.

@@ -448,6 +448,13 @@ crl_dir = "crls"
 # certificate = "evidence.pem"
 # key = "evidence.key"
 
+# [timestamps]
+# An authority (RFC 3161) that timestamps this log's checkpoints: the proof of when an event existed that rests on no
+# node's word. Its certificate must be one for timestamps, under a document root of the directory. Asked when the log
+# has grown, at most this often; when it does not answer, the node goes on, and `lienthong status` says since when.
+# url = "http://tsa.example/"
+# interval_minutes = 60
+
 [commands]
 # Client certificates that `lienthong … --config` uses: <node>-<client>.pem and .key, network-ca.pem.
 folder = "../clients"

@@ -97,6 +97,15 @@ pub struct Client {
     pub node_roles: BTreeSet<NodeRole>,
 }
 
+/// Where timestamps are asked for, and how often.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Timestamps {
+    /// `http://host[:port]/path` of an authority after RFC 3161. A token is signed, so the way to it need not be secret.
+    pub url: String,
+    /// How often, if the log grew.
+    pub interval: Duration,
+}
+
 /// A valid configuration.
 #[derive(Debug, Clone)]
 pub struct Config {
@@ -144,6 +153,8 @@ pub struct Config {
     pub commands: Option<PathBuf>,
     /// With what exported evidence is signed: certificate with its chain, and key (PEM).
     pub evidence: Option<(PathBuf, PathBuf)>,
+    /// Who timestamps this log's checkpoints; `None`: nobody.
+    pub timestamps: Option<Timestamps>,
     /// Clients.
     pub clients: Vec<Client>,
     /// Bytes of all parts of one document.
@@ -302,6 +313,7 @@ impl Config {
             },
             commands: raw.commands.folder.map(|f| base.join(f)),
             evidence: raw.evidence.map(|e| (base.join(e.certificate), base.join(e.key))),
+            timestamps: raw.timestamps.map(timestamps_of).transpose()?,
             clients,
             max_content_bytes: between(
                 "limits.max_content_bytes",
@@ -363,6 +375,30 @@ impl Config {
     pub fn client(&self, name: &str) -> Option<&Client> {
         self.clients.iter().find(|c| c.name == name)
     }
+}
+
+fn timestamps_of(raw: raw::Timestamps) -> Result<Timestamps, ConfigError> {
+    let value = |sub: &str, value: String, allowed: &str| ConfigError::Value {
+        key: format!("timestamps.{sub}"),
+        value,
+        allowed: allowed.to_owned(),
+    };
+    let plain = raw.url.strip_prefix("http://").is_some_and(|rest| {
+        let host = rest.split('/').next().unwrap_or_default();
+        !host.is_empty() && !host.contains('@') && rest.bytes().all(|b| b.is_ascii_graphic())
+    });
+    if !plain {
+        return Err(value(
+            "url",
+            raw.url,
+            "http://host[:port]/path (a timestamp is signed: plain HTTP will do)",
+        ));
+    }
+    let minutes = raw.interval_minutes.unwrap_or(60);
+    if !(1..=10_080).contains(&minutes) {
+        return Err(value("interval_minutes", minutes.to_string(), "a number from 1 to 10080"));
+    }
+    Ok(Timestamps { url: raw.url, interval: Duration::from_secs(60 * minutes) })
 }
 
 fn client_of(raw: raw::Client, key: &str) -> Result<Client, ConfigError> {
@@ -477,6 +513,11 @@ mod tests {
                 "[directory]",
                 "[limits]\nclient_streams = 0\n[directory]",
                 "`limits.client_streams`: `0` is not allowed: a number from 1",
+            ),
+            (
+                "[directory]",
+                "[timestamps]\nurl = \"https://tsa/\"\n[directory]",
+                "`timestamps.url`: `https://tsa/`",
             ),
             ("[directory]", "[signatures]\nfetch = \"no\"\n[directory]", "expected a boolean"),
             ("[directory]", "[signatures]\nfetch_crls = true\n[directory]", "unknown field `fetch_crls`"),

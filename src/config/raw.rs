@@ -30,6 +30,8 @@ pub struct Raw {
     pub commands: Commands,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub evidence: Option<Evidence>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub timestamps: Option<Timestamps>,
     #[serde(default)]
     pub clients: Vec<Client>,
 }
@@ -47,6 +49,14 @@ pub struct Commands {
 pub struct Evidence {
     pub certificate: PathBuf,
     pub key: PathBuf,
+}
+
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+#[allow(missing_docs, reason = "the keys are described in the file that `lienthong init` writes")]
+pub struct Timestamps {
+    pub url: String,
+    pub interval_minutes: Option<u64>,
 }
 
 #[derive(Debug, Clone, Serialize, Deserialize)]

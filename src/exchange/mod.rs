@@ -5,7 +5,7 @@
 //! [`status`] (and reports). [`notice`] is a revoke or an update of what was sent, [`held`] is what waits for a
 //! decision, [`paper`] enters what went on paper, [`track`] follows a delivery, [`directory`] keeps the list of agencies,
 //! `judge` judges signatures at either node, `transfer` takes large content in piece by piece, [`trust`] has
-//! the revocation data in force, and [`revocation`] gets it. No step is skipped for any kind of message, and between
+//! the revocation data in force, and [`revocation`] gets it; [`timestamps`] has this log's checkpoints stamped. No step is skipped for any kind of message, and between
 //! two agencies of one node the way is
 //! the same without the network.
 //!
@@ -18,6 +18,7 @@ pub mod directory;
 pub(crate) mod existence;
 pub mod handover;
 pub mod held;
+pub(crate) mod http;
 pub mod intake;
 pub(crate) mod judge;
 pub(crate) mod message;
@@ -28,6 +29,7 @@ pub mod revocation;
 pub mod settle;
 pub mod status;
 mod stored;
+pub mod timestamps;
 pub mod track;
 pub(crate) mod transfer;
 pub mod trust;
@@ -65,6 +67,7 @@ pub(crate) struct Inner {
     pub(crate) transfers: transfer::Transfers,
     pub(crate) pressure: pressure::Pressure,
     pub(crate) clocks: clocks::Clocks,
+    pub(crate) stamping: timestamps::Stamping,
 }
 
 impl Exchange {
@@ -73,6 +76,7 @@ impl Exchange {
         let transfers = transfer::Transfers::new(ledger.content().take_partials());
         let pressure = pressure::Pressure::new(config.reserve_bytes, config.critical_bytes);
         let clocks = clocks::Clocks::new(config.clock_tolerance_ms);
+        let stamping = timestamps::Stamping::open(&config, &ledger);
         let inner = Inner {
             config,
             ledger,
@@ -85,6 +89,7 @@ impl Exchange {
             transfers,
             pressure,
             clocks,
+            stamping,
         };
         Exchange { inner: Arc::new(inner) }
     }
@@ -102,6 +107,11 @@ impl Exchange {
     /// How the clocks of other nodes go.
     pub fn clocks(&self) -> &clocks::Clocks {
         &self.inner.clocks
+    }
+
+    /// The timestamps of this log's checkpoints.
+    pub fn stamping(&self) -> &timestamps::Stamping {
+        &self.inner.stamping
     }
 
     /// The log.

@@ -304,15 +304,26 @@ impl Ledger {
     /// Proof of the event at an index under a durable state.
     pub fn prove(&self, index: u64, snapshot: &Snapshot) -> Result<Proof, Rejection> {
         let checkpoint = snapshot.checkpoint().ok_or_else(|| unknown_event(index, 0))?;
-        if index >= snapshot.size() {
-            return Err(unknown_event(index, snapshot.size()));
+        self.prove_under(index, snapshot.size(), checkpoint.note(), snapshot)
+    }
+
+    /// Proof of the event at an index under an earlier checkpoint of this log, given as its signed note.
+    pub fn prove_under(
+        &self,
+        index: u64,
+        size: u64,
+        note: &str,
+        snapshot: &Snapshot,
+    ) -> Result<Proof, Rejection> {
+        if index >= size || size > snapshot.size() {
+            return Err(unknown_event(index, size.min(snapshot.size())));
         }
         let leaf = self.leaf(index)?.ok_or_else(|| missing_leaf(index, &"it is not there"))?;
-        let path = snapshot.tree.inclusion_proof(index, snapshot.size(), &self.tiles()).map_err(|error| {
-            tracing::error!(%error, index, "a proof cannot be made");
+        let path = snapshot.tree.inclusion_proof(index, size, &self.tiles()).map_err(|error| {
+            tracing::error!(%error, index, size, "a proof cannot be made");
             must_be_checked()
         })?;
-        Ok(Proof { leaf, index, path, checkpoint: checkpoint.note().to_owned() })
+        Ok(Proof { leaf, index, path, checkpoint: note.to_owned() })
     }
 
     /// Proof that the log of `to` leaves begins with the log of `from` leaves.

@@ -28,8 +28,8 @@ use crate::exchange::courier::{self, LocalLink, PeerLink};
 use crate::exchange::directory::{AdoptError, DirectoryHolder};
 use crate::exchange::pressure::{free_bytes, watch_disk};
 use crate::exchange::revocation::Revocation;
-use crate::exchange::transfer;
 use crate::exchange::trust::CrlFileError;
+use crate::exchange::{timestamps, transfer};
 use crate::ledger::{Clock, Ledger, LedgerConfig, LedgerError, Opened, SystemRandom};
 use crate::merkle::{KeyError, NoteSigner};
 use crate::rpc::audit::AuditApi;
@@ -308,6 +308,13 @@ impl Node {
             }
         });
         tasks.spawn(judge_held(exchange.clone(), stopped.clone()));
+        tasks.spawn({
+            let stamping = timestamps::run(exchange.clone(), stopped.clone());
+            async move {
+                stamping.await;
+                Ok(())
+            }
+        });
         tasks.spawn(async move {
             revocation.run(stopped).await;
             Ok(())

@@ -83,6 +83,7 @@ impl StatusSource {
             peer_connections: connections(&self.quotas[1]),
             memory_bytes: memory_bytes(),
             draining: *self.stop.borrow(),
+            timestamps: Some(timestamps(exchange)),
         }
     }
 
@@ -167,6 +168,14 @@ fn queue_status(
         waiting_by_urgency: waiting.by_urgency.to_vec(),
         oldest_delivery: oldest.map_or_else(Bytes::new, |(id, _)| words::id(&id)),
     }
+}
+
+/// How the timestamps of checkpoints go.
+fn timestamps(exchange: &Exchange) -> pb::TimestampStatus {
+    let state = exchange.stamping().state();
+    let (size, at) = state.last.map_or((0, 0), |(size, at)| (size, at.millis()));
+    let (failing_since, last_error) = state.failing.map_or((0, String::new()), |(s, e)| (s.millis(), e));
+    pb::TimestampStatus { authority: state.authority, size, at, failing_since, last_error }
 }
 
 /// Deliveries that wait for a decision here.
