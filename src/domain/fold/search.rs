@@ -169,7 +169,7 @@ pub fn reasons_of(kind: &EventKind) -> Vec<&str> {
 }
 
 /// Puts an event into the index; the last of a block puts the block together.
-pub(super) fn insert(
+pub fn insert(
     view: &mut (impl View + ?Sized),
     index: u64,
     event: &Event,
