@@ -371,6 +371,9 @@ client_ca = "client-ca.pem"
 [log]
 # Ed25519 key that signs the log's checkpoints; the directory lists its public half.
 key = "log.key"
+# The key before it, for the start at which the log goes over to another: both sign the change. The directory lists the
+# new key first.
+# previous_key = "log-before.key"
 # Ed25519 key that cosigns other nodes' checkpoints.
 cosign_key = "cosign.key"
 # generation = 1

@@ -4,6 +4,7 @@
 //! never in the file, only the paths of their files.
 
 mod raw;
+mod settings;
 
 use std::collections::BTreeSet;
 use std::net::SocketAddr;
@@ -15,6 +16,7 @@ use crate::domain::limits;
 use crate::merkle::NoteVerifier;
 
 pub use raw::Raw;
+pub use settings::Named;
 
 /// A configuration that cannot be used.
 #[derive(Debug, thiserror::Error)]
@@ -129,6 +131,8 @@ pub struct Config {
     pub client_ca: PathBuf,
     /// Key of the log (PEM, PKCS#8, Ed25519).
     pub log_key: PathBuf,
+    /// The key before it, while the log goes over from that one.
+    pub previous_log_key: Option<PathBuf>,
     /// Key for cosignatures.
     pub cosign_key: PathBuf,
     /// Key of the directory's authority.
@@ -294,6 +298,7 @@ impl Config {
             network_ca: base.join(raw.tls.network_ca),
             client_ca: base.join(raw.tls.client_ca),
             log_key: base.join(raw.log.key),
+            previous_log_key: raw.log.previous_key.map(|f| base.join(f)),
             cosign_key: base.join(raw.log.cosign_key),
             authority,
             directory: base.join(raw.directory.file),

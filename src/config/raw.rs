@@ -82,6 +82,8 @@ pub struct Tls {
 #[allow(missing_docs, reason = "the keys are described in the file that `lienthong init` writes")]
 pub struct Log {
     pub key: PathBuf,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub previous_key: Option<PathBuf>,
     pub cosign_key: PathBuf,
     #[serde(default = "first_generation")]
     pub generation: u32,

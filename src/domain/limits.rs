@@ -27,6 +27,24 @@ pub const REASON_CHARS: usize = 500;
 pub const REQUEST_ID_CHARS: usize = 64;
 /// Characters of an opaque user id.
 pub const USER_CHARS: usize = 100;
+/// Characters of a client's name, as in the configuration.
+pub const CLIENT_NAME_CHARS: usize = 63;
+/// Characters of a reason code that is searched for: the longest has 30.
+pub const REASON_CODE_CHARS: usize = 100;
+/// Characters of a filter in words: all of them at their longest stay below.
+pub const FILTER_CHARS: usize = 1_000;
+/// Codes of a client's agencies in an event: with the others' number and digest the event stays below a leaf's limit.
+pub const LISTED_AGENCIES: usize = 500;
+/// Settings in an event: some 50 there are.
+pub const SETTINGS: usize = 200;
+/// Origins of refused connections that are counted one by one, for each cause: an attacker has any number.
+pub const REFUSED_ORIGINS: usize = 8;
+/// Characters of such an origin.
+pub const ORIGIN_CHARS: usize = 200;
+/// How often refused connections are recorded at first, in milliseconds (a minute).
+pub const REFUSED_EVERY_MS: u64 = 60_000;
+/// And at most, while it goes on (an hour): a flood of a day makes some thirty events.
+pub const REFUSED_MOST_MS: u64 = 3_600_000;
 /// Characters of a file name.
 pub const FILE_NAME_CHARS: usize = 200;
 /// Characters of a media type.
