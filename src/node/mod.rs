@@ -351,6 +351,7 @@ impl Node {
 
     /// Drains and stops.
     pub async fn stop(mut self, reason: &str) -> Result<(), NodeError> {
+        let began = self.exchange.ledger().now();
         // Said first, so that whoever watches it hears it before anything ends.
         self.health.set_service_status("", ServingStatus::NotServing).await;
         self.health.set_not_serving::<ExchangeServiceServer<ExchangeApi>>().await;
@@ -370,7 +371,7 @@ impl Node {
             self.tasks.abort_all();
             while self.tasks.join_next().await.is_some() {}
         }
-        refused::record_last(&self.exchange, &self.quotas).await;
+        refused::record_last(&self.exchange, &self.quotas, began).await;
         // A log that failed cannot say that it stops.
         let stopped = Command::Note { kind: EventKind::Stopped { reason: reason.to_owned() } };
         let noted = self.exchange.ledger().commit(stopped).await;
