@@ -4,7 +4,7 @@
 //! - [`args`]: what can be typed.
 //! - [`demo`]: real nodes on loopback replay a scenario.
 //! - [`network`], [`pki`]: making a whole local network; [`init`]: making one node.
-//! - [`serve`], [`status`], [`send`], [`fetch`], [`dms`], [`notices`], [`operate`], [`audit`]: running a node; how it
+//! - [`serve`], [`status`], [`send`], [`fetch`], [`dms`], [`track`], [`notices`], [`operate`], [`audit`]: running a node; how it
 //!   does; what a system does by hand; reports; the log (`events`: its listing).
 //! - [`verify`], [`sign`]: signatures of files, judged and made.
 //! - [`load`]: a measured load with its limit beside it.
@@ -30,6 +30,7 @@ mod show;
 pub mod sign;
 pub mod status;
 mod tiles;
+pub mod track;
 pub mod verify;
 
 use std::fmt::Display;

@@ -142,7 +142,12 @@ pub fn check(args: &CheckArgs) -> Result<Outcome, CliError> {
         share.bytes >> 20
     ));
     out(format!("stopping    calls under way have {} s to end", config.drain.as_secs()));
-    out(format!("clocks      told when more than {} ms off", config.clock_tolerance_ms));
+    out(format!("silence     a call that has begun may bring nothing for {} s", config.idle.as_secs()));
+    out(format!(
+        "clocks      told when more than {} ms off; compared every {} s",
+        config.clock_tolerance_ms,
+        config.peer_compare.as_secs()
+    ));
     let metrics = config.metrics.map_or("not served".to_owned(), |a| format!("http://{a}/metrics"));
     out(format!("metrics     {metrics}"));
     out(format!("revocation  {}", revocation(&config)));

@@ -165,6 +165,14 @@ pub struct Config {
     pub peer_connect: Duration,
     /// How long a peer may take to answer a message, or to take the next piece of large content.
     pub peer_answer: Duration,
+    /// How often clocks and versions are compared over a connection that lasts.
+    pub peer_compare: Duration,
+    /// How long a call that has begun may bring nothing.
+    pub idle: Duration,
+    /// How often a peer's growing log is asked about.
+    pub witness_every: Duration,
+    /// How long peers are asked at the start what they hold of this node's log.
+    pub start_ask: Duration,
     /// How long a transfer that broke off may be gone on with, in milliseconds.
     pub partial_ms: i64,
     /// Bytes of all such transfers of one client or peer.
@@ -329,9 +337,33 @@ impl Config {
                 1,
                 600,
             )?),
+            witness_every: Duration::from_secs(between(
+                "peers.witness_seconds",
+                raw.peers.witness_seconds.unwrap_or(limits::WITNESS_EVERY.as_secs()),
+                1,
+                3_600,
+            )?),
+            start_ask: Duration::from_secs(between(
+                "peers.start_seconds",
+                raw.peers.start_seconds.unwrap_or(limits::START_ASK.as_secs()),
+                1,
+                600,
+            )?),
             peer_answer: Duration::from_secs(between(
                 "peers.answer_seconds",
                 raw.peers.answer_seconds.unwrap_or(120),
+                1,
+                3_600,
+            )?),
+            peer_compare: Duration::from_secs(between(
+                "peers.compare_seconds",
+                raw.peers.compare_seconds.unwrap_or(limits::COMPARE.as_secs()),
+                1,
+                3_600,
+            )?),
+            idle: Duration::from_secs(between(
+                "limits.idle_seconds",
+                raw.limits.idle_seconds.unwrap_or(limits::IDLE.as_secs()),
                 1,
                 3_600,
             )?),

@@ -125,6 +125,7 @@ pub struct Limits {
     pub client_documents: Option<u64>,
     pub client_mib: Option<u64>,
     pub drain_seconds: Option<u64>,
+    pub idle_seconds: Option<u64>,
     pub clock_tolerance_ms: Option<u64>,
 }
 
@@ -134,6 +135,9 @@ pub struct Limits {
 pub struct Peers {
     pub connect_seconds: Option<u64>,
     pub answer_seconds: Option<u64>,
+    pub compare_seconds: Option<u64>,
+    pub witness_seconds: Option<u64>,
+    pub start_seconds: Option<u64>,
 }
 
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]

@@ -92,6 +92,11 @@ pub const PARTIALS: usize = 32;
 pub const PARTIAL_BYTES: u64 = 10 * CONTENT_BYTES;
 /// How long an upload or pull that broke off may be gone on with, by default (24 hours).
 pub const PARTIAL_MS: i64 = 24 * 3600 * 1000;
+/// How long room is kept on the disk for the rest of one that broke off (10 minutes): a line that comes back, a system
+/// that is started again. Longer, what nobody goes on with would keep others out.
+pub const PLEDGED_MS: i64 = 10 * 60 * 1000;
+/// How long a call that has begun may bring nothing, by default: a place is not kept for who has gone.
+pub const IDLE: std::time::Duration = std::time::Duration::from_secs(60);
 /// Pulls of large content under way from all peers.
 pub const PULLS: usize = 8;
 /// Streams of large content served to all peers: each may have about 1 MiB in memory.
@@ -157,6 +162,8 @@ pub const CRITICAL_BYTES: u64 = 256 << 20;
 pub const DISK_LOOK: std::time::Duration = std::time::Duration::from_secs(2);
 /// How far another node's clock may be off before it is told, by default.
 pub const CLOCK_TOLERANCE_MS: i64 = 1_000;
+/// How often the clocks of two connected nodes are compared, by default: each costs a small call.
+pub const COMPARE: std::time::Duration = std::time::Duration::from_secs(60);
 /// Time for calls under way to end when the node stops, by default, in seconds.
 pub const DRAIN_SECONDS: u64 = 10;
 /// Connections of one client at once: a pool for each of a few programs.
@@ -183,3 +190,21 @@ pub const STREAMS_PER_CONNECTION: u32 = 1_024;
 pub const CONNECTIONS: usize = 4_096;
 /// Time for a TLS handshake, in milliseconds: an idle socket must not hold a place.
 pub const HANDSHAKE_MS: u64 = 10_000;
+/// How often a peer's growing log is asked about, by default: a consistency proof and a cosignature cost both sides a few
+/// signatures and a sync, and a checkpoint that is cosigned ten seconds later proves no less.
+pub const WITNESS_EVERY: std::time::Duration = std::time::Duration::from_secs(10);
+/// Sizes that one question about a log's growth connects: the checkpoints that came since the last one, and the one held.
+pub const WITNESS_SIZES: usize = 257;
+/// Checkpoints of one log that wait to be connected, and as many that were: a few hundred bytes each. When more come
+/// within one interval, those that are looked at are drawn by lot.
+pub const WITNESS_CHECKPOINTS: usize = 256;
+/// Leaves that a witness asks for, to prove what it found: one proves it.
+pub const WITNESS_PREFIXES: usize = 8;
+/// Time for one answer between witnesses: they are small, and the next question comes soon.
+pub const WITNESS_ANSWER: std::time::Duration = std::time::Duration::from_secs(10);
+/// Questions to peers under way at once.
+pub const WITNESS_AT_ONCE: usize = 8;
+/// How long a node asks its peers at its start which checkpoint of its own log they hold, by default.
+pub const START_ASK: std::time::Duration = std::time::Duration::from_secs(10);
+/// Bytes of a proof of a fork: two checkpoints, a path and a whole directory version.
+pub const FORK_PROOF_BYTES: u64 = 512 * 1024 * 1024 + 1024 * 1024;

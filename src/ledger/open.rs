@@ -229,6 +229,7 @@ fn recover(
     let (jobs_sender, jobs_receiver) = mpsc::channel(limits::COMMANDS_WAITING);
     let stamp = Arc::new(DirectoryStamp::default());
     let stats = Arc::new(CommitStats::default());
+    let halted = Arc::new(super::Halt::default());
     let origin = config.signer.verifier().name().to_owned();
     let writer = Writer {
         jobs: jobs_receiver,
@@ -242,6 +243,7 @@ fn recover(
         clock: config.clock.clone(),
         stamp: stamp.clone(),
         stats: stats.clone(),
+        halted: halted.clone(),
         last_time: state.last_time,
         random: config.random,
         salts: Vec::new(),
@@ -258,6 +260,7 @@ fn recover(
         clock: config.clock,
         origin,
         failed: failed_receiver,
+        halted,
         stats,
         stopped: std::sync::Mutex::default(),
     };

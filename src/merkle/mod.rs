@@ -18,6 +18,7 @@
 
 mod checkpoint;
 mod cosignature;
+mod fork;
 mod hash;
 mod key_change;
 mod log_keys;
@@ -35,6 +36,7 @@ pub use checkpoint::{
     Checkpoint, CheckpointError, MAX_CHECKPOINT_BYTES, SignedCheckpoint, UnverifiedCheckpoint,
 };
 pub use cosignature::{cosign, verify_cosignature};
+pub use fork::prefix_root;
 pub use hash::{Hash, ParseHashError, empty_root, leaf_hash, node_hash, sha256};
 pub use key_change::{KeyChangeError, KeyChangeStatement, MAX_KEY_CHANGE_BYTES};
 pub use log_keys::LogKeys;

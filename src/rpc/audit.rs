@@ -18,6 +18,7 @@ use crate::domain::administration::Extract;
 use crate::domain::ids::AgencyId;
 use crate::domain::reason::{Reason, Rejection};
 use crate::domain::{fold, limits};
+use crate::exchange::witness::own::Cosigned;
 use crate::exchange::{Caller, Exchange};
 use crate::ledger::{damaged, must_be_checked, storage, unknown_event};
 use crate::merkle::NoteVerifier;
@@ -206,6 +207,7 @@ impl AuditService for AuditApi {
         Ok(Response::new(pb::GetCheckpointResponse {
             checkpoint: snapshot.checkpoint().map_or_else(String::new, |c| c.note().to_owned()),
             verifier_key: self.key.to_string(),
+            cosigned: self.exchange.cosigned().iter().map(Cosigned::note).collect(),
         }))
     }
 

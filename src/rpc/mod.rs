@@ -47,6 +47,15 @@ pub(crate) fn refuse(rejection: Rejection) -> Status {
     failure::status(&rejection)
 }
 
+/// A message that is over the limit or no message at all; or the other side is gone, and reads no answer. What this
+/// node says by itself stays as it is.
+fn unreadable(status: Status) -> Status {
+    if failure::is_own(&status) {
+        return status;
+    }
+    refuse(Rejection::new(Reason::BadStream, "", format!("the message cannot be read: {}", status.message())))
+}
+
 /// Records that something is taken out of the log, and by whom; it is durable when this returns.
 pub(crate) async fn record_extract(
     exchange: &Exchange,
