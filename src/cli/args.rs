@@ -3,7 +3,7 @@
 use clap::{CommandFactory as _, Parser, Subcommand};
 
 use super::{
-    CliError, Outcome, audit, demo, dms, fetch, init, load, notices, operate, send, serve, sign, status,
+    CliError, Outcome, audit, demo, dms, fetch, hold, init, load, notices, operate, send, serve, sign, status,
     verify,
 };
 
@@ -58,6 +58,8 @@ enum Command {
     Report(operate::ReportArgs),
     /// Lists, shows, proves, verifies and checks the log.
     Audit(audit::AuditArgs),
+    /// Places, lists and lifts legal holds: what is under one is not purged.
+    Hold(hold::HoldArgs),
     /// Judges the signatures of files: inside a PDF, or beside any file.
     Verify(verify::VerifyArgs),
     /// Signs a file: inside a PDF, or beside any file; for agencies whose system cannot.
@@ -98,6 +100,7 @@ pub async fn run(args: Args) -> Result<Outcome, CliError> {
         Command::Paper(args) => dms::paper(args).await,
         Command::Report(args) => operate::report(args).await,
         Command::Audit(args) => audit::run(args).await,
+        Command::Hold(args) => hold::run(args).await,
         Command::Verify(args) => verify::run(&args),
         Command::Sign(args) => sign::sign(&args),
         Command::Timestamp(args) => sign::timestamp(&args),

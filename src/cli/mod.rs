@@ -6,15 +6,18 @@
 //! - [`network`], [`pki`]: making a whole local network; [`init`]: making one node.
 //! - [`serve`], [`status`], [`send`], [`fetch`], [`dms`], [`notices`], [`operate`], [`audit`]: running a node; how it
 //!   does; what a system does by hand; reports; the log.
+//! - [`hold`]: legal holds.
 //! - [`verify`], [`sign`]: signatures of files, judged and made.
 //! - [`load`]: a measured load with its limit beside it.
 
 pub mod args;
 pub mod audit;
+mod check;
 pub mod demo;
 pub mod dms;
 mod evidence;
 pub mod fetch;
+pub mod hold;
 pub mod init;
 pub mod load;
 pub mod network;

@@ -42,7 +42,7 @@ const ID: usize = 12;
 fn screen(s: &pb::GetStatusResponse) -> String {
     let mut lines = vec![
         format!("node       {}, version {}, running for {}", s.node, s.version, span(s.clock - s.started_at)),
-        format!("log        {} events", s.log_size),
+        format!("log        {} events{}", s.log_size, self_check(s)),
         format!(
             "directory  version {}, valid until {}{}",
             s.directory_version,
@@ -77,6 +77,16 @@ fn screen(s: &pb::GetStatusResponse) -> String {
         lines.extend(peers(s));
     }
     lines.join("\n")
+}
+
+/// What the node found when it checked itself.
+fn self_check(s: &pb::GetStatusResponse) -> String {
+    let Some(c) = &s.self_check else { return String::new() };
+    let first = if c.has_first { format!(", the first at event {}", c.first) } else { String::new() };
+    match c.findings {
+        0 => format!(", checked {}: nothing is wrong", moment(c.at)),
+        n => format!(", checked {}: {n} WRONG{first}: stop it, `lienthong audit check`", moment(c.at)),
+    }
 }
 
 fn peers(s: &pb::GetStatusResponse) -> Vec<String> {

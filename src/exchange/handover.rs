@@ -71,7 +71,7 @@ impl Leases {
         self.held.lock().expect("no holder of this lock panics").remove(id);
     }
 
-    fn is_held(&self, id: &DeliveryId, now: Timestamp) -> bool {
+    pub(super) fn is_held(&self, id: &DeliveryId, now: Timestamp) -> bool {
         self.held
             .lock()
             .expect("no holder of this lock panics")
@@ -200,9 +200,11 @@ impl Exchange {
 
     /// Adds what a notice says that arrived, or was released now.
     fn read_message(&self, told: &mut Notification) -> Result<(), Rejection> {
-        let digest = match &told.event.kind {
-            EventKind::Received { item, .. } if !item.kind().is_document() => item.envelope_digest,
-            EventKind::Released { envelope_digest, .. } => {
+        let (message, digest) = match &told.event.kind {
+            EventKind::Received { item, .. } if !item.kind().is_document() => {
+                (item.delivery_id, item.envelope_digest)
+            }
+            EventKind::Released { delivery_id, envelope_digest, .. } => {
                 let record: Option<Incoming> =
                     load(self.ledger(), &keys::incoming(&told.delivery_id)).map_err(|e| damaged(&e))?;
                 let facts = record.map(|r| r.facts).filter(|f| !f.kind.is_document());
@@ -210,11 +212,14 @@ impl Exchange {
                     return Ok(());
                 };
                 (told.kind, told.delivery_id) = (FeedKind::Notice(kind), target);
-                *envelope_digest
+                (*delivery_id, *envelope_digest)
             }
             _ => return Ok(()),
         };
-        told.message = Some(self.stored(&digest)?.envelope);
+        // What it said is gone with the document when that was purged.
+        if self.not_purged(&message).is_ok() {
+            told.message = Some(self.stored(&digest)?.envelope);
+        }
         Ok(())
     }
 
@@ -240,6 +245,7 @@ impl Exchange {
         // The record first: a lease must not tell that a delivery exists.
         let record = self.own_incoming(&agency.id, &id)?;
         no_longer(record.ended.as_ref(), &id)?;
+        self.not_purged(&id)?;
         let lease_until = self.inner.leases.take(id, caller.name(), now)?;
         let command = Command::Fetch { actor, agency: agency.id.clone(), delivery_id: id };
         let committed = match self.ledger().commit(command).await {

@@ -83,6 +83,15 @@ impl StatusSource {
             peer_connections: connections(&self.quotas[1]),
             memory_bytes: memory_bytes(),
             draining: *self.stop.borrow(),
+            self_check: exchange.checks().last().map(|last| pb::SelfCheckStatus {
+                at: last.at.millis(),
+                took_ms: last.took_ms,
+                events: last.events,
+                findings: last.findings,
+                first: last.first.unwrap_or_default(),
+                has_first: last.first.is_some(),
+                content_bytes: last.content_bytes,
+            }),
         }
     }
 

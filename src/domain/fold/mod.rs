@@ -6,6 +6,7 @@
 //!
 //! [`keys`] has the key of every record, [`records`] their content.
 
+mod keep;
 pub mod keys;
 mod notices;
 pub mod records;
@@ -138,6 +139,10 @@ pub fn apply(view: &mut (impl View + ?Sized), index: u64, event: &Event) -> Resu
         }
         EventKind::Released { delivery_id, .. } => {
             released(view, index, event, delivery_id, &mut agencies)?;
+        }
+        EventKind::Purged { .. } | EventKind::HoldPlaced { .. } | EventKind::HoldLifted { .. } => {
+            stands_in_record = false;
+            keep::apply(view, index, event, &mut agencies)?;
         }
         EventKind::Started { .. }
         | EventKind::Stopped { .. }

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use super::sealed::{Places, Sealed};
-use super::{Location, large_location, numbers, path_of, scan, sealed_location};
+use super::{Location, hash_of, large_location, numbers, path_of, scan, sealed_location};
 use crate::merkle::Hash;
 use crate::store::StoreError;
 use crate::store::disk::{Disk, RealDisk};
@@ -47,6 +47,17 @@ impl StoppedContent {
             Some(found) => Ok(Some(found)),
             None => large_location(&*self.disk, &self.dir, digest),
         }
+    }
+
+    /// The hash of a content as it is on the disk, and its bytes; `piece` is told of every piece that was read.
+    pub fn hash(
+        &self,
+        digest: &Hash,
+        piece: &mut dyn FnMut(u64),
+    ) -> Result<Option<(Hash, u64)>, StoreError> {
+        let Some(location) = self.location(digest)? else { return Ok(None) };
+        let read = |at, buffer: &mut [u8]| self.read(digest, &location, at, buffer);
+        hash_of(location.length(), read, piece).map(Some)
     }
 
     /// A piece of a content, not checked: the reader hashes as it goes.

@@ -1,0 +1,7 @@
+//! Checking a log of any length, and the content that it names. tests/check/run.sh measures a million events.
+
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+
+#[path = "../harness/mod.rs"]
+mod harness;
+mod long;
