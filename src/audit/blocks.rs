@@ -92,10 +92,7 @@ pub(super) fn each_block(
 
 type Ends = (SyncSender<Batch<(Block, Position)>>, Receiver<Batch<ReadBlock>>);
 
-fn worker<'scope>(
-    scope: &'scope Scope<'scope, '_>,
-    key: &'scope NoteVerifier,
-) -> Result<Ends, StoreError> {
+fn worker<'scope>(scope: &'scope Scope<'scope, '_>, key: &'scope NoteVerifier) -> Result<Ends, StoreError> {
     let (to, work) = sync_channel::<Batch<(Block, Position)>>(WAITING);
     let (done, from) = sync_channel(WAITING);
     Builder::new()
@@ -113,11 +110,7 @@ fn worker<'scope>(
 }
 
 /// Reads blocks and deals them out in turn.
-fn read(
-    mut reader: Reader,
-    end: u64,
-    to: &[SyncSender<Batch<(Block, Position)>>],
-) -> Result<(), StoreError> {
+fn read(mut reader: Reader, end: u64, to: &[SyncSender<Batch<(Block, Position)>>]) -> Result<(), StoreError> {
     let (mut batch, mut leaves, mut bytes) = (Vec::new(), 0, 0);
     let mut turn = to.iter().cycle();
     let mut deal = |batch| turn.next().is_some_and(|to| to.send(batch).is_ok());

@@ -98,7 +98,9 @@ pub fn check_content(
         {
             let Some(problem) = looked.at(content, &digest, &mut progress) else { continue };
             let is_missing = problem == MISSING;
-            if is_missing && (optional || named.delivery.is_some_and(|id| named.proof != Some(digest) && purged(&id))) {
+            if is_missing
+                && (optional || named.delivery.is_some_and(|id| named.proof != Some(digest) && purged(&id)))
+            {
                 continue;
             }
             let of = named.delivery.map_or_else(String::new, |id| format!(" of delivery {id}"));
@@ -111,10 +113,7 @@ pub fn check_content(
 }
 
 /// The same of a running node, as far as its log is when this begins. What is purged meanwhile is not missing.
-pub fn check_content_of(
-    ledger: &Ledger,
-    progress: impl FnMut(u64),
-) -> Result<ContentChecked, StoreError> {
+pub fn check_content_of(ledger: &Ledger, progress: impl FnMut(u64)) -> Result<ContentChecked, StoreError> {
     let size = ledger.snapshot().size();
     let each = |each: &mut dyn FnMut(u64, &Event)| {
         let mut at = 0;

@@ -5,12 +5,13 @@
 //! - [`check_content`]: every content that an event names, read and hashed.
 //! - [`list`](fn@list): events by agency, delivery, kind, time, number and reason, a page at a time.
 //! - [`export_tiles`]: the log as a static directory for anybody's tools.
-//! - [`Offline`]: a stopped node's files, never changed.
+//! - [`Offline`]: a stopped node's files, never changed; [`backup`]: copies of them.
 //!
 //! What is wrong becomes a [`Finding`], and the reading goes on where it still makes sense. An error is returned only
 //! where nothing can be said: the operating system does not give the journal's bytes. A finding names the place and,
 //! where there is one, the index of the event. Nothing here repairs anything: the next start does, or a person.
 
+pub mod backup;
 mod blocks;
 mod check;
 mod content;

@@ -109,6 +109,20 @@ impl Offline {
     }
 }
 
+/// Checks a folder that has no sled yet: the journal by itself, and all content that it names.
+pub(super) fn check_without_sled(
+    data: &Path,
+    key: &NoteVerifier,
+    progress: impl FnMut(u64),
+) -> Result<Checked, StoreError> {
+    let (journal, disk) = (data.join("journal"), Arc::new(RealDisk));
+    let walked = walk(Extent::Whole, &journal, disk, None, key, |_, _| Ok(()), always(progress))?;
+    let content = StoppedContent::open(&data.join("content"))?;
+    let each = |each: &mut dyn FnMut(u64, &Event)| each_event(&journal, each);
+    let content = check_content(&each, &content, &|_| false, |_| {})?;
+    Ok(walked.checked().with_content(content))
+}
+
 /// Every event of a journal that can be read: that one cannot is a finding of the check of the log.
 pub(super) fn each_event(journal: &Path, each: &mut dyn FnMut(u64, &Event)) -> Result<(), StoreError> {
     let mut reader = Reader::open(Arc::new(RealDisk), journal, Position::default())?;

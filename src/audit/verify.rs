@@ -227,8 +227,7 @@ impl<F: FnMut(u64, &Event) -> Result<(), String>> Walk<'_, F> {
         }
         // 4 and 5
         self.tiles();
-        for (((at, leaf), event), theirs) in
-            (block.first..).zip(&block.leaves).zip(&read.events).zip(&stored)
+        for (((at, leaf), event), theirs) in (block.first..).zip(&block.leaves).zip(&read.events).zip(&stored)
         {
             match theirs.as_ref().filter(|theirs| by_store && *theirs != leaf) {
                 Some(theirs) => self.event(at, &decode(theirs)),

@@ -80,7 +80,11 @@ async fn running(client: &NodeClient, what: What) -> Result<Checked, CliError> {
         first: findings.iter().filter_map(|f| f.index).min(),
         findings,
         unlisted: answer.unlisted,
-        content: answer.content.map(|c| ContentRead { contents: c.contents, bytes: c.bytes, micros: c.micros }),
+        content: answer.content.map(|c| ContentRead {
+            contents: c.contents,
+            bytes: c.bytes,
+            micros: c.micros,
+        }),
     })
 }
 
@@ -161,12 +165,10 @@ impl Progress {
             return;
         }
         self.drawn = Some(Instant::now());
-        let bar = if self.total > 0 {
-            let full = (n.min(self.total) * WIDTH / self.total) as usize;
+        let full = (n.min(self.total) * WIDTH).checked_div(self.total).map(|full| full as usize);
+        let bar = full.map_or_else(String::new, |full| {
             format!("[{}{}] ", "#".repeat(full), "-".repeat(WIDTH as usize - full))
-        } else {
-            String::new()
-        };
+        });
         let mut stderr = std::io::stderr();
         let _ = write!(stderr, "\r{bar}{n} {}\u{1b}[K", self.what).and_then(|()| stderr.flush());
     }

@@ -134,7 +134,14 @@ pub async fn run(args: HoldArgs) -> Result<Outcome, CliError> {
                 Format::Table => {
                     let row = |h: &pb::HoldView| {
                         let since = time(h.at);
-                        vec![h.hold.to_string(), since, scope(h), h.client.clone(), h.user.clone(), h.reason.clone()]
+                        vec![
+                            h.hold.to_string(),
+                            since,
+                            scope(h),
+                            h.client.clone(),
+                            h.user.clone(),
+                            h.reason.clone(),
+                        ]
                     };
                     let rows: Vec<_> = holds.iter().map(row).collect();
                     out(columns(&["hold", "since", "on", "by", "user", "reason"], &rows));

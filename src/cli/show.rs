@@ -65,7 +65,9 @@ pub(super) fn event_line(index: u64, event: &Event) -> Vec<String> {
         EventKind::Alarm { reason, peer, detail } => (format!("{peer}: {detail}"), reason.clone()),
         EventKind::Purged { rule, .. } => (String::new(), rule.clone()),
         EventKind::HoldPlaced { scope, reason } => (scope.to_string(), reason.clone()),
-        EventKind::HoldLifted { hold, scope, reason } => (scope.to_string(), format!("hold {hold}: {reason}")),
+        EventKind::HoldLifted { hold, scope, reason } => {
+            (scope.to_string(), format!("hold {hold}: {reason}"))
+        }
         EventKind::Fetched { .. } | EventKind::HandedOver { .. } | EventKind::Unknown => {
             (String::new(), String::new())
         }

@@ -262,6 +262,10 @@ fn as_json(s: &pb::GetStatusResponse) -> Value {
         s.certificates.iter().map(|c| json!({"name": c.name, "not_after": time(c.not_after)})).collect();
     json!({
         "node": s.node, "version": s.version, "started_at": time(s.started_at), "clock": time(s.clock),
+        "self_check": s.self_check.as_ref().map(|c| json!({
+            "at": time(c.at), "took_ms": c.took_ms, "events": c.events, "findings": c.findings,
+            "first": c.has_first.then_some(c.first), "content_bytes": c.content_bytes,
+        })),
         "draining": s.draining, "log_size": s.log_size, "checkpoint": s.checkpoint,
         "directory_version": s.directory_version, "directory_valid_until": time(s.directory_valid_until),
         "directory_expired": s.directory_expired, "queues": queues, "held": s.held,

@@ -29,7 +29,8 @@ impl Keep {
             Keep::Days(days) => Some(from.plus_days(i32::from(days) + 1)),
             Keep::Years(years) => {
                 let (year, month, day) = from.ymd();
-                let same_day = |day: u8| format!("{:04}-{month:02}-{day:02}", year + i32::from(years)).parse();
+                let same_day =
+                    |day: u8| format!("{:04}-{month:02}-{day:02}", year + i32::from(years)).parse();
                 // The 29th of February ends with the 28th.
                 let last: Date = same_day(day).or_else(|_| same_day(day - 1)).ok()?;
                 Some(last.plus_days(1))
@@ -126,7 +127,8 @@ pub(super) fn retention(raw: raw::Retention, between: Between<'_>) -> Result<Ret
             allowed: allowed.to_owned(),
         })
     };
-    let default = raw.default.as_deref().map_or(Ok(Keep::Forever), |t| keep("retention.default".into(), t))?;
+    let default =
+        raw.default.as_deref().map_or(Ok(Keep::Forever), |t| keep("retention.default".into(), t))?;
     let mut types = BTreeMap::new();
     for (name, text) in raw.types {
         let key = format!("retention.types.{name}");

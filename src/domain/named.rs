@@ -33,7 +33,12 @@ impl Named<'_> {
 impl EventKind {
     /// What it stands on.
     pub fn named(&self) -> Named<'_> {
-        fn message<'a>(item: &Item, content: &'a [Digest], judged: &'a Judged, proof: Option<Digest>) -> Named<'a> {
+        fn message<'a>(
+            item: &Item,
+            content: &'a [Digest],
+            judged: &'a Judged,
+            proof: Option<Digest>,
+        ) -> Named<'a> {
             Named {
                 delivery: Some(item.delivery_id),
                 envelope: Some(item.envelope_digest),

@@ -11,6 +11,7 @@
 //! far that is done is state, not an event.
 
 use std::collections::{BTreeSet, HashSet};
+use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::watch;
@@ -189,8 +190,10 @@ impl Exchange {
         }
         let mut digests = Vec::new();
         for message in std::iter::once(id).chain(&messages) {
-            let out: Option<Outgoing> = load(self.ledger(), &keys::outgoing(message)).map_err(|e| damaged(&e))?;
-            let came: Option<Incoming> = load(self.ledger(), &keys::incoming(message)).map_err(|e| damaged(&e))?;
+            let out: Option<Outgoing> =
+                load(self.ledger(), &keys::outgoing(message)).map_err(|e| damaged(&e))?;
+            let came: Option<Incoming> =
+                load(self.ledger(), &keys::incoming(message)).map_err(|e| damaged(&e))?;
             for (facts, content) in out
                 .map(|r| (r.facts, r.content_digests))
                 .into_iter()
@@ -213,7 +216,8 @@ impl Exchange {
         }
         page.into_iter()
             .map(|(index, bytes)| {
-                let event = leaf::decode(&bytes).map_err(|error| crate::ledger::missing_leaf(index, &error))?;
+                let event =
+                    leaf::decode(&bytes).map_err(|error| crate::ledger::missing_leaf(index, &error))?;
                 Ok((index, event))
             })
             .collect()
@@ -222,7 +226,9 @@ impl Exchange {
     /// Removes what purge events name and nobody needs, some of them at a time; none when all is done.
     async fn remove_purged(&self) -> Result<Option<Removed>, Rejection> {
         let exchange = self.clone();
-        let Some((condemned, done)) = blocking(move || exchange.not_removed()).await? else { return Ok(None) };
+        let Some((condemned, done)) = blocking(move || exchange.not_removed()).await? else {
+            return Ok(None);
+        };
         let content = self.ledger().content().clone();
         content.condemn(condemned.iter().copied());
         // What was decided before they were condemned is in the log after this.
@@ -236,15 +242,17 @@ impl Exchange {
         }
         let removed = blocking(move || content.remove_condemned().map_err(|e| storage(&e))).await?;
         if removed.damaged > 0 {
-            tracing::error!(segments = removed.damaged,
-                "content that was purged stands in damaged segments and was left there: restore them from a backup");
+            tracing::error!(
+                segments = removed.damaged,
+                "content that was purged stands in damaged segments and was left there: restore them from a backup"
+            );
         }
         self.ledger().index().put_state(DONE, &done.to_be_bytes()).map_err(|e| storage(&e))?;
         Ok(Some(removed))
     }
 
     /// The digests of purge events that are not done, and the event after them.
-    fn not_removed(&self) -> Result<Option<(std::sync::Arc<HashSet<Digest>>, u64)>, Rejection> {
+    fn not_removed(&self) -> Result<Option<Condemned>, Rejection> {
         let state = self.ledger().index().get(DONE).map_err(|e| storage(&e))?;
         let done = state.and_then(|bytes| bytes.as_ref().try_into().ok()).map_or(0, u64::from_be_bytes);
         let size = self.ledger().snapshot().size();
@@ -265,7 +273,7 @@ impl Exchange {
             }
             return Ok(None);
         }
-        Ok(Some((std::sync::Arc::new(digests), at)))
+        Ok(Some((Arc::new(digests), at)))
     }
 
     /// Spares what a page of events needs; where the next page begins.
@@ -290,7 +298,8 @@ impl Exchange {
     /// The legal holds in force, the oldest first.
     pub fn holds(&self) -> Result<Vec<(hold::HoldScope, hold::Hold)>, Rejection> {
         let prefix = keys::holds();
-        let found = self.ledger().index().scan(&prefix, &prefix, limits::HOLDS_LISTED).map_err(|e| storage(&e))?;
+        let found =
+            self.ledger().index().scan(&prefix, &prefix, limits::HOLDS_LISTED).map_err(|e| storage(&e))?;
         let mut holds = Vec::new();
         for (key, value) in found {
             let record: hold::HoldsRecord =
@@ -301,6 +310,9 @@ impl Exchange {
         Ok(holds)
     }
 }
+
+/// Digests that may go, and the event up to which that is all.
+type Condemned = (Arc<HashSet<Digest>>, u64);
 
 /// What a page of events has to purge.
 struct Due {

@@ -96,7 +96,11 @@ pub(super) async fn check(
 
 async fn tell(exchange: &Exchange, checked: &Checked, last: &LastCheck) {
     if checked.is_clean() {
-        tracing::info!(events = last.events, took_ms = last.took_ms, "the node checked itself: nothing is wrong");
+        tracing::info!(
+            events = last.events,
+            took_ms = last.took_ms,
+            "the node checked itself: nothing is wrong"
+        );
         return;
     }
     for finding in checked.findings.iter().take(TOLD) {

@@ -426,11 +426,9 @@ fn read_kind(kind: pb::event::Kind) -> Result<EventKind, Rejection> {
             rule: p.rule,
         },
         K::HoldPlaced(h) => EventKind::HoldPlaced { scope: hold::read_scope(h.scope)?, reason: h.reason },
-        K::HoldLifted(h) => EventKind::HoldLifted {
-            hold: h.hold,
-            scope: hold::read_scope(h.scope)?,
-            reason: h.reason,
-        },
+        K::HoldLifted(h) => {
+            EventKind::HoldLifted { hold: h.hold, scope: hold::read_scope(h.scope)?, reason: h.reason }
+        }
         K::Alarm(a) => EventKind::Alarm { reason: a.reason, peer: a.peer, detail: a.detail },
     })
 }

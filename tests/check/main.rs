@@ -2,6 +2,9 @@
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
+#[path = "../common/mod.rs"]
+mod common;
 #[path = "../harness/mod.rs"]
 mod harness;
 mod long;
+mod running;

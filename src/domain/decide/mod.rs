@@ -170,8 +170,8 @@ pub enum Declined {
 }
 
 pub use accept::refused_before;
-pub use keep::{Purge, unknown_hold};
 pub use asks::{answered, asked_before, may_ask};
+pub use keep::{Purge, unknown_hold};
 pub use submit::{NoticeState, Side, notice_state, replaceable};
 
 /// Decides a command on the state so far.

@@ -56,7 +56,8 @@ pub(super) fn apply(
             concerned(view, scope, agencies)?;
             let key = keys::hold(scope);
             let record: Option<HoldsRecord> = load(view, &key)?;
-            let mut record = record.unwrap_or_else(|| HoldsRecord { scope: scope.clone(), holds: Vec::new() });
+            let mut record =
+                record.unwrap_or_else(|| HoldsRecord { scope: scope.clone(), holds: Vec::new() });
             record.holds.push(Hold {
                 index,
                 at: event.at,

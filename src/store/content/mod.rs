@@ -37,7 +37,7 @@ use super::appender::Appender;
 use super::disk::{Disk, DiskFile};
 use super::filter::KnownKeys;
 use crate::merkle::{Hash, sha256};
-pub use offline::StoppedContent;
+pub use offline::{StoppedContent, backup_files};
 pub use purge::Removed;
 use record::HEADER;
 pub use record::RECORD_BYTES;
@@ -660,11 +660,7 @@ fn hash_of(
 
 impl ContentStore {
     /// The hash of a content as it is on the disk, and its bytes; `piece` is told of every piece that was read.
-    pub fn hash(
-        &self,
-        digest: &Hash,
-        piece: &mut dyn FnMut(u64),
-    ) -> Result<Option<(Hash, u64)>, StoreError> {
+    pub fn hash(&self, digest: &Hash, piece: &mut dyn FnMut(u64)) -> Result<Option<(Hash, u64)>, StoreError> {
         let Some(location) = self.location(digest)? else { return Ok(None) };
         let read = |at, buffer: &mut [u8]| self.read(digest, &location, at, buffer);
         hash_of(location.length(), read, piece).map(Some)

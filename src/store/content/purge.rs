@@ -17,7 +17,7 @@ use std::path::Path;
 use std::sync::{Arc, PoisonError};
 
 use super::record::HEADER;
-use super::sealed::{Places, Sealed};
+use super::sealed::{Placed, Places, Sealed};
 use super::{ContentStore, index_name, large_path, name, numbers};
 use crate::merkle::{Hash, sha256};
 use crate::store::StoreError;
@@ -163,7 +163,8 @@ impl ContentStore {
         }
         let keep: Vec<_> = entries.into_iter().filter(|(digest, _)| !dead.contains(digest)).collect();
         let old = self.dir.join(name(segment.number));
-        let before = self.disk.open_read(&old).and_then(|f| f.len()).map_err(StoreError::io("measuring", &old))?;
+        let before =
+            self.disk.open_read(&old).and_then(|f| f.len()).map_err(StoreError::io("measuring", &old))?;
         let (new, bytes) = if keep.is_empty() {
             (None, 0)
         } else {
@@ -192,11 +193,7 @@ impl ContentStore {
 
     /// The next revision of a segment with these records; `None` where one of them is damaged: what may still be saved
     /// by hand is not thrown away.
-    fn write_again(
-        &self,
-        id: u64,
-        mut keep: Vec<(Hash, (u64, u32))>,
-    ) -> Result<Option<(Sealed, u64)>, StoreError> {
+    fn write_again(&self, id: u64, mut keep: Vec<Placed>) -> Result<Option<(Sealed, u64)>, StoreError> {
         let new = id_of(number_of(id), revision_of(id) + 1);
         let (from, tmp) = (self.dir.join(name(id)), self.dir.join("tmp").join(name(new)));
         let old = self.disk.open_read(&from).map_err(StoreError::io("opening", &from))?;

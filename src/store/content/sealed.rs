@@ -28,6 +28,9 @@ const FILTER_BYTES: u64 = 64 << 20;
 /// Places in one segment: first byte of the data, and its length.
 pub(super) type Places = HashMap<Hash, (u64, u32)>;
 
+/// A digest and its place.
+pub(super) type Placed = (Hash, (u64, u32));
+
 /// A segment that grows no more.
 pub(super) struct Sealed {
     /// Its id.
@@ -114,7 +117,7 @@ impl Sealed {
     }
 
     /// Every digest in the segment, with its place.
-    pub fn entries(&self) -> Result<Vec<(Hash, (u64, u32))>, StoreError> {
+    pub fn entries(&self) -> Result<Vec<Placed>, StoreError> {
         let index = self.disk.open_read(&self.path).map_err(StoreError::io("opening", &self.path))?;
         self.check_entries(&*index)?;
         let mut bytes = vec![0; (self.head.entries * ENTRY) as usize];
