@@ -9,7 +9,7 @@ use std::thread::{Builder, Scope};
 
 use super::verify::Extent;
 use crate::domain::event::Event;
-use crate::merkle::{Hash, NoteVerifier, SignedCheckpoint, leaf_hash};
+use crate::merkle::{Hash, LogKeys, SignedCheckpoint, leaf_hash};
 use crate::store::StoreError;
 use crate::store::journal::{Block, Position, Reader};
 use crate::wire::leaf;
@@ -38,11 +38,11 @@ pub(super) struct ReadBlock {
 }
 
 impl ReadBlock {
-    fn new(block: Block, end: Position, key: &NoteVerifier) -> ReadBlock {
+    fn new(block: Block, end: Position, keys: &LogKeys) -> ReadBlock {
         ReadBlock {
             hashes: block.leaves.iter().map(|l| leaf_hash(l)).collect(),
             events: block.leaves.iter().map(|l| leaf::decode(l).map_err(|e| e.to_string())).collect(),
-            signed: SignedCheckpoint::verify(&block.checkpoint, key).map_err(|e| e.to_string()),
+            signed: keys.verify(&block.checkpoint).map_err(|e| e.to_string()),
             block,
             end,
         }
@@ -57,7 +57,7 @@ pub(super) fn each_block(
     reader: Reader,
     end: u64,
     extent: Extent,
-    key: &NoteVerifier,
+    keys: &LogKeys,
     mut each: impl FnMut(ReadBlock) -> bool,
 ) -> Result<(), StoreError> {
     let threads = match extent {
@@ -68,7 +68,7 @@ pub(super) fn each_block(
     std::thread::scope(|scope| {
         let (mut to, mut from) = (Vec::new(), Vec::new());
         for _ in 0..threads {
-            let (sender, receiver) = worker(scope, key)?;
+            let (sender, receiver) = worker(scope, keys)?;
             to.push(sender);
             from.push(receiver);
         }
@@ -92,14 +92,14 @@ pub(super) fn each_block(
 
 type Ends = (SyncSender<Batch<(Block, Position)>>, Receiver<Batch<ReadBlock>>);
 
-fn worker<'scope>(scope: &'scope Scope<'scope, '_>, key: &'scope NoteVerifier) -> Result<Ends, StoreError> {
+fn worker<'scope>(scope: &'scope Scope<'scope, '_>, keys: &'scope LogKeys) -> Result<Ends, StoreError> {
     let (to, work) = sync_channel::<Batch<(Block, Position)>>(WAITING);
     let (done, from) = sync_channel(WAITING);
     Builder::new()
         .name("check-block".into())
         .spawn_scoped(scope, move || {
             for batch in work {
-                let read = batch.into_iter().map(|(block, end)| ReadBlock::new(block, end, key));
+                let read = batch.into_iter().map(|(block, end)| ReadBlock::new(block, end, keys));
                 if done.send(read.collect()).is_err() {
                     return;
                 }

@@ -3,7 +3,8 @@
 //! - [`verify`](fn@verify): journal and sled side by side, every leaf, tile and checkpoint.
 //! - [`check`](fn@check): the same, and every fold recounted from the events.
 //! - [`check_content`]: every content that an event names, read and hashed.
-//! - [`list`](fn@list): events by agency, delivery, kind, time, number and reason, a page at a time.
+//! - [`list`](fn@list): events by agency, counterpart, delivery, document, kind, actor, verdict, reason and time, a page
+//!   at a time.
 //! - [`export_tiles`]: the log as a static directory for anybody's tools.
 //! - [`Offline`]: a stopped node's files, never changed; [`backup`]: copies of them.
 //!
@@ -17,9 +18,11 @@ mod check;
 mod content;
 mod counted;
 pub mod evidence;
+mod find;
 mod leaves;
 mod list;
 mod offline;
+mod query;
 mod tiles;
 mod verify;
 

@@ -21,7 +21,8 @@ use super::blocks::{ReadBlock, each_block};
 use super::leaves::{StoreLeaves, unpack};
 use super::{Checked, Findings, Place};
 use crate::domain::event::Event;
-use crate::merkle::{Hash, NoteVerifier, SignedCheckpoint, TILE_WIDTH, TileId, Tree, leaf_hash};
+use crate::ledger::{check_key_change, key_changes};
+use crate::merkle::{Hash, LogKeys, NoteVerifier, SignedCheckpoint, TILE_WIDTH, TileId, Tree, leaf_hash};
 use crate::store::StoreError;
 use crate::store::disk::Disk;
 use crate::store::index::{Head, Index, leaf_key, tile_bytes, tile_key};
@@ -115,14 +116,15 @@ pub(super) fn walk(
         missing: None,
         findings,
         index,
-        key,
+        keys: keys_of(disk.clone(), journal_dir, key),
         apply,
     };
     let mut at_head = None;
     let mut cut_short = false;
     match Reader::open(disk, journal_dir, Position::default()) {
         Ok(reader) => {
-            let read = each_block(reader, end, extent, key, |read| {
+            let keys = walk.keys.clone();
+            let read = each_block(reader, end, extent, &keys, |read| {
                 walk.block(&read);
                 if read.block.end() == walk.known {
                     at_head = Some((read.block.checkpoint, walk.last_time, read.end));
@@ -174,7 +176,7 @@ struct Walk<'a, F> {
     missing: Option<(u64, u64)>,
     findings: Findings,
     index: Option<&'a Index>,
-    key: &'a NoteVerifier,
+    keys: LogKeys,
     apply: F,
 }
 
@@ -187,6 +189,7 @@ impl<F: FnMut(u64, &Event) -> Result<(), String>> Walk<'_, F> {
             self.findings.add(Place::Block, block.first, message);
         }
         self.epoch = self.epoch.max(block.epoch);
+        let before = (self.tree.size(), self.tree.root());
         // 1 and 2
         let mut differing = Vec::new();
         let mut stored: Vec<Option<Bytes>> = Vec::with_capacity(block.leaves.len());
@@ -230,8 +233,8 @@ impl<F: FnMut(u64, &Event) -> Result<(), String>> Walk<'_, F> {
         for (((at, leaf), event), theirs) in (block.first..).zip(&block.leaves).zip(&read.events).zip(&stored)
         {
             match theirs.as_ref().filter(|theirs| by_store && *theirs != leaf) {
-                Some(theirs) => self.event(at, &decode(theirs)),
-                None => self.event(at, event),
+                Some(theirs) => self.event(at, &decode(theirs), before),
+                None => self.event(at, event, before),
             }
         }
     }
@@ -311,7 +314,8 @@ impl<F: FnMut(u64, &Event) -> Result<(), String>> Walk<'_, F> {
         }
     }
 
-    fn event(&mut self, at: u64, event: &Result<Event, String>) {
+    /// `before`: size and root of the log before the block.
+    fn event(&mut self, at: u64, event: &Result<Event, String>, before: (u64, Hash)) {
         let event = match event {
             Ok(event) => event,
             Err(error) => return self.findings.add(Place::Event, at, error.as_str()),
@@ -322,6 +326,11 @@ impl<F: FnMut(u64, &Event) -> Result<(), String>> Walk<'_, F> {
             self.findings.add(Place::Event, at, message);
         }
         self.last_time = self.last_time.max(event.at);
+        // A key change begins its block: every checkpoint from then on is of the new key.
+        let (size, root) = before;
+        if let Err(message) = check_key_change(&event.kind, size, root, &self.keys) {
+            self.findings.add(Place::Event, at, message);
+        }
         if let Err(message) = (self.apply)(at, event) {
             self.findings.add(Place::Event, at, message);
         }
@@ -349,14 +358,15 @@ impl<F: FnMut(u64, &Event) -> Result<(), String>> Walk<'_, F> {
                 self.missing = self.missing.map(|(from, _)| (from, self.known - 1));
                 return;
             };
+            let before = (self.tree.size(), self.tree.root());
             self.tree.push(leaf_hash(&leaf));
-            self.event(at, &decode(&leaf));
+            self.event(at, &decode(&leaf), before);
             if self.tree.size().is_multiple_of(TILE_WIDTH) {
                 self.tiles();
                 go_on(self.tree.size());
             }
         }
-        let newest = SignedCheckpoint::verify(&head.checkpoint, self.key).map_err(|e| e.to_string());
+        let newest = self.keys.verify(&head.checkpoint).map_err(|e| e.to_string());
         match self.signed(&newest, head.size) {
             Some(root) if root == self.tree.root() => self.checkpoint = Some(head.checkpoint.clone()),
             Some(_) if !self.unsigned => {
@@ -407,6 +417,20 @@ impl<F: FnMut(u64, &Event) -> Result<(), String>> Walk<'_, F> {
             Ok(_) => {}
         }
     }
+}
+
+/// The given key, and those before it by the statements in the journal, where its first checkpoint is of another one.
+/// What cannot be read of the journal is found when it is walked through.
+fn keys_of(disk: Arc<dyn Disk>, journal: &Path, key: &NoteVerifier) -> LogKeys {
+    let mut keys = LogKeys::new(key.clone());
+    let first = Reader::open(disk.clone(), journal, Position::default()).and_then(|mut r| r.next_block());
+    if let Ok(Some(first)) = first
+        && !keys.know(&first.checkpoint)
+        && let Ok(changes) = key_changes(disk, journal)
+    {
+        keys.learn(&changes);
+    }
+    keys
 }
 
 fn decode(bytes: &[u8]) -> Result<Event, String> {

@@ -34,6 +34,8 @@ pub struct Raw {
     pub commands: Commands,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub evidence: Option<Evidence>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub timestamps: Option<Timestamps>,
     #[serde(default)]
     pub clients: Vec<Client>,
 }
@@ -51,6 +53,14 @@ pub struct Commands {
 pub struct Evidence {
     pub certificate: PathBuf,
     pub key: PathBuf,
+}
+
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+#[allow(missing_docs, reason = "the keys are described in the file that `lienthong init` writes")]
+pub struct Timestamps {
+    pub url: String,
+    pub interval_minutes: Option<u64>,
 }
 
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -76,6 +86,8 @@ pub struct Tls {
 #[allow(missing_docs, reason = "the keys are described in the file that `lienthong init` writes")]
 pub struct Log {
     pub key: PathBuf,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub previous_key: Option<PathBuf>,
     pub cosign_key: PathBuf,
     #[serde(default = "first_generation")]
     pub generation: u32,
@@ -117,6 +129,7 @@ pub struct Limits {
     pub client_documents: Option<u64>,
     pub client_mib: Option<u64>,
     pub drain_seconds: Option<u64>,
+    pub idle_seconds: Option<u64>,
     pub clock_tolerance_ms: Option<u64>,
 }
 
@@ -126,6 +139,9 @@ pub struct Limits {
 pub struct Peers {
     pub connect_seconds: Option<u64>,
     pub answer_seconds: Option<u64>,
+    pub compare_seconds: Option<u64>,
+    pub witness_seconds: Option<u64>,
+    pub start_seconds: Option<u64>,
 }
 
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]

@@ -1,6 +1,7 @@
 //! What agencies exchange, and what is true of it: pure, no clock, disk, network or async.
 //!
-//! - [`ids`], [`document`], [`envelope`], [`event`]: the words, each parsed once.
+//! - [`ids`], [`document`], [`envelope`], [`event`]: the words, each parsed once; [`administration`]: those of what a node
+//!   records of itself.
 //! - [`hold`]: legal holds and what retention purged; [`named`]: the content that an event stands on.
 //! - [`limits`]: every limit against abuse, with its reason.
 //! - [`reason`]: the stable reason codes of every refusal.
@@ -12,6 +13,7 @@
 //!
 //! Time is an argument everywhere.
 
+pub mod administration;
 pub mod decide;
 pub mod document;
 pub mod envelope;

@@ -116,7 +116,7 @@ impl Exchange {
         let mut at = 0;
         while at < size {
             let exchange = self.clone();
-            let read = blocking(move || exchange.due(at, size, today)).await?;
+            let read = blocking(move || exchange.over(at, size, today)).await?;
             for purge in read.due {
                 let id = purge.delivery_id;
                 if self.inner.leases.is_held(&id, self.ledger().now()) {
@@ -136,7 +136,7 @@ impl Exchange {
     }
 
     /// The documents of a page of events that are over, and where the next page begins.
-    fn due(&self, at: u64, size: u64, today: Date) -> Result<Due, Rejection> {
+    fn over(&self, at: u64, size: u64, today: Date) -> Result<Due, Rejection> {
         let retention = &self.config().retention;
         let events = self.events(at, size)?;
         let mut next = events.last().map(|(index, _)| index + 1);
