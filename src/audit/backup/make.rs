@@ -67,6 +67,9 @@ pub fn make(source: &Source<'_>, to: &Path, progress: impl FnMut(u64)) -> Result
     for path in sorted(&source.data.join("directories"))? {
         copy.whole(&path, &format!("directories/{}", file_name(&path)))?;
     }
+    for path in sorted(&source.data.join("timestamps"))? {
+        copy.whole(&path, &format!("timestamps/{}", file_name(&path)))?;
+    }
     let journal = source.data.join("journal");
     for number in 1..=end.position.segment {
         let name = format!("{number:08}.journal");
@@ -284,7 +287,7 @@ fn sorted(dir: &Path) -> Result<Vec<PathBuf>, StoreError> {
 
 /// Puts the list in its place: from then on it counts.
 fn write_list(to: &Path, list: &List) -> Result<(), BackupError> {
-    for folder in ["", "journal", "content", "content/large", "directories", "config"] {
+    for folder in ["", "journal", "content", "content/large", "directories", "timestamps", "config"] {
         let dir = to.join(folder);
         if dir.is_dir() {
             sync_dir(&dir)?;

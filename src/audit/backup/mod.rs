@@ -5,6 +5,7 @@
 //! DIR/journal/ …      the log up to the end of one commit
 //! DIR/content/ …      segments and large files; their indexes are made again
 //! DIR/directories/ …  every directory version
+//! DIR/timestamps/ …   timestamped checkpoints
 //! DIR/format          the form of the data
 //! DIR/config/ …       the configuration and the public files that it names; private keys only when that is asked for
 //! ```

@@ -63,7 +63,7 @@ pub fn restore(
         copied += entry.length;
         progress("bytes copied", copied);
     }
-    for folder in ["journal", "content", "content/large", "directories"] {
+    for folder in ["journal", "content", "content/large", "directories", "timestamps"] {
         let dir = fresh.path.join(folder);
         std::fs::create_dir_all(&dir).map_err(StoreError::io("creating", &dir))?;
         sync_dir(&dir)?;
