@@ -357,9 +357,12 @@ pub struct PaperArgs {
     /// On which basis.
     #[arg(long, default_value = "")]
     basis: String,
-    /// Withdraw the entry.
+    /// Withdraw the entry: the one that --corrects names, or all of this document to this recipient.
     #[arg(long)]
     withdraw: bool,
+    /// The entry that this one stands in for, by its event.
+    #[arg(long, value_name = "EVENT")]
+    corrects: Option<u64>,
     /// Idempotency key.
     #[arg(long)]
     request_id: Option<String>,
@@ -382,6 +385,7 @@ pub async fn paper(args: PaperArgs) -> Result<Outcome, CliError> {
         basis: args.basis,
         dispatched_on: args.dispatched_on.unwrap_or(args.issued_on).to_string(),
         withdraw: args.withdraw,
+        corrects: args.corrects,
         user: String::new(),
     };
     let answer = client.exchange().record_paper(request).await?.into_inner();

@@ -5,7 +5,7 @@
 //! - [`demo`]: real nodes on loopback replay a scenario.
 //! - [`network`], [`pki`]: making a whole local network; [`init`]: making one node.
 //! - [`serve`], [`status`], [`send`], [`fetch`], [`dms`], [`track`], [`notices`], [`operate`], [`audit`]: running a node; how it
-//!   does; what a system does by hand; reports; the log.
+//!   does; what a system does by hand; reports; the log (`events`: its listing).
 //! - [`verify`], [`sign`]: signatures of files, judged and made.
 //! - [`load`]: a measured load with its limit beside it.
 
@@ -13,6 +13,7 @@ pub mod args;
 pub mod audit;
 pub mod demo;
 pub mod dms;
+mod events;
 mod evidence;
 pub mod fetch;
 pub mod init;

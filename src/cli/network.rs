@@ -371,6 +371,9 @@ client_ca = "client-ca.pem"
 [log]
 # Ed25519 key that signs the log's checkpoints; the directory lists its public half.
 key = "log.key"
+# The key before it, for the start at which the log goes over to another: both sign the change. The directory lists the
+# new key first.
+# previous_key = "log-before.key"
 # Ed25519 key that cosigns other nodes' checkpoints.
 cosign_key = "cosign.key"
 # generation = 1
@@ -428,6 +431,10 @@ crl_dir = "crls"
 # answer_seconds = 120
 # How often clocks and directory versions are compared over a connection that lasts, in seconds (default 60).
 # compare_seconds = 60
+# How often a peer's log that grows is asked to show that it only grew, in seconds.
+# witness_seconds = 10
+# How long peers are asked at the start for the newest checkpoint that they hold of this node's log, in seconds.
+# start_seconds = 10
 
 [storage]
 # MiB of sled's cache (default 64).

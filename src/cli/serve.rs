@@ -168,7 +168,7 @@ pub fn check(args: &CheckArgs) -> Result<Outcome, CliError> {
             out(format!("! the directory does not list node `{}`: ask its authority", config.node));
             return Ok(Outcome::No);
         }
-        Some(node) if node.log_key(signer.verifier().name()) != Some(signer.verifier()) => {
+        Some(node) if !node.may_sign(signer.verifier()) => {
             out("! the directory lists another log key for this node: ask its authority, or correct log.key");
             return Ok(Outcome::No);
         }

@@ -4,6 +4,7 @@
 //! never in the file, only the paths of their files.
 
 mod raw;
+mod settings;
 
 use std::collections::BTreeSet;
 use std::net::SocketAddr;
@@ -15,6 +16,7 @@ use crate::domain::limits;
 use crate::merkle::NoteVerifier;
 
 pub use raw::Raw;
+pub use settings::Named;
 
 /// A configuration that cannot be used.
 #[derive(Debug, thiserror::Error)]
@@ -129,6 +131,8 @@ pub struct Config {
     pub client_ca: PathBuf,
     /// Key of the log (PEM, PKCS#8, Ed25519).
     pub log_key: PathBuf,
+    /// The key before it, while the log goes over from that one.
+    pub previous_log_key: Option<PathBuf>,
     /// Key for cosignatures.
     pub cosign_key: PathBuf,
     /// Key of the directory's authority.
@@ -165,6 +169,10 @@ pub struct Config {
     pub peer_compare: Duration,
     /// How long a call that has begun may bring nothing.
     pub idle: Duration,
+    /// How often a peer's growing log is asked about.
+    pub witness_every: Duration,
+    /// How long peers are asked at the start what they hold of this node's log.
+    pub start_ask: Duration,
     /// How long a transfer that broke off may be gone on with, in milliseconds.
     pub partial_ms: i64,
     /// Bytes of all such transfers of one client or peer.
@@ -290,6 +298,7 @@ impl Config {
             network_ca: base.join(raw.tls.network_ca),
             client_ca: base.join(raw.tls.client_ca),
             log_key: base.join(raw.log.key),
+            previous_log_key: raw.log.previous_key.map(|f| base.join(f)),
             cosign_key: base.join(raw.log.cosign_key),
             authority,
             directory: base.join(raw.directory.file),
@@ -325,6 +334,18 @@ impl Config {
             peer_connect: Duration::from_secs(between(
                 "peers.connect_seconds",
                 raw.peers.connect_seconds.unwrap_or(10),
+                1,
+                600,
+            )?),
+            witness_every: Duration::from_secs(between(
+                "peers.witness_seconds",
+                raw.peers.witness_seconds.unwrap_or(limits::WITNESS_EVERY.as_secs()),
+                1,
+                3_600,
+            )?),
+            start_ask: Duration::from_secs(between(
+                "peers.start_seconds",
+                raw.peers.start_seconds.unwrap_or(limits::START_ASK.as_secs()),
                 1,
                 600,
             )?),

@@ -82,6 +82,8 @@ pub struct Tls {
 #[allow(missing_docs, reason = "the keys are described in the file that `lienthong init` writes")]
 pub struct Log {
     pub key: PathBuf,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub previous_key: Option<PathBuf>,
     pub cosign_key: PathBuf,
     #[serde(default = "first_generation")]
     pub generation: u32,
@@ -134,6 +136,8 @@ pub struct Peers {
     pub connect_seconds: Option<u64>,
     pub answer_seconds: Option<u64>,
     pub compare_seconds: Option<u64>,
+    pub witness_seconds: Option<u64>,
+    pub start_seconds: Option<u64>,
 }
 
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]

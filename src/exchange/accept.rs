@@ -91,6 +91,13 @@ impl Exchange {
     ) -> Result<Proof, Rejection> {
         let directory = self.directory();
         let now = self.ledger().now();
+        if let Err(stopped) = self.check_peer(peer) {
+            // What it signs is looked at all the same: it may show that it only grew, or prove that it did not.
+            if let Ok(origin) = self.inner.proofs.verify(&offer.origin, log_key(&directory, peer)) {
+                let _ = self.saw(origin.checkpoint()).await;
+            }
+            return Err(stopped);
+        }
         // 1
         let envelope = wire::envelope::decode(&offer.envelope)?;
         let named = envelope.directory_version.max(offer.directory_version);
@@ -114,6 +121,7 @@ impl Exchange {
                     rejection
                 }
             })?;
+        self.saw(origin.checkpoint()).await?;
         check_origin(origin.event(), &envelope, envelope_digest)?;
         let mut arrival = Arrival {
             item: Item {

@@ -4,8 +4,9 @@
 //! → [`settle`] (the proof comes back) → [`handover`] (the recipient's system fetches and acknowledges) →
 //! [`status`] (and reports). [`notice`] is a revoke or an update of what was sent, [`held`] is what waits for a
 //! decision, [`paper`] enters what went on paper, [`track`] follows a delivery, [`directory`] keeps the list of agencies,
-//! `judge` judges signatures at either node, `transfer` takes large content in piece by piece, [`trust`] has
-//! the revocation data in force, and [`revocation`] gets it; [`timestamps`] has this log's checkpoints stamped. No step is skipped for any kind of message, and between
+//! `judge` judges signatures at either node, `transfer` takes large content in piece by piece, [`witness`] holds
+//! what other logs signed, [`timestamps`] has this log's checkpoints stamped, [`trust`] has
+//! the revocation data in force, and [`revocation`] gets it. No step is skipped for any kind of message, and between
 //! two agencies of one node the way is
 //! the same without the network.
 //!
@@ -33,6 +34,7 @@ pub mod timestamps;
 pub mod track;
 pub(crate) mod transfer;
 pub mod trust;
+pub mod witness;
 
 use std::sync::Arc;
 
@@ -67,6 +69,7 @@ pub(crate) struct Inner {
     pub(crate) transfers: transfer::Transfers,
     pub(crate) pressure: pressure::Pressure,
     pub(crate) clocks: clocks::Clocks,
+    pub(crate) witness: witness::Witness,
     pub(crate) stamping: timestamps::Stamping,
 }
 
@@ -89,6 +92,7 @@ impl Exchange {
             transfers,
             pressure,
             clocks,
+            witness: witness::Witness::default(),
             stamping,
         };
         Exchange { inner: Arc::new(inner) }

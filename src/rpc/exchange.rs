@@ -495,6 +495,7 @@ fn read_paper(r: pb::RecordPaperRequest) -> Result<PaperRequest, Rejection> {
         mandatory: r.mandatory,
         basis: r.basis,
         withdraw: r.withdraw,
+        corrects: r.corrects,
         user: r.user,
     })
 }

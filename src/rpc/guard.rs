@@ -86,7 +86,8 @@ where
     fn call(&mut self, request: Request<Body>) -> Self::Future {
         let GuardLayer { quotas, mut stop } = self.layer.clone();
         let health = request.uri().path().starts_with(HEALTH);
-        let who = holder(request.extensions().get::<Identity>());
+        let identity = request.extensions().get::<Identity>().cloned();
+        let who = holder(identity.as_ref());
         let admitted = if *stop.borrow() && !health { Err(stopping()) } else { Ok(()) };
         let admitted = admitted.and_then(|()| quotas.take(&who, What::Calls, 1));
         let call = match admitted {
@@ -103,12 +104,12 @@ where
         Box::pin(async move {
             let response = answering.await?;
             if let Some(status) = Status::from_header_map(response.headers()) {
-                quotas.answered(&status);
+                quotas.answered(&status, identity.as_ref());
             }
             // Whoever watches whether the node serves learns that it does not, and is let go.
             let end: Option<Pinned<()>> =
                 health.then(|| Box::pin(async move { drop(stop.wait_for(|s| *s).await) }) as Pinned<()>);
-            Ok(response.map(|body| Body::new(Answering { body, quotas, _call: call, end })))
+            Ok(response.map(|body| Body::new(Answering { body, quotas, identity, _call: call, end })))
         })
     }
 }
@@ -248,6 +249,7 @@ impl Frames {
 struct Answering {
     body: Body,
     quotas: Quotas,
+    identity: Option<Identity>,
     _call: Taken,
     /// When a stream that never ends by itself shall end.
     end: Option<Pinned<()>>,
@@ -265,7 +267,7 @@ impl HttpBody for Answering {
             Poll::Ready(frame) => {
                 let trailers = frame.as_ref().and_then(|f| f.as_ref().ok()).and_then(Frame::trailers_ref);
                 if let Some(status) = trailers.and_then(Status::from_header_map) {
-                    self.quotas.answered(&status);
+                    self.quotas.answered(&status, self.identity.as_ref());
                 }
                 Poll::Ready(frame)
             }

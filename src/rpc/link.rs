@@ -29,11 +29,13 @@ use crate::exchange::Exchange;
 use crate::exchange::accept::{Boxed, Offer};
 use crate::exchange::courier::PeerLink;
 use crate::exchange::courier::failure::Failure;
+use crate::exchange::witness::WitnessLink;
 use crate::time::Timestamp;
 use crate::wire::pb;
 use crate::wire::pb::directory_service_client::DirectoryServiceClient;
 use crate::wire::pb::peer_service_client::PeerServiceClient;
 use crate::wire::proof::Proof;
+use crate::wire::witness::{Ask, Reply};
 
 /// All ways to peers.
 #[derive(Clone)]
@@ -91,7 +93,13 @@ struct Slot {
     failed: Option<(Instant, Rejection)>,
 }
 
-type Pending = Arc<Mutex<HashMap<u64, oneshot::Sender<Result<Proof, Failure>>>>>;
+/// What comes back for a message or a question.
+enum Answer {
+    Proof(Proof),
+    Reply(pb::WitnessReply),
+}
+
+type Pending = Arc<Mutex<HashMap<u64, oneshot::Sender<Result<Answer, Failure>>>>>;
 
 #[derive(Clone)]
 struct Connection {
@@ -304,6 +312,7 @@ impl Link {
 
     /// Compares versions, and fetches a newer directory.
     async fn hello(&self, channel: &Channel) -> Result<(), Rejection> {
+        let held_checkpoint = self.exchange.held_of(&self.node);
         let own = self.exchange.directory();
         let ledger = self.exchange.ledger();
         let request = pb::HelloRequest {
@@ -313,6 +322,7 @@ impl Link {
             directory_digest: crate::wire::words::digest(&own.digest()),
             clock: ledger.now().millis(),
             checkpoint: ledger.snapshot().checkpoint().map_or_else(String::new, |c| c.note().to_owned()),
+            held_checkpoint,
         };
         let asked = ledger.now();
         let answer = client(channel).hello(request).await.map_err(|s| read_failure(&s))?.into_inner();
@@ -329,6 +339,7 @@ impl Link {
         if answer.directory_version > own.version() {
             self.fetch_directory(channel).await?;
         }
+        self.exchange.greeted(&self.node, &answer.checkpoint, &answer.held_checkpoint).await;
         Ok(())
     }
 
@@ -366,7 +377,8 @@ fn answered(pending: &Pending, answer: pb::DeliverResponse) -> Option<Proof> {
         return Proof::from_wire(proof).ok();
     };
     let result = match answer.outcome {
-        Some(Outcome::Receipt(proof)) => Proof::from_wire(proof).map_err(Failure::of_peer),
+        Some(Outcome::Receipt(proof)) => Proof::from_wire(proof).map(Answer::Proof).map_err(Failure::of_peer),
+        Some(Outcome::Reply(reply)) => Ok(Answer::Reply(reply)),
         Some(Outcome::Retry(retry)) => {
             Err(Failure::of_answer(read_retry(&retry), u64::from(retry.retry_after_ms)))
         }
@@ -387,17 +399,15 @@ impl Link {
     /// One message there and its answer back.
     async fn exchange_one(&self, offer: Offer, large: Option<DeliveryId>) -> Result<Proof, Failure> {
         let connection = self.connection().await.map_err(Failure::of_peer)?;
-        let id = connection.next_id.fetch_add(1, Ordering::Relaxed);
-        let (sender, mut receiver) = oneshot::channel();
-        connection.pending.lock().expect("no holder of this lock panics").insert(id, sender);
-        let _forget = Forget(&connection.pending, id);
         let request = pb::DeliverRequest {
-            id,
+            // The longest; it gets its own when it goes.
+            id: u64::MAX,
             envelope: offer.envelope,
             origin: Some(offer.origin.to_wire()),
             signatures: offer.signatures,
             data: offer.data.unwrap_or_default(),
             directory_version: offer.directory_version,
+            ask: None,
         };
         // One that is over the limit would end the stream for all that are on it.
         let size = prost::Message::encoded_len(&request);
@@ -406,6 +416,26 @@ impl Link {
                 format!("the message has {size} bytes, at most {} go to a node", limits::MESSAGE_BYTES);
             return Err(Failure::of_this_node(Rejection::new(Reason::ContentTooLarge, "", what)));
         }
+        match self.send_one(connection, request, large).await? {
+            Answer::Proof(proof) => Ok(proof),
+            Answer::Reply(_) => {
+                Err(Failure::of_peer(Rejection::new(Reason::BadProof, "", "an answer to another question")))
+            }
+        }
+    }
+
+    /// A request on the stream, and what comes back for it.
+    async fn send_one(
+        &self,
+        connection: Connection,
+        mut request: pb::DeliverRequest,
+        large: Option<DeliveryId>,
+    ) -> Result<Answer, Failure> {
+        let id = connection.next_id.fetch_add(1, Ordering::Relaxed);
+        request.id = id;
+        let (sender, mut receiver) = oneshot::channel();
+        connection.pending.lock().expect("no holder of this lock panics").insert(id, sender);
+        let _forget = Forget(&connection.pending, id);
         let broke = |what| Failure::of_peer(unreachable(&self.node, what));
         let limit = self.exchange.config().peer_answer;
         let silent = || {
@@ -453,6 +483,26 @@ impl PeerLink for Link {
                 crate::wire::envelope::decode(&offer.envelope).map_err(Failure::of_this_node)?.delivery_id;
             let _serving = self.serve_content();
             self.exchange_one(offer, Some(id)).await
+        })
+    }
+}
+
+impl WitnessLink for Link {
+    fn ask(&self, ask: Ask) -> Boxed<'_, Result<Reply, Rejection>> {
+        Box::pin(async move {
+            let connection = self.connection().await?;
+            let request = pb::DeliverRequest { ask: Some(ask.to_wire()), ..pb::DeliverRequest::default() };
+            match self.send_one(connection, request, None).await.map_err(|failure| failure.rejection)? {
+                Answer::Reply(reply) => Reply::from_wire(reply),
+                Answer::Proof(_) => Err(Rejection::new(Reason::BadProof, "", "a proof answers no question")),
+            }
+        })
+    }
+
+    fn greet(&self) -> Boxed<'_, Result<(), Rejection>> {
+        Box::pin(async move {
+            let channel = self.dial_in_time().await?;
+            self.hello(&channel).await
         })
     }
 }

@@ -12,7 +12,9 @@ use tokio::sync::Notify;
 use tonic::Status;
 
 use super::tls::Identity;
+use super::turned_away::TurnedAway;
 use crate::config::Share;
+use crate::domain::administration::RefusalCause;
 use crate::domain::limits;
 use crate::domain::reason::{Reason, Rejection};
 use crate::wire::failure;
@@ -68,6 +70,7 @@ struct Inner {
     state: Mutex<State>,
     /// Something was given back.
     released: Notify,
+    turned_away: TurnedAway,
 }
 
 #[derive(Default)]
@@ -87,7 +90,14 @@ impl Quotas {
     }
 
     fn with_total(share: Share, quiet: Duration, all_bytes: usize) -> Quotas {
-        let inner = Inner { share, quiet, all_bytes, state: Mutex::default(), released: Notify::new() };
+        let inner = Inner {
+            share,
+            quiet,
+            all_bytes,
+            state: Mutex::default(),
+            released: Notify::new(),
+            turned_away: TurnedAway::default(),
+        };
         Quotas { inner: Arc::new(inner) }
     }
 
@@ -142,15 +152,25 @@ impl Quotas {
         }
     }
 
+    /// Who was turned away before anything was asked.
+    pub fn turned_away(&self) -> &TurnedAway {
+        &self.inner.turned_away
+    }
+
     /// Counts an answer that was a refusal.
     pub fn refused(&self, reason: Reason) {
         *self.lock().refusals.entry(reason.code()).or_default() += 1;
     }
 
     /// The same, read from an answer.
-    pub(super) fn answered(&self, status: &Status) {
+    pub(super) fn answered(&self, status: &Status, identity: Option<&Identity>) {
         if status.code() != tonic::Code::Ok {
-            self.refused(failure::read_status(status).reason);
+            let reason = failure::read_status(status).reason;
+            self.refused(reason);
+            if reason == Reason::UnknownCaller {
+                let origin = identity.map_or_else(String::new, ToString::to_string);
+                self.turned_away().count(RefusalCause::UnknownCaller, &origin);
+            }
         }
     }
 
