@@ -7,7 +7,7 @@ use serde_json::json;
 
 use super::remote::Remote;
 use super::show::{EVENT_HEADER, columns, event_json, event_line};
-use super::{CliError, Format, Outcome, evidence, note, out, tiles};
+use super::{CliError, Format, Outcome, evidence, forks, note, out, tiles};
 use crate::audit::{Checked, Offline, Query, list};
 use crate::config::Config;
 use crate::domain::{DeliveryId, Rejection};
@@ -60,13 +60,15 @@ enum AuditCommand {
     /// Writes everything that proves a delivery into one ASiC-E container.
     Export(evidence::ExportArgs),
     /// Verifies a log: hashes, signatures, order, journal against sled; or a proof that `prove` printed, or a container
-    /// that `export` wrote, both offline.
+    /// that `export` wrote, or the proof of a fork, all offline.
     Verify {
-        /// A proof or a container; none: the log.
+        /// A proof, a container or the proof of a fork; none: the log.
         file: Option<PathBuf>,
         #[command(flatten)]
         given: evidence::GivenArgs,
     },
+    /// Lists the logs of other nodes as this one holds them, and whether exchange with one is stopped (exit status 1).
+    Forks,
     /// Verifies, and rebuilds every fold and compares.
     Check,
     /// Exports the log as a static directory that other tools read (C2SP tlog-tiles), or brings one up to date.
@@ -123,6 +125,13 @@ pub async fn run(args: AuditArgs) -> Result<Outcome, CliError> {
         AuditCommand::Verify { file: Some(file), given } if evidence::is_container(file)? => {
             evidence::check(given, file, args.format)
         }
+        AuditCommand::Verify { file: Some(file), given } if forks::is_fork(file)? => {
+            forks::check(given.authority.as_deref(), file, args.format)
+        }
+        AuditCommand::Forks => {
+            let data = args.data.as_deref().map(data_of).transpose()?;
+            forks::list(data.as_deref(), &args.remote, args.format).await
+        }
         AuditCommand::Verify { file: Some(file), .. } => verify_proof(&args, file),
         AuditCommand::Verify { file: None, .. } => check_log(&args, false).await,
         AuditCommand::Check => check_log(&args, true).await,
@@ -145,17 +154,7 @@ impl Stopped {
     /// `dir` is the folder of a node or its data.
     pub(super) fn open(dir: &Path, key: Option<&str>) -> Result<Stopped, CliError> {
         let config = Stopped::config(dir);
-        let data = if dir.join("journal").exists() {
-            dir.to_owned()
-        } else {
-            config.as_ref().map_or_else(|| dir.join("data"), |c| c.data.clone())
-        };
-        if !data.join("journal").exists() {
-            return Err(CliError::failed(format!(
-                "{}: no node's data is here (no folder `journal`)",
-                dir.display()
-            )));
-        }
+        let data = data_of(dir)?;
         let key = match key {
             Some(text) => Some(text.parse().map_err(|e| CliError::failed(format!("--log-key: {e}")))?),
             None => config.as_ref().and_then(|c| listed_key(c, &data)),
@@ -183,6 +182,19 @@ impl Stopped {
 fn listed_key(config: &Config, data: &Path) -> Option<NoteVerifier> {
     let directory = crate::exchange::directory::DirectoryHolder::newest_kept(data, &config.authority)?;
     directory.node(&config.node)?.log_key(&config.node.log_origin(config.generation)).cloned()
+}
+
+/// The data of a node, given its folder or the data itself.
+fn data_of(dir: &Path) -> Result<PathBuf, CliError> {
+    let data = if dir.join("journal").exists() {
+        dir.to_owned()
+    } else {
+        Stopped::config(dir).map_or_else(|| dir.join("data"), |c| c.data)
+    };
+    if data.join("journal").exists() {
+        return Ok(data);
+    }
+    Err(CliError::failed(format!("{}: no node's data is here (no folder `journal`)", dir.display())))
 }
 
 async fn list_events(args: &AuditArgs, list_args: &ListArgs) -> Result<Outcome, CliError> {

@@ -15,6 +15,7 @@ pub mod demo;
 pub mod dms;
 mod evidence;
 pub mod fetch;
+mod forks;
 pub mod init;
 pub mod load;
 pub mod network;
