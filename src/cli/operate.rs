@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use clap::Subcommand;
 
 use super::audit::Stopped;
+use super::dms::write_new;
 use super::remote::{Remote, read_cells};
 use super::show::columns;
 use super::{CliError, Outcome, out};
@@ -48,6 +49,12 @@ pub struct ReportArgs {
     /// How to print.
     #[arg(long, value_enum, default_value = "table")]
     format: Format,
+    /// Write them to this new file instead; a running node records that.
+    #[arg(long, value_name = "FILE")]
+    output: Option<PathBuf>,
+    /// With --output: who takes them, for the node's log.
+    #[arg(long, value_name = "USER", requires = "output", default_value = "")]
+    user: String,
 }
 
 /// Prints the ratios.
@@ -63,13 +70,22 @@ pub async fn report(args: ReportArgs) -> Result<Outcome, CliError> {
         report::within(&report::cells(index).map_err(CliError::failed)?, &args.from, &args.to)
     } else {
         let client = args.remote.connect("admin").await?;
-        let request = pb::GetRatiosRequest { from_month: args.from.clone(), to_month: args.to.clone() };
+        let request = pb::GetRatiosRequest {
+            from_month: args.from.clone(),
+            to_month: args.to.clone(),
+            export: args.output.is_some(),
+            user: args.user.clone(),
+        };
         read_cells(&client.report().get_ratios(request).await?.into_inner())
     };
-    match args.format {
-        Format::Table => out(report::table(&cells, args.months)),
-        Format::Csv => out(report::csv(&cells).trim_end()),
-        Format::Json => out(serde_json::to_string_pretty(&report::json(&cells)).unwrap_or_default()),
+    let text = match args.format {
+        Format::Table => report::table(&cells, args.months),
+        Format::Csv => report::csv(&cells).trim_end().to_owned(),
+        Format::Json => serde_json::to_string_pretty(&report::json(&cells)).unwrap_or_default(),
+    };
+    match &args.output {
+        Some(file) => write_new(file, format!("{text}\n").as_bytes())?,
+        None => out(text),
     }
     Ok(Outcome::Done)
 }

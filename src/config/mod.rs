@@ -4,6 +4,7 @@
 //! never in the file, only the paths of their files.
 
 mod raw;
+mod settings;
 
 use std::collections::BTreeSet;
 use std::net::SocketAddr;
@@ -15,6 +16,7 @@ use crate::domain::limits;
 use crate::merkle::NoteVerifier;
 
 pub use raw::Raw;
+pub use settings::Named;
 
 /// A configuration that cannot be used.
 #[derive(Debug, thiserror::Error)]
@@ -129,6 +131,8 @@ pub struct Config {
     pub client_ca: PathBuf,
     /// Key of the log (PEM, PKCS#8, Ed25519).
     pub log_key: PathBuf,
+    /// The key before it, while the log goes over from that one.
+    pub previous_log_key: Option<PathBuf>,
     /// Key for cosignatures.
     pub cosign_key: PathBuf,
     /// Key of the directory's authority.
@@ -161,6 +165,10 @@ pub struct Config {
     pub peer_connect: Duration,
     /// How long a peer may take to answer a message, or to take the next piece of large content.
     pub peer_answer: Duration,
+    /// How often clocks and versions are compared over a connection that lasts.
+    pub peer_compare: Duration,
+    /// How long a call that has begun may bring nothing.
+    pub idle: Duration,
     /// How often a peer's growing log is asked about.
     pub witness_every: Duration,
     /// How long peers are asked at the start what they hold of this node's log.
@@ -290,6 +298,7 @@ impl Config {
             network_ca: base.join(raw.tls.network_ca),
             client_ca: base.join(raw.tls.client_ca),
             log_key: base.join(raw.log.key),
+            previous_log_key: raw.log.previous_key.map(|f| base.join(f)),
             cosign_key: base.join(raw.log.cosign_key),
             authority,
             directory: base.join(raw.directory.file),
@@ -343,6 +352,18 @@ impl Config {
             peer_answer: Duration::from_secs(between(
                 "peers.answer_seconds",
                 raw.peers.answer_seconds.unwrap_or(120),
+                1,
+                3_600,
+            )?),
+            peer_compare: Duration::from_secs(between(
+                "peers.compare_seconds",
+                raw.peers.compare_seconds.unwrap_or(limits::COMPARE.as_secs()),
+                1,
+                3_600,
+            )?),
+            idle: Duration::from_secs(between(
+                "limits.idle_seconds",
+                raw.limits.idle_seconds.unwrap_or(limits::IDLE.as_secs()),
                 1,
                 3_600,
             )?),

@@ -82,6 +82,8 @@ pub struct Tls {
 #[allow(missing_docs, reason = "the keys are described in the file that `lienthong init` writes")]
 pub struct Log {
     pub key: PathBuf,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub previous_key: Option<PathBuf>,
     pub cosign_key: PathBuf,
     #[serde(default = "first_generation")]
     pub generation: u32,
@@ -123,6 +125,7 @@ pub struct Limits {
     pub client_documents: Option<u64>,
     pub client_mib: Option<u64>,
     pub drain_seconds: Option<u64>,
+    pub idle_seconds: Option<u64>,
     pub clock_tolerance_ms: Option<u64>,
 }
 
@@ -132,6 +135,7 @@ pub struct Limits {
 pub struct Peers {
     pub connect_seconds: Option<u64>,
     pub answer_seconds: Option<u64>,
+    pub compare_seconds: Option<u64>,
     pub witness_seconds: Option<u64>,
     pub start_seconds: Option<u64>,
 }

@@ -60,8 +60,9 @@ pub struct Row {
     pub arrived_at: Option<Timestamp>,
     /// When 01, 02 or 03 was first reported.
     pub acknowledged_at: Option<Timestamp>,
-    /// In the paper register; whether with a mandatory basis.
-    pub paper: Option<bool>,
+    /// Its entries in the paper register that stand: the event of each, and whether with a mandatory basis. The last one
+    /// counts.
+    pub papers: Vec<(u64, bool)>,
 }
 
 /// The one channel of a delivery that counts.
@@ -82,7 +83,7 @@ pub enum Channel {
 impl Row {
     /// The channel; `None` when the delivery does not count.
     pub fn channel(&self) -> Option<Channel> {
-        match (self.electronic, self.paper.is_some()) {
+        match (self.electronic, !self.papers.is_empty()) {
             (Electronic::Pending, _) => Some(Channel::Pending),
             (Electronic::Delivered, false) => Some(Channel::Electronic),
             (Electronic::Delivered, true) => Some(Channel::Dual),
@@ -130,7 +131,9 @@ impl Row {
             effective: one(channel == Channel::Electronic && self.signed_here && self.signed_there),
             signed: one(delivered && self.signed_here),
             scanned: one(delivered && self.origin == Origin::Scanned),
-            avoidable: one(channel == Channel::Dual && self.paper == Some(false)),
+            avoidable: one(
+                channel == Channel::Dual && self.papers.last().is_some_and(|(_, mandatory)| !mandatory)
+            ),
             sent: one(sent),
             on_time: one(sent && self.is_on_time()),
             acknowledged: one(delivered && same_day),
@@ -265,7 +268,7 @@ mod tests {
             signed_there: true,
             arrived_at: Some("2016-03-07T12:00:01+07:00".parse().unwrap()),
             acknowledged_at: Some("2016-03-07T23:59:59+07:00".parse().unwrap()),
-            paper: None,
+            papers: Vec::new(),
         }
     }
 
@@ -287,7 +290,8 @@ mod tests {
             (E::Withdrawn, Some(false), Some(C::Paper)),
         ];
         for (electronic, paper, channel) in cases {
-            let row = Row { electronic, paper, ..row() };
+            let papers: Vec<(u64, bool)> = paper.map(|mandatory| (0, mandatory)).into_iter().collect();
+            let row = Row { electronic, papers, ..row() };
             assert_eq!(row.channel(), channel, "{electronic:?} {paper:?}");
             let c = row.count();
             assert_eq!(c.electronic + c.dual + c.paper + c.undelivered + c.pending, c.deliveries);

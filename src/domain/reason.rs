@@ -168,6 +168,8 @@ reasons! {
     Internal "internal" Internal,
     /// Named in the API, not built yet.
     Unimplemented "unimplemented" Unimplemented,
+    /// Nothing more came of a call that had begun.
+    Idle "idle" Unavailable,
 }
 
 impl Reason {

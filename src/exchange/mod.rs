@@ -76,8 +76,8 @@ pub(crate) struct Inner {
 impl Exchange {
     /// Puts it together.
     pub fn new(config: Arc<Config>, ledger: Ledger, directory: Arc<DirectoryHolder>) -> Exchange {
-        let transfers = transfer::Transfers::new(ledger.content().take_partials());
         let pressure = pressure::Pressure::new(config.reserve_bytes, config.critical_bytes);
+        let transfers = transfer::Transfers::new(ledger.content().take_partials(), &pressure);
         let clocks = clocks::Clocks::new(config.clock_tolerance_ms);
         let stamping = timestamps::Stamping::open(&config, &ledger);
         let inner = Inner {

@@ -7,6 +7,7 @@
 //! what is recovered is what was written. [`Ledger::open_in_memory`] is the same without sled and without threads.
 
 mod clock;
+mod keys;
 mod lost;
 mod open;
 mod overlay;
@@ -33,6 +34,7 @@ use crate::time::Timestamp;
 use crate::wire::proof::Proof;
 
 pub use clock::{Clock, ManualClock, SystemClock};
+pub use keys::{check_key_change, key_changes};
 pub use open::{LedgerConfig, Opened, offline_index};
 pub use overlay::Overlay;
 pub use random::{Random, SystemRandom};

@@ -1,10 +1,13 @@
-//! The composition root: build, bind, run, drain. `metrics` serves what a monitoring system asks for.
+//! The composition root: build, bind, run, drain. `metrics` serves what a monitoring system asks for; `changes` records
+//! what is another than at the last start, `refused` the connections that were turned away.
 //!
 //! [`Listeners::bind`] takes the ports; [`Node::start`] loads keys, opens directory and log, puts the steps together
 //! and serves; [`Node::stop`] drains: health says that it does not serve, no new calls begin, streams end with
 //! `stopping`, calls under way end within a limit, and what is committed is flushed.
 
+mod changes;
 mod metrics;
+mod refused;
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -169,6 +172,7 @@ impl Node {
             })?),
         };
         let signer = log_signer(&config)?;
+        let previous = previous_signer(&config)?;
         let key = signer.verifier().clone();
         let directory = Arc::new(DirectoryHolder::open(
             &config.data,
@@ -182,6 +186,7 @@ impl Node {
             data: config.data.clone(),
             disk: disk.clone(),
             signer,
+            previous: previous.as_ref().map(|p| p.verifier().clone()),
             clock,
             random: Arc::new(SystemRandom::default()),
             cache_bytes: config.cache_bytes,
@@ -190,6 +195,10 @@ impl Node {
         let (ledger, opened) = tokio::task::spawn_blocking(|| Ledger::open(ledger_config))
             .await
             .map_err(|e| NodeError::Grpc(e.to_string()))??;
+        let in_force = directory.current();
+        ledger.stamp().set(in_force.version(), in_force.valid_until());
+        // Before anything else is written: what the log goes on with is of the new key.
+        changes::note_log_key(&ledger, &log_signer(&config)?, previous.as_ref()).await?;
         let exchange = Exchange::new(Arc::new(config), ledger, directory);
         // Known before the first call.
         if let Some(free) = free_bytes(&*disk, &exchange.config().data) {
@@ -205,8 +214,8 @@ impl Node {
 
         let (stop, stopped) = watch::channel(false);
         let (close, closed) = watch::channel(false);
-        let client_quotas = Quotas::new(exchange.config().client_share);
-        let peer_quotas = Quotas::new(Share::PEER);
+        let client_quotas = Quotas::new(exchange.config().client_share, exchange.config().idle);
+        let peer_quotas = Quotas::new(Share::PEER, exchange.config().idle);
         let links = Links::new(exchange.clone(), tls.dial.clone());
         let status = StatusSource {
             queues: exchange.queues().clone(),
@@ -313,6 +322,13 @@ impl Node {
                 Ok(())
             });
         }
+        tasks.spawn({
+            let recording = refused::record(exchange.clone(), quotas.clone(), stopped.clone());
+            async move {
+                recording.await;
+                Ok(())
+            }
+        });
         tasks.spawn(judge_held(exchange.clone(), stopped.clone()));
         tasks.spawn({
             let stamping = timestamps::run(exchange.clone(), stopped.clone());
@@ -379,6 +395,7 @@ impl Node {
             self.tasks.abort_all();
             while self.tasks.join_next().await.is_some() {}
         }
+        refused::record_last(&self.exchange, &self.quotas).await;
         // A log that failed cannot say that it stops.
         let stopped = Command::Note { kind: EventKind::Stopped { reason: reason.to_owned() } };
         let noted = self.exchange.ledger().commit(stopped).await;
@@ -405,6 +422,15 @@ pub fn cosigner(config: &Config) -> Result<NoteSigner, NodeError> {
         .map_err(|error| NodeError::Key { key: "log.cosign_key", error })
 }
 
+/// The signer of the key before, where the configuration names one.
+fn previous_signer(config: &Config) -> Result<Option<NoteSigner>, NodeError> {
+    let Some(file) = &config.previous_log_key else { return Ok(None) };
+    let origin = config.node.log_origin(config.generation);
+    let signer = NoteSigner::from_pkcs8(&origin, &tls::read_pkcs8(file)?)
+        .map_err(|error| NodeError::Key { key: "log.previous_key", error })?;
+    Ok(Some(signer))
+}
+
 /// A node whose log key is not listed would give receipts that nobody can verify.
 fn check_listing(config: &Config, directory: &DirectoryHolder, signer: &NoteSigner) -> Result<(), NodeError> {
     let current = directory.current();
@@ -416,7 +442,7 @@ fn check_listing(config: &Config, directory: &DirectoryHolder, signer: &NoteSign
         ))
     })?;
     let verifier = signer.verifier();
-    if listed.log_key(verifier.name()) != Some(verifier) {
+    if !listed.may_sign(verifier) {
         return Err(NodeError::Listing(format!(
             "the key of log `{}` is not the one in directory version {}: have `{verifier}` listed, or configure the \
              right `log.key`",
@@ -432,6 +458,7 @@ const ADOPTED: &[u8] = b"p/adopted-directory";
 
 async fn note_start(exchange: &Exchange, unwitnessed: bool) -> Result<(), NodeError> {
     note_directory(exchange).await?;
+    changes::note_changes(exchange.ledger(), exchange.config()).await?;
     let kind = EventKind::Started { version: env!("CARGO_PKG_VERSION").to_owned(), unwitnessed };
     exchange.ledger().commit(Command::Note { kind }).await?;
     Ok(())

@@ -1,7 +1,7 @@
 //! The way to another node: one connection and one `Deliver` stream, with many messages in flight.
 //!
 //! A connection is made when something has to go, after the newest directory; it says hello first, and fetches a newer
-//! directory when the other side has one. When the stream breaks, everything in flight on it fails as
+//! directory when the other side has one; while it lasts, it says hello again every minute. When the stream breaks, everything in flight on it fails as
 //! `peer_unreachable` and stays in the outbox. To a node that cannot be reached, messages go on the `Collect` stream that
 //! it keeps open (`super::collect`), in the same way.
 
@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 
 use hyper_util::rt::TokioIo;
 use tokio::net::TcpStream;
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::{Notify, mpsc, oneshot};
 use tokio_rustls::TlsConnector;
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::Streaming;
@@ -109,6 +109,8 @@ struct Connection {
     pending: Pending,
     next_id: Arc<AtomicU64>,
     open: Arc<AtomicBool>,
+    /// Notified once, when it is no longer open.
+    ended: Arc<Notify>,
 }
 
 impl Connection {
@@ -164,7 +166,47 @@ impl Link {
         let (requests, receiver) = mpsc::channel(limits::PEER_IN_FLIGHT);
         let stream =
             client(&channel).deliver(ReceiverStream::new(receiver)).await.map_err(|s| read_failure(&s))?;
-        Ok(self.carry(Some(channel), requests, stream.into_inner()))
+        let connection = self.carry(Some(channel.clone()), requests, stream.into_inner());
+        self.keep_comparing(channel, &connection);
+        Ok(connection)
+    }
+
+    /// Compares clocks and directory versions again and again while a connection lasts: a clock may jump, and a
+    /// directory come into force, long after it was made.
+    fn keep_comparing(&self, channel: Channel, connection: &Connection) {
+        let (link, ended) = (self.me.clone(), connection.ended.clone());
+        let config = self.exchange.config();
+        let (every, limit) = (config.peer_compare, config.peer_connect);
+        tokio::spawn(async move {
+            loop {
+                tokio::select! {
+                    () = tokio::time::sleep(every) => {}
+                    () = ended.notified() => return,
+                }
+                let Some(link) = link.upgrade() else { return };
+                match tokio::time::timeout(limit, link.hello(&channel)).await {
+                    Ok(Ok(())) => {}
+                    Ok(Err(rejection)) => {
+                        tracing::info!(peer = %link.node, reason = %rejection, "clocks cannot be compared for now");
+                    }
+                    Err(_) => {
+                        tracing::info!(peer = %link.node, limit_s = limit.as_secs(), "no answer to a comparison");
+                    }
+                }
+            }
+        });
+    }
+
+    /// The same once, beside what a connection is there for.
+    pub(super) fn compare_on(&self, channel: &Channel) {
+        let (link, channel) = (self.me.clone(), channel.clone());
+        let limit = self.exchange.config().peer_connect;
+        tokio::spawn(async move {
+            if let Some(link) = link.upgrade() {
+                // What is wrong with the connection shows where it is used.
+                let _ = tokio::time::timeout(limit, link.hello(&channel)).await;
+            }
+        });
     }
 
     /// A connection over a stream of requests and one of answers, whoever opened them.
@@ -180,9 +222,10 @@ impl Link {
             pending: Pending::default(),
             next_id: Arc::new(AtomicU64::new(1)),
             open: Arc::new(AtomicBool::new(true)),
+            ended: Arc::default(),
         };
         let (node, waiting) = (self.node.clone(), connection.pending.clone());
-        let open = connection.open.clone();
+        let (open, ended) = (connection.open.clone(), connection.ended.clone());
         let exchange = self.exchange.clone();
         tokio::spawn(async move {
             let why = loop {
@@ -200,6 +243,7 @@ impl Link {
             };
             // From now on nothing new goes this way; what is in flight fails for now.
             open.store(false, Ordering::Release);
+            ended.notify_one();
             let rest = std::mem::take(&mut *waiting.lock().expect("no holder of this lock panics"));
             for (_, waiter) in rest {
                 let _ = waiter.send(Err(Failure::of_peer(unreachable(&node, &why))));
@@ -356,7 +400,8 @@ impl Link {
     async fn exchange_one(&self, offer: Offer, large: Option<DeliveryId>) -> Result<Proof, Failure> {
         let connection = self.connection().await.map_err(Failure::of_peer)?;
         let request = pb::DeliverRequest {
-            id: 0,
+            // The longest; it gets its own when it goes.
+            id: u64::MAX,
             envelope: offer.envelope,
             origin: Some(offer.origin.to_wire()),
             signatures: offer.signatures,
@@ -364,6 +409,13 @@ impl Link {
             directory_version: offer.directory_version,
             ask: None,
         };
+        // One that is over the limit would end the stream for all that are on it.
+        let size = prost::Message::encoded_len(&request);
+        if size > limits::MESSAGE_BYTES {
+            let what =
+                format!("the message has {size} bytes, at most {} go to a node", limits::MESSAGE_BYTES);
+            return Err(Failure::of_this_node(Rejection::new(Reason::ContentTooLarge, "", what)));
+        }
         match self.send_one(connection, request, large).await? {
             Answer::Proof(proof) => Ok(proof),
             Answer::Reply(_) => {

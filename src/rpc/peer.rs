@@ -12,7 +12,7 @@ use super::guard::stopping;
 use super::link::Links;
 use super::quota::{Quotas, What, holder};
 use super::tls::Identity;
-use super::{content, identity, refuse};
+use super::{content, identity, refuse, unreadable};
 use crate::domain::ids::NodeName;
 use crate::domain::limits;
 use crate::domain::reason::{Reason, Rejection};
@@ -150,7 +150,18 @@ impl PeerApi {
             };
             let message = match message {
                 Ok(message) => message?,
-                Err(status) => return Some(status),
+                Err(status) => {
+                    // Nothing more can be read on this stream. What came before is answered first, unless nobody is
+                    // there any more; then the other side is told why.
+                    drop(place);
+                    tokio::select! {
+                        _ = places.acquire_many(limits::PEER_IN_FLIGHT as u32) => {}
+                        () = answers.closed() => {}
+                    }
+                    let status = unreadable(status);
+                    let _ = answers.send(Err(status.clone())).await;
+                    return Some(status);
+                }
             };
             // Over its share, over all its streams, it is not read from.
             let document = quotas.wait(&who, What::Documents, 1).await;
@@ -213,7 +224,9 @@ impl PeerService for PeerApi {
         // Who delivers is there to be delivered to.
         self.exchange.queues().nudge(&name);
         tokio::spawn(async move {
-            api.serve_offers(&name, &identity, stream, answers).await;
+            if let Some(status) = api.serve_offers(&name, &identity, stream, answers).await {
+                tracing::info!(peer = %name, reason = %read_failure(&status), "a stream of messages broke off");
+            }
         });
         Ok(Response::new(ReceiverStream::new(receiver)))
     }

@@ -2,8 +2,9 @@
 
 use tonic::{Request, Response, Status};
 
-use super::{caller, refuse};
+use super::{caller, record_extract, refuse};
 use crate::config::NodeRole;
+use crate::domain::administration::Extract;
 use crate::domain::reason::{Reason, Rejection};
 use crate::exchange::Exchange;
 use crate::ledger::must_be_checked;
@@ -43,6 +44,13 @@ impl ReportService for ReportApi {
         check_month("from_month", &request.from_month).map_err(refuse)?;
         check_month("to_month", &request.to_month).map_err(refuse)?;
         let ledger = self.exchange.ledger();
+        if request.export {
+            let actor = caller.actor(&request.user).map_err(refuse)?;
+            let months = [("from", &request.from_month), ("to", &request.to_month)];
+            let given = months.iter().filter(|(_, month)| !month.is_empty());
+            let filter = given.map(|(name, month)| format!("{name}={month}")).collect::<Vec<_>>().join(" ");
+            record_extract(&self.exchange, actor, Extract::Ratios, None, filter).await.map_err(refuse)?;
+        }
         let snapshot = ledger.snapshot();
         let cells = report::cells(ledger.index()).map_err(|error| {
             tracing::error!(%error, "the ratios cannot be read");

@@ -8,10 +8,12 @@
 //!
 //! `TryFrom`-like functions come in (`read_*`), and refuse what the domain does not allow; the others go out.
 
+mod administration;
 pub mod codec;
 pub mod envelope;
 pub mod failure;
 pub mod leaf;
+mod paper;
 pub mod proof;
 pub mod witness;
 pub mod words;

@@ -25,6 +25,7 @@ pub mod client;
 pub mod document;
 pub mod log;
 pub mod peer;
+pub mod program;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::future::Future;

@@ -84,7 +84,7 @@ impl FakePeer {
             answers: Mutex::default(),
         });
         let (stop, stopped) = watch::channel(false);
-        let quotas = Quotas::new(Share::PEER);
+        let quotas = Quotas::new(Share::PEER, of.idle);
         let router = serve::builder(&quotas, stopped.clone())
             .add_service(PeerServiceServer::new(Service(state.clone())));
         let runtime =

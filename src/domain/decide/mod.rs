@@ -8,9 +8,12 @@ mod accept;
 mod asks;
 mod submit;
 
+use super::administration::Extracted;
 use super::document::Kind;
 use super::event::{Actor, EventKind, Item, Judged, LogRef, PaperEntry, RoleVerdicts};
-use super::fold::records::{AttemptRecord, Ended, Incoming, IncomingState, Outgoing, RequestRecord};
+use super::fold::records::{
+    AttemptRecord, Ended, Incoming, IncomingState, Outgoing, PaperRecord, RequestRecord,
+};
 use super::fold::{self, Records, ViewError, keys, load};
 use super::ids::{AgencyId, DeliveryId, Digest, NodeName, RequestId};
 use super::reason::{Reason, Rejection};
@@ -59,6 +62,8 @@ pub enum Command {
     Paper { actor: Actor, entry: Box<PaperEntry> },
     /// The node writes something about itself.
     Note { kind: EventKind },
+    /// Something is taken out of the log, by whom the actor says.
+    Extract { actor: Actor, extracted: Extracted },
 }
 
 impl Command {
@@ -274,9 +279,19 @@ pub fn decide(command: Command, view: &(impl Records + ?Sized)) -> Result<Decisi
                 }
                 return Ok(nothing(actor, known.index));
             }
+            if let Some(index) = entry.corrects {
+                let standing = load::<PaperRecord>(view, &keys::paper(index))?;
+                if standing.is_none_or(|record| record.sender != entry.parties.sender) {
+                    let what = format!(
+                        "event {index} is no entry of this agency that stands: correct the entry that took its place"
+                    );
+                    return Err(Rejection::new(Reason::UnknownEvent, "corrects", what).into());
+                }
+            }
             Ok(one(actor, EventKind::PaperEntered(*entry)))
         }
         Command::Note { kind } => Ok(one(Actor::node(), kind)),
+        Command::Extract { actor, extracted } => Ok(one(actor, EventKind::Extracted(extracted))),
     }
 }
 

@@ -10,7 +10,7 @@ use crate::domain::status::{Ask, AskState, DeliveryState, EndedBy, Status};
 use crate::time::{Date, Timestamp};
 
 /// Form of the records; another number means: rebuild.
-pub const VERSION: u32 = 5;
+pub const VERSION: u32 = 6;
 
 /// What both sides know of a message.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -265,4 +265,46 @@ pub enum FeedKind {
     Undelivered,
     /// A revoke or an update arrived.
     Notice(Kind),
+}
+
+/// An entry of the paper register that stands.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PaperRecord {
+    /// The row that it counts in.
+    pub row: Digest,
+    /// Whose it is.
+    pub sender: AgencyId,
+    /// Its recipient, where that has a code.
+    pub recipient: Option<AgencyId>,
+}
+
+/// The configuration as it was last recorded.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ConfigRecord {
+    /// Of all settings.
+    pub digest: Digest,
+    /// Each by name, with the first bytes of the digest of its value.
+    pub settings: Vec<(String, [u8; 8])>,
+}
+
+/// A client as it was last recorded.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[expect(missing_docs, reason = "the fields of domain::administration::Rights")]
+pub struct ClientRecord {
+    pub identity: String,
+    pub roles: Vec<String>,
+    pub node_roles: Vec<String>,
+    pub all_agencies: bool,
+    pub agencies: Vec<String>,
+    pub agency_count: u32,
+    pub agencies_digest: Digest,
+}
+
+/// A key as it was last recorded.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct KeyRecord {
+    /// As in `domain::administration::KeyChange`.
+    pub key: String,
+    /// The event that says so.
+    pub index: u64,
 }

@@ -1,6 +1,6 @@
 //! The fold of the ratios: one row per delivery, and sums per cell that follow every change of a row.
 
-use super::records::{MessageFacts, Outgoing};
+use super::records::{MessageFacts, Outgoing, PaperRecord};
 use super::{View, ViewError, keys, load, store};
 use crate::domain::document::{Origin, Urgency};
 use crate::domain::event::{DocumentFacts, NoticeFacts, PaperEntry, Parties, RoleVerdicts};
@@ -72,7 +72,7 @@ fn empty(parties: &Parties, issued_on: Date, urgency: Urgency) -> Row {
         signed_there: false,
         arrived_at: None,
         acknowledged_at: None,
-        paper: None,
+        papers: Vec::new(),
     }
 }
 
@@ -150,13 +150,41 @@ pub(super) fn status(
     })
 }
 
-/// The paper register changed.
-pub(super) fn paper(view: &mut (impl View + ?Sized), entry: &PaperEntry) -> Result<(), ViewError> {
+/// The paper register changed: an entry, the correction of one, or a withdrawal. The recipient of an entry that no longer
+/// stands is told as well.
+pub(super) fn paper(
+    view: &mut (impl View + ?Sized),
+    index: u64,
+    entry: &PaperEntry,
+) -> Result<Option<AgencyId>, ViewError> {
     let parties = &entry.parties;
     let name = row_name(&parties.sender, &entry.key, parties.recipient.as_ref(), &entry.recipient_name);
-    let new = empty(parties, entry.issued_on, entry.urgency);
-    let new = (!entry.withdrawn).then_some(new);
-    change(view, &name, new, |row| row.paper = (!entry.withdrawn).then_some(entry.mandatory))
+    let mut before = None;
+    if let Some(corrected) = entry.corrects {
+        if let Some(record) = load::<PaperRecord>(view, &keys::paper(corrected))? {
+            before = record.recipient;
+            change(view, &record.row, None, |row| row.papers.retain(|(at, _)| *at != corrected))?;
+        }
+        view.delete(&keys::paper(corrected));
+    } else if entry.withdrawn {
+        let standing = load::<Row>(view, &keys::row(&name))?.map_or_else(Vec::new, |row| row.papers);
+        standing.iter().for_each(|(at, _)| view.delete(&keys::paper(*at)));
+        change(view, &name, None, |row| row.papers.clear())?;
+    }
+    if !entry.withdrawn {
+        let new = empty(parties, entry.issued_on, entry.urgency);
+        change(view, &name, Some(new), |row| {
+            row.papers.push((index, entry.mandatory));
+            if row.electronic == Electronic::None {
+                // Only the register knows it: a correction may be of its date.
+                row.issued_on = entry.issued_on;
+                row.urgency = entry.urgency;
+            }
+        })?;
+        let (sender, recipient) = (parties.sender.clone(), parties.recipient.clone());
+        store(view, keys::paper(index), &PaperRecord { row: name, sender, recipient });
+    }
+    Ok(before)
 }
 
 /// What makes two notices the same: everything but when they were sent.
@@ -183,5 +211,6 @@ pub fn paper_digest(entry: &PaperEntry) -> Digest {
         entry.basis.as_bytes(),
         entry.type_name.as_bytes(),
         &entry.dispatched_on.map_or(0, Date::days).to_be_bytes(),
+        &entry.corrects.map_or_else(Vec::new, |index| index.to_be_bytes().to_vec()),
     ])
 }

@@ -92,9 +92,13 @@ enum Failure {
     Task(String),
 }
 
-/// Asks for timestamps until the node stops. Returns at once where no authority is configured.
+/// Asks for timestamps until the node stops; where no authority is configured it only waits for that.
 pub async fn run(exchange: Exchange, mut stop: watch::Receiver<bool>) {
-    let Some(Timestamps { url, interval }) = exchange.config().timestamps.clone() else { return };
+    let Some(Timestamps { url, interval }) = exchange.config().timestamps.clone() else {
+        // A task that ends before the node stops is taken for one that failed.
+        drop(stop.wait_for(|s| *s).await);
+        return;
+    };
     let mut grown = exchange.ledger().subscribe();
     let mut retry = FIRST_RETRY;
     loop {
