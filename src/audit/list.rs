@@ -25,8 +25,8 @@ const WORK: usize = 2_400;
 const LOOK: usize = 1;
 const READ: usize = 2;
 const LOOK_UP: usize = 2;
-/// Events of a delivery that are looked for at once.
-const OF_DELIVERY: usize = 2_000;
+/// Events that a page looks at, at most.
+const MOST: usize = WORK / LOOK;
 /// Events read at once.
 const BATCH: usize = 256;
 
@@ -240,9 +240,9 @@ fn of_delivery(
     let mut found: Vec<u64> = in_records.chain(incoming.into_iter().flat_map(|r| r.events)).collect();
     let prefix = keys::delivery_events(id);
     let others = if backwards {
-        index.scan_back(&prefix, &keys::delivery_event(id, end - 1), OF_DELIVERY + 1)?
+        index.scan_back(&prefix, &keys::delivery_event(id, end - 1), MOST + 1)?
     } else {
-        index.scan(&prefix, &keys::delivery_event(id, first), OF_DELIVERY + 1)?
+        index.scan(&prefix, &keys::delivery_event(id, first), MOST + 1)?
     };
     found.extend(others.iter().filter_map(|(key, _)| keys::index_of(key)));
     found.retain(|i| (first..end).contains(i));
