@@ -204,8 +204,6 @@ impl Node {
             .map_err(|e| NodeError::Grpc(e.to_string()))??;
         let in_force = directory.current();
         ledger.stamp().set(in_force.version(), in_force.valid_until());
-        // Before anything else is written: what the log goes on with is of the new key.
-        changes::note_log_key(&ledger, &log_signer(&config)?, previous.as_ref()).await?;
         let exchange = Exchange::new(Arc::new(config), ledger, directory);
         // Known before the first call.
         if let Some(free) = free_bytes(&*disk, &exchange.config().data) {
@@ -250,6 +248,9 @@ impl Node {
         // before they were.
         let link = |peer: &NodeName| -> Arc<dyn WitnessLink> { links.to(peer) };
         let witnessed = witness::ask_at_start(&exchange, link, exchange.config().start_ask).await?;
+        // Before anything else is written: what the log goes on with is of the new key.
+        let signer = log_signer(exchange.config())?;
+        changes::note_log_key(exchange.ledger(), &signer, previous.as_ref()).await?;
         note_start(&exchange, !witnessed).await?;
         ready.send_replace(true);
 
@@ -398,6 +399,7 @@ impl Node {
 
     /// Drains and stops.
     pub async fn stop(mut self, reason: &str) -> Result<(), NodeError> {
+        let began = self.exchange.ledger().now();
         // Said first, so that whoever watches it hears it before anything ends.
         self.health.set_service_status("", ServingStatus::NotServing).await;
         self.health.set_not_serving::<ExchangeServiceServer<ExchangeApi>>().await;
@@ -417,7 +419,7 @@ impl Node {
             self.tasks.abort_all();
             while self.tasks.join_next().await.is_some() {}
         }
-        refused::record_last(&self.exchange, &self.quotas).await;
+        refused::record_last(&self.exchange, &self.quotas, began).await;
         // A log that failed cannot say that it stops.
         let stopped = Command::Note { kind: EventKind::Stopped { reason: reason.to_owned() } };
         let noted = self.exchange.ledger().commit(stopped).await;

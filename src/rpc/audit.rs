@@ -80,9 +80,8 @@ impl AuditApi {
             code => Some(self.agency(code, "counterpart")?.id),
         };
         let (limit, next) = read_page(r.page.as_ref())?;
-        let has_token = r.page.as_ref().is_some_and(|p| !p.token.is_empty());
         let start = (r.from_index > 0).then_some(r.from_index);
-        let from = if has_token { Some(next) } else { start };
+        let from = if has_token(r) { Some(next) } else { start };
         Ok(Query { from, limit, ..Query::read(r, agency, counterpart)? })
     }
 
@@ -132,6 +131,10 @@ impl AuditApi {
     }
 }
 
+fn has_token(request: &pb::ListEventsRequest) -> bool {
+    request.page.as_ref().is_some_and(|page| !page.token.is_empty())
+}
+
 #[tonic::async_trait]
 impl AuditService for AuditApi {
     async fn list_events(
@@ -142,7 +145,7 @@ impl AuditService for AuditApi {
         let request = request.into_inner();
         let agency = self.scope(&caller, &request.agency).map_err(refuse)?;
         let query = self.query(&request, agency.clone()).map_err(refuse)?;
-        if request.export && query.from.is_none() {
+        if request.export && !has_token(&request) {
             let words = Query::words(&request);
             self.extract(&caller, &request.asking_user, Extract::Events, agency, words)
                 .await
