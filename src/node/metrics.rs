@@ -151,6 +151,7 @@ fn render(exchange: &Exchange, source: &StatusSource) -> String {
     let level = exchange.pressure().level() as u8;
     text.single("disk_pressure", gauge, "0 normal, 1 short, 2 critical.", level);
 
+    self_check(&mut text, s.self_check.as_ref());
     queues(&mut text, &s.queues, now);
 
     if let Some(stamps) = s.timestamps.filter(|t| !t.authority.is_empty()) {
@@ -179,6 +180,14 @@ fn render(exchange: &Exchange, source: &StatusSource) -> String {
     text.single("own_clock_off", gauge, "1 when most peers agree that this node's clock is off.", own);
     listeners(&mut text, source);
     text.0
+}
+
+fn self_check(text: &mut Text, last: Option<&pb::SelfCheckStatus>) {
+    let Some(last) = last else { return };
+    let gauge = "gauge";
+    text.single("check_time_seconds", gauge, "When the node last checked itself.", seconds(last.at));
+    text.single("check_findings", gauge, "What it found wrong.", last.findings);
+    text.single("check_events", gauge, "Events that it checked.", last.events);
 }
 
 fn commits(text: &mut Text, exchange: &Exchange) {
