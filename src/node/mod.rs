@@ -197,8 +197,6 @@ impl Node {
             .map_err(|e| NodeError::Grpc(e.to_string()))??;
         let in_force = directory.current();
         ledger.stamp().set(in_force.version(), in_force.valid_until());
-        // Before anything else is written: what the log goes on with is of the new key.
-        changes::note_log_key(&ledger, &log_signer(&config)?, previous.as_ref()).await?;
         let exchange = Exchange::new(Arc::new(config), ledger, directory);
         // Known before the first call.
         if let Some(free) = free_bytes(&*disk, &exchange.config().data) {
@@ -243,6 +241,9 @@ impl Node {
         // before they were.
         let link = |peer: &NodeName| -> Arc<dyn WitnessLink> { links.to(peer) };
         let witnessed = witness::ask_at_start(&exchange, link, exchange.config().start_ask).await?;
+        // Before anything else is written: what the log goes on with is of the new key.
+        let signer = log_signer(exchange.config())?;
+        changes::note_log_key(exchange.ledger(), &signer, previous.as_ref()).await?;
         note_start(&exchange, !witnessed).await?;
         ready.send_replace(true);
 
