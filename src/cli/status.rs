@@ -42,7 +42,7 @@ const ID: usize = 12;
 fn screen(s: &pb::GetStatusResponse) -> String {
     let mut lines = vec![
         format!("node       {}, version {}, running for {}", s.node, s.version, span(s.clock - s.started_at)),
-        format!("log        {} events", s.log_size),
+        format!("log        {} events{}", s.log_size, self_check(s)),
         format!(
             "directory  version {}, valid until {}{}",
             s.directory_version,
@@ -79,6 +79,16 @@ fn screen(s: &pb::GetStatusResponse) -> String {
         lines.extend(peers(s));
     }
     lines.join("\n")
+}
+
+/// What the node found when it checked itself.
+fn self_check(s: &pb::GetStatusResponse) -> String {
+    let Some(c) = &s.self_check else { return String::new() };
+    let first = if c.has_first { format!(", the first at event {}", c.first) } else { String::new() };
+    match c.findings {
+        0 => format!(", checked {}: nothing is wrong", moment(c.at)),
+        n => format!(", checked {}: {n} WRONG{first}: stop it, `lienthong audit check`", moment(c.at)),
+    }
 }
 
 fn peers(s: &pb::GetStatusResponse) -> Vec<String> {
@@ -291,6 +301,10 @@ fn as_json(s: &pb::GetStatusResponse) -> Value {
         s.certificates.iter().map(|c| json!({"name": c.name, "not_after": time(c.not_after)})).collect();
     json!({
         "node": s.node, "version": s.version, "started_at": time(s.started_at), "clock": time(s.clock),
+        "self_check": s.self_check.as_ref().map(|c| json!({
+            "at": time(c.at), "took_ms": c.took_ms, "events": c.events, "findings": c.findings,
+            "first": c.has_first.then_some(c.first), "content_bytes": c.content_bytes,
+        })),
         "draining": s.draining, "log_size": s.log_size, "checkpoint": s.checkpoint,
         "directory_version": s.directory_version, "directory_valid_until": time(s.directory_valid_until),
         "directory_expired": s.directory_expired, "queues": queues, "held": s.held,
@@ -499,8 +513,10 @@ di-an       3        0/0/0/3      3          0 s        closed   -62.3 s OFF
         assert!(screen(&s).lines().any(|line| line == good), "{}", screen(&s));
         let (failing_since, last_error) = (s.clock - 60_000, "no connection: refused".into());
         s.timestamps = Some(pb::TimestampStatus { failing_since, last_error, ..stamps });
-        let bad = format!("{good}; NONE since 2016-08-08 08:59:00: no c…");
-        assert!(screen(&s).lines().any(|line| line == bad), "{}", screen(&s));
+        let bad = format!("{good}; NONE since 2016-08-08 08:59:00: no c");
+        let shown = screen(&s);
+        let line = shown.lines().find(|line| line.starts_with(&bad));
+        assert!(line.is_some_and(|l| l.ends_with('…') && l.chars().count() == WIDTH), "{shown}");
         assert_eq!(as_json(&s)["timestamps"]["last_error"], "no connection: refused");
     }
 

@@ -3,6 +3,7 @@
 //! Every error names the key, the offending value and what is allowed. Paths are relative to the file. Secrets are
 //! never in the file, only the paths of their files.
 
+mod keep;
 mod raw;
 mod settings;
 
@@ -15,6 +16,7 @@ use crate::domain::ids::NodeName;
 use crate::domain::limits;
 use crate::merkle::NoteVerifier;
 
+pub use keep::{Keep, Retention, SelfCheck};
 pub use raw::Raw;
 pub use settings::Named;
 
@@ -193,6 +195,10 @@ pub struct Config {
     pub clock_tolerance_ms: i64,
     /// Where metrics are served over plain HTTP; `None`: nowhere.
     pub metrics: Option<SocketAddr>,
+    /// How long content is kept.
+    pub retention: Retention,
+    /// How the node checks itself.
+    pub check: SelfCheck,
 }
 
 /// What one client or peer may have at once, over all its connections.
@@ -400,6 +406,8 @@ impl Config {
                 3_600_000,
             )? as i64,
             metrics: raw.metrics.listen.as_deref().map(|a| address("metrics.listen", a)).transpose()?,
+            retention: keep::retention(raw.retention, &between)?,
+            check: keep::self_check(&raw.check, &between)?,
         })
     }
 

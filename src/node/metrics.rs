@@ -152,6 +152,7 @@ fn render(exchange: &Exchange, source: &StatusSource) -> String {
     let level = exchange.pressure().level() as u8;
     text.single("disk_pressure", gauge, "0 normal, 1 short, 2 critical.", level);
 
+    self_check(&mut text, s.self_check.as_ref());
     queues(&mut text, &s.queues, now);
 
     if let Some(stamps) = s.timestamps.filter(|t| !t.authority.is_empty()) {
@@ -204,6 +205,14 @@ fn witnesses(text: &mut Text, s: &pb::GetStatusResponse, now: i64) {
         };
         text.sample(name, &[("peer", &w.peer), ("log", &w.log)], value);
     }
+}
+
+fn self_check(text: &mut Text, last: Option<&pb::SelfCheckStatus>) {
+    let Some(last) = last else { return };
+    let gauge = "gauge";
+    text.single("check_time_seconds", gauge, "When the node last checked itself.", seconds(last.at));
+    text.single("check_findings", gauge, "What it found wrong.", last.findings);
+    text.single("check_events", gauge, "Events that it checked.", last.events);
 }
 
 fn commits(text: &mut Text, exchange: &Exchange) {

@@ -2,6 +2,7 @@
 //!
 //! - [`leaf`]: an event as the log keeps it, one version byte and then protobuf.
 //! - [`envelope`]: an envelope as it travels.
+//! - [`hold`]: what a legal hold is on.
 //! - [`words`]: enumerations, metadata, parts, verdicts.
 //! - [`proof`]: proofs; [`witness`]: what witnesses ask each other.
 //! - [`failure`]: reasons and gRPC statuses.
@@ -12,6 +13,7 @@ mod administration;
 pub mod codec;
 pub mod envelope;
 pub mod failure;
+pub mod hold;
 pub mod leaf;
 mod paper;
 pub mod proof;

@@ -17,6 +17,7 @@ use crate::domain::envelope::{Body, Envelope};
 use crate::domain::event::{Event, EventKind, Judged};
 use crate::domain::fold::records::{AttemptRecord, Incoming, Outgoing, WithdrawnRecord};
 use crate::domain::fold::{self, keys, load};
+use crate::domain::hold;
 use crate::domain::ids::{AgencyId, DeliveryId, Digest};
 use crate::domain::limits;
 use crate::domain::reason::{Reason, Rejection};
@@ -243,6 +244,9 @@ fn known(source: &Source<'_>, id: DeliveryId) -> Result<Known, CollectError> {
         let what =
             format!("{id} is a message about delivery {target}: its evidence is in that of the delivery");
         return Err(Rejection::new(Reason::WrongParty, "delivery_id", what).into());
+    }
+    if let Some(purged) = hold::purged(source.index, &id).map_err(folds)? {
+        return Err(purged.rejection(&id).into());
     }
     Ok(Known { outgoing, incoming })
 }

@@ -3,7 +3,8 @@
 
 use crate::domain::administration::KeyPurpose;
 use crate::domain::document::Urgency;
-use crate::domain::ids::{AgencyId, DeliveryId, Digest, DocumentKey, NodeName, RequestId};
+use crate::domain::hold::HoldScope;
+use crate::domain::ids::{AgencyId, DeliveryId, Digest, DocumentKey, NodeName, RequestId, framed};
 
 /// All fold records begin with this byte in the store, apart from the log itself.
 pub const FOLD: u8 = b'f';
@@ -122,6 +123,27 @@ pub fn delivery_events(id: &DeliveryId) -> Vec<u8> {
 /// One of them.
 pub fn delivery_event(id: &DeliveryId, index: u64) -> Vec<u8> {
     bytes(delivery_events(id), &index.to_be_bytes())
+}
+
+/// A message whose content was purged.
+pub fn purged(id: &DeliveryId) -> Vec<u8> {
+    bytes(key(b'p'), id.as_bytes())
+}
+
+/// Every hold in force.
+pub fn holds() -> Vec<u8> {
+    key(b'l')
+}
+
+/// Those on one thing.
+pub fn hold(scope: &HoldScope) -> Vec<u8> {
+    let (tag, agency, rest) = match scope {
+        HoldScope::Delivery(id) => (b"d", "", id.as_bytes().to_vec()),
+        HoldScope::Document { sender, key } => (b"k", sender.as_str(), key.hash().as_bytes().to_vec()),
+        HoldScope::Agency { agency, type_name } => (b"a", agency.as_str(), type_name.as_bytes().to_vec()),
+    };
+    let name = framed(&[b"lienthong/hold/1", tag, agency.as_bytes(), &rest]);
+    bytes(holds(), name.as_bytes())
 }
 
 /// Terms of events that are not in a block yet (`fold::search`).

@@ -8,6 +8,7 @@
 
 mod about;
 mod administration;
+mod keep;
 pub mod keys;
 mod notices;
 pub mod records;
@@ -141,6 +142,10 @@ pub fn apply(view: &mut (impl View + ?Sized), index: u64, event: &Event) -> Resu
         }
         EventKind::Released { delivery_id, .. } => {
             released(view, index, event, delivery_id, &mut agencies)?;
+        }
+        EventKind::Purged { .. } | EventKind::HoldPlaced { .. } | EventKind::HoldLifted { .. } => {
+            stands_in_record = false;
+            keep::apply(view, index, event, &mut agencies)?;
         }
         EventKind::ConfigChanged(_) | EventKind::ClientChanged(_) | EventKind::KeyChanged(_) => {
             administration::apply(view, index, &event.kind)?;
