@@ -183,6 +183,14 @@ fn render(exchange: &Exchange, source: &StatusSource) -> String {
     text.0
 }
 
+fn self_check(text: &mut Text, last: Option<&pb::SelfCheckStatus>) {
+    let Some(last) = last else { return };
+    let gauge = "gauge";
+    text.single("check_time_seconds", gauge, "When the node last checked itself.", seconds(last.at));
+    text.single("check_findings", gauge, "What it found wrong.", last.findings);
+    text.single("check_events", gauge, "Events that it checked.", last.events);
+}
+
 fn witnesses(text: &mut Text, s: &pb::GetStatusResponse, now: i64) {
     let gauge = "gauge";
     let help = "Other nodes that cosigned this node's log.";
@@ -205,14 +213,6 @@ fn witnesses(text: &mut Text, s: &pb::GetStatusResponse, now: i64) {
         };
         text.sample(name, &[("peer", &w.peer), ("log", &w.log)], value);
     }
-}
-
-fn self_check(text: &mut Text, last: Option<&pb::SelfCheckStatus>) {
-    let Some(last) = last else { return };
-    let gauge = "gauge";
-    text.single("check_time_seconds", gauge, "When the node last checked itself.", seconds(last.at));
-    text.single("check_findings", gauge, "What it found wrong.", last.findings);
-    text.single("check_events", gauge, "Events that it checked.", last.events);
 }
 
 fn commits(text: &mut Text, exchange: &Exchange) {
