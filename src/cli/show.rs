@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use crate::domain::event::{Event, EventKind, Item, Judged, LogRef, Parties, RoleVerdicts, Subject};
+use crate::domain::event::{Actor, Event, EventKind, Item, Judged, LogRef, Parties, RoleVerdicts, Subject};
 use crate::domain::ids::DocumentKey;
 use crate::merkle::leaf_hash;
 use crate::time::Timestamp;
@@ -64,7 +64,11 @@ pub(super) fn event_line(index: u64, event: &Event) -> Vec<String> {
         EventKind::Exported { agency, .. } => {
             (String::new(), agency.as_ref().map_or_else(String::new, |a| format!("for {a}")))
         }
-        EventKind::Started { version, .. } => (format!("version {version}"), String::new()),
+        EventKind::Started { version, unwitnessed } => {
+            let note =
+                if *unwitnessed { "no peer could say whether this log is the newest copy" } else { "" };
+            (format!("version {version}"), note.to_owned())
+        }
         EventKind::Stopped { reason } => (reason.clone(), String::new()),
         EventKind::DirectoryAdopted { version, .. } => (format!("version {version}"), String::new()),
         EventKind::Alarm { reason, peer, detail } => (format!("{peer}: {detail}"), reason.clone()),
@@ -91,10 +95,18 @@ pub(super) fn event_line(index: u64, event: &Event) -> Vec<String> {
         event.at.to_string(),
         event.kind.name().to_owned(),
         id,
-        event.actor.client.clone(),
+        who(&event.actor),
         subject,
         note,
     ]
+}
+
+/// The client, and the person where the client names one.
+fn who(actor: &Actor) -> String {
+    match actor.user.as_str() {
+        "" => actor.client.clone(),
+        user => format!("{}: {user}", actor.client),
+    }
 }
 
 /// Header of [`event_line`].

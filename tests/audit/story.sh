@@ -91,7 +91,7 @@ ask 0 audit forks --config net/tinh/lienthong.toml
 ask 0 audit list --config net/huyen/lienthong.toml --kind purged
 echo; echo "== 4. What did this agency refuse, and why?"
 ask 0 audit list --config net/huyen/lienthong.toml --agency H09.21.7 --kind refused
-ask 0 audit list --config net/tinh/lienthong.toml --agency H09.21.7 --kind received --reason refused_by_recipient || true
+ask 0 track "$second" --config net/tinh/lienthong.toml
 echo; echo "== 5. Prove it to a court"
 ask 0 audit export "$first" --config net/tinh/lienthong.toml --user thanh-tra -o 12.asice
 ask 0 audit verify 12.asice --authority "$(cat net/authority/directory.vkey)" --roots net/documents
