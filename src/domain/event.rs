@@ -193,6 +193,9 @@ impl EventKind {
         "client_changed",
         "key_changed",
         "connections_refused",
+        "purged",
+        "hold_placed",
+        "hold_lifted",
         "extracted",
         "unknown",
     ];
