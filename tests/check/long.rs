@@ -186,6 +186,7 @@ fn a_log_of_every_step_checks_clean() {
 /// (3) documents at once, and prints its key.
 #[test]
 #[ignore = "writes the log that run.sh measures"]
+#[expect(clippy::print_stdout, reason = "run.sh reads the key")]
 fn write_a_long_log() {
     let number = |name: &str, default: u64| std::env::var(name).map_or(default, |n| n.parse().unwrap());
     let data = PathBuf::from(std::env::var("LIENTHONG_CHECK_DATA").unwrap());
