@@ -108,7 +108,7 @@ impl Log {
                 let path = tree.inclusion_proof(size - 1, of, &NoTiles).unwrap();
                 Reply::Prefix(leaf_hash(&self.leaves[size as usize - 1]), path)
             }
-            Ask::Cosigned(_) | Ask::Lost(_) => Reply::Noted,
+            Ask::Cosigned(_) => Reply::Noted,
         }
     }
 }
@@ -135,6 +135,9 @@ pub async fn play(net: &TestNet, node: &str, log: Log, manner: Manner) -> FakePe
         match (manner, &ask) {
             (Manner::WithoutLeaves, Ask::Prefix { .. }) => return no("not_allowed"),
             (Manner::Denying, Ask::Growth { .. } | Ask::Prefix { .. }) => return no("unknown_event"),
+            (_, Ask::Growth { sizes, .. }) if sizes.iter().any(|s| *s > log.leaves.len() as u64) => {
+                return no("unknown_event");
+            }
             _ => {}
         }
         Outcome::Reply(log.reply(ask).to_wire())

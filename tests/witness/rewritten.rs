@@ -17,7 +17,7 @@ use super::liar::{Log, Manner, play};
 use super::world::{deliver, held, holds, running, standing};
 
 /// a and b have exchanged, b holds what a signed, and a is stopped.
-async fn stage() -> TestNet {
+pub async fn stage() -> TestNet {
     let mut net = running(&["a", "b"]).await;
     for number in 1..5 {
         deliver(&net, &number.to_string()).await;
@@ -30,14 +30,14 @@ async fn stage() -> TestNet {
 }
 
 /// An event that is in every log of the stage, and what it would rather say.
-fn rewritten(log: &mut Log) -> usize {
+pub fn rewritten(log: &mut Log) -> usize {
     let at = log.leaves.iter().position(|l| matches!(event(l), EventKind::Submitted { .. })).unwrap();
     log.rewrite(at, |event| event.actor.user = "nobody".into());
     at
 }
 
 /// b has something for a, and finds out.
-async fn contact(net: &mut TestNet) -> (bytes::Bytes, Cut) {
+pub async fn contact(net: &mut TestNet) -> (bytes::Bytes, Cut) {
     let b = net.dms("b").await;
     let id = b.deliver(&net.document("H01.22", &["H01.1"], "900")).await.remove(0);
     let exchange = net.node("b").exchange().clone();
@@ -153,6 +153,24 @@ async fn a_longer_log_with_one_old_event_rewritten_is_caught_and_proven() {
             .iter()
             .all(|(_, e)| { e.kind.delivery_id().unwrap().to_string() != hex::encode(&offered) })
     );
+    net.finish().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_shorter_log_that_went_another_way_is_caught_by_what_was_held_before() {
+    let mut net = stage().await;
+    let before = held(&mut net, "b", "a");
+    let mut log = Log::of(&net, "a");
+    rewritten(&mut log);
+    // One less than what b holds: it cannot show how that came out of it.
+    log.leaves.truncate(before as usize - 1);
+    let _liar = play(&net, "a", log, Manner::Openly).await;
+    let (id, cut) = contact(&mut net).await;
+    assert!(cut.proven, "{}", cut.why);
+    check_stopped(&net, &id, "log_forked").await;
+    let proof = ForkProof::read(&std::fs::read_to_string(proof_file(&net)).unwrap()).unwrap();
+    let shown = proof.verify(&net.config("c").authority).unwrap();
+    assert!(shown.newer.checkpoint().size == before - 1, "{shown:?}");
     net.finish().await;
 }
 
