@@ -119,6 +119,30 @@ fn revocation(config: &Config) -> String {
     format!("{folder}; {fetched}")
 }
 
+/// How long content is kept, in words.
+fn keeping(config: &Config) -> String {
+    let retention = &config.retention;
+    let types: String = retention.types.iter().map(|(name, keep)| format!("; {name}: {keep}")).collect();
+    format!("kept {}{types}; what is over goes at {} o'clock (UTC+7)", retention.default, retention.hour)
+}
+
+/// How the node checks itself, in words.
+fn self_check(config: &Config) -> String {
+    let check = &config.check;
+    if check.every_hours == 0 {
+        return "never (`check.every_hours`)".to_owned();
+    }
+    let content = if check.content {
+        format!(", and all content at {} MB/s at most", check.megabytes_per_second)
+    } else {
+        String::new()
+    };
+    format!(
+        "every {} hours from {} o'clock (UTC+7) on, {} events/s at most{content}",
+        check.every_hours, check.hour, check.events_per_second
+    )
+}
+
 /// Explains a configuration, or what is wrong with it.
 pub fn check(args: &CheckArgs) -> Result<Outcome, CliError> {
     let config = Config::read(&args.file).map_err(CliError::failed)?;
@@ -151,6 +175,8 @@ pub fn check(args: &CheckArgs) -> Result<Outcome, CliError> {
     let metrics = config.metrics.map_or("not served".to_owned(), |a| format!("http://{a}/metrics"));
     out(format!("metrics     {metrics}"));
     out(format!("revocation  {}", revocation(&config)));
+    out(format!("content is  {}", keeping(&config)));
+    out(format!("self-check  {}", self_check(&config)));
     let tls = NodeTls::load(&config).map_err(CliError::failed)?;
     let until = tls.not_after.map_or_else(|| "?".into(), super::show::time);
     out(format!("certificate valid until {until}"));
