@@ -7,7 +7,7 @@ use serde_json::json;
 
 use super::remote::Remote;
 use super::show::{EVENT_HEADER, columns, event_json, event_line};
-use super::{CliError, Format, Outcome, check, events, evidence, out, tiles};
+use super::{CliError, Format, Outcome, check, events, evidence, forks, out, tiles};
 use crate::audit::Offline;
 use crate::config::Config;
 use crate::domain::Rejection;
@@ -77,13 +77,15 @@ enum AuditCommand {
     /// Writes everything that proves a delivery into one ASiC-E container.
     Export(evidence::ExportArgs),
     /// Verifies a log: hashes, signatures, order, journal against sled; or a proof that `prove` printed, or a container
-    /// that `export` wrote, both offline.
+    /// that `export` wrote, or the proof of a fork, all offline.
     Verify {
-        /// A proof or a container; none: the log.
+        /// A proof, a container or the proof of a fork; none: the log.
         file: Option<PathBuf>,
         #[command(flatten)]
         given: evidence::GivenArgs,
     },
+    /// Lists the logs of other nodes as this one holds them, and whether exchange with one is stopped (exit status 1).
+    Forks,
     /// Verifies, and rebuilds every fold and compares; names the first event that is wrong.
     Check {
         /// Reads all content that deliveries name as well, and says how fast.
@@ -113,6 +115,13 @@ pub async fn run(args: AuditArgs) -> Result<Outcome, CliError> {
         AuditCommand::Verify { file: Some(file), given } if evidence::is_container(file)? => {
             evidence::check(given, file, args.format)
         }
+        AuditCommand::Verify { file: Some(file), given } if forks::is_fork(file)? => {
+            forks::check(given.authority.as_deref(), file, args.format)
+        }
+        AuditCommand::Forks => {
+            let data = args.data.as_deref().map(data_of).transpose()?;
+            forks::list(data.as_deref(), &args.remote, args.format).await
+        }
         AuditCommand::Verify { file: Some(file), .. } => verify_proof(&args, file),
         AuditCommand::Verify { file: None, .. } => check::run(&args, check::What::Log).await,
         AuditCommand::Check { content: false } => check::run(&args, check::What::Folds).await,
@@ -136,17 +145,7 @@ impl Stopped {
     /// `dir` is the folder of a node or its data.
     pub(super) fn open(dir: &Path, key: Option<&str>) -> Result<Stopped, CliError> {
         let config = Stopped::config(dir);
-        let data = if dir.join("journal").exists() {
-            dir.to_owned()
-        } else {
-            config.as_ref().map_or_else(|| dir.join("data"), |c| c.data.clone())
-        };
-        if !data.join("journal").exists() {
-            return Err(CliError::failed(format!(
-                "{}: no node's data is here (no folder `journal`)",
-                dir.display()
-            )));
-        }
+        let data = data_of(dir)?;
         let offline = Offline::open(&data).map_err(CliError::failed)?;
         let key = match key {
             Some(text) => Some(text.parse().map_err(|e| CliError::failed(format!("--log-key: {e}")))?),
@@ -168,6 +167,19 @@ impl Stopped {
             )
         })
     }
+}
+
+/// The data of a node, given its folder or the data itself.
+fn data_of(dir: &Path) -> Result<PathBuf, CliError> {
+    let data = if dir.join("journal").exists() {
+        dir.to_owned()
+    } else {
+        Stopped::config(dir).map_or_else(|| dir.join("data"), |c| c.data)
+    };
+    if data.join("journal").exists() {
+        return Ok(data);
+    }
+    Err(CliError::failed(format!("{}: no node's data is here (no folder `journal`)", dir.display())))
 }
 
 /// The log key that the newest kept directory lists for the node: the one of its newest checkpoint, where several are.

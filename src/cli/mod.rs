@@ -19,6 +19,7 @@ pub mod dms;
 mod events;
 mod evidence;
 pub mod fetch;
+mod forks;
 pub mod hold;
 pub mod init;
 pub mod load;

@@ -59,6 +59,7 @@ fn screen(s: &pb::GetStatusResponse) -> String {
         ),
         format!("clock      {}, {}", moment(s.clock), clock(s)),
     ];
+    lines.extend(witnesses(s));
     lines.extend(stamps(s));
     for c in &s.certificates {
         lines.push(format!(
@@ -178,6 +179,27 @@ fn clock(s: &pb::GetStatusResponse) -> String {
     }
 }
 
+/// Who cosigned this log, and with which logs of others exchange is stopped.
+fn witnesses(s: &pb::GetStatusResponse) -> Vec<String> {
+    let mut lines = Vec::new();
+    if let Some(newest) = s.cosigners.iter().max_by_key(|c| (c.size, c.at)) {
+        let names: Vec<&str> = s.cosigners.iter().map(|c| c.node.as_str()).collect();
+        let (size, at) = (newest.size, moment(newest.at));
+        lines.push(format!("witnesses  {size} of the log's events, at {at}, by {}", names.join(", ")));
+    }
+    if s.unwitnessed_start {
+        lines.push(
+            "UNWITNESSED no peer could say at the start whether this log is the newest copy".to_owned(),
+        );
+    }
+    for stopped in s.witnessed.iter().filter(|w| !w.stopped.is_empty()) {
+        let since = moment(stopped.since);
+        lines.push(format!("STOPPED    exchange with {} since {since}: {}", stopped.log, stopped.stopped));
+        lines.push(format!("           {}", stopped.why));
+    }
+    lines.iter().map(|line| shortened(line, WIDTH)).collect()
+}
+
 /// How the timestamps of checkpoints go, where an authority is configured.
 fn stamps(s: &pb::GetStatusResponse) -> Option<String> {
     let t = s.timestamps.as_ref().filter(|t| !t.authority.is_empty())?;
@@ -291,6 +313,13 @@ fn as_json(s: &pb::GetStatusResponse) -> Value {
         "client_connections": s.client_connections, "peer_connections": s.peer_connections,
         "clocks": clocks, "clock_tolerance_ms": s.clock_tolerance_ms,
         "own_clock_offset_ms": s.own_clock_off.then_some(s.own_clock_offset_ms), "certificates": certificates,
+        "unwitnessed_start": s.unwitnessed_start,
+        "cosigners": s.cosigners.iter().map(|c| json!({"node": c.node, "size": c.size, "at": time(c.at)}))
+            .collect::<Vec<_>>(),
+        "witnessed": s.witnessed.iter().map(|w| json!({
+            "peer": w.peer, "log": w.log, "held_size": w.held_size, "stopped": w.stopped, "why": w.why,
+            "since": if w.since == 0 { Value::Null } else { json!(time(w.since)) },
+        })).collect::<Vec<_>>(),
         "timestamps": s.timestamps.as_ref().filter(|t| !t.authority.is_empty()).map(|t| json!({
             "authority": t.authority, "size": t.size, "at": time(t.at), "failing_since": time(t.failing_since),
             "last_error": t.last_error,
@@ -437,6 +466,35 @@ di-an       3        0/0/0/3      3          0 s        closed   -62.3 s OFF
         assert_eq!((&json["own_clock_offset_ms"], &json["draining"]), (&json!(-90_500), &json!(true)));
         assert_eq!(json["queues"][0]["waiting_by_urgency"]["flash"], 2);
         assert_eq!(as_json(&sample())["own_clock_offset_ms"], Value::Null);
+    }
+
+    #[test]
+    fn witnesses_are_named_and_logs_that_exchange_is_stopped_with() {
+        let mut s = sample();
+        let at = s.clock - 3_600_000;
+        s.cosigners = vec![
+            pb::Cosigner { node: "binh-duong".into(), size: 48_200, at },
+            pb::Cosigner { node: "di-an".into(), size: 47_000, at },
+        ];
+        s.witnessed = vec![pb::WitnessedLog {
+            peer: "di-an".into(),
+            log: "di-an/log/1".into(),
+            held_size: 12,
+            stopped: "log_forked".into(),
+            why: "its key signed two roots".into(),
+            since: at,
+        }];
+        s.unwitnessed_start = true;
+        let screen = screen(&s);
+        for line in [
+            "witnesses  48200 of the log's events, at 2016-08-08 08:00:00, by binh-duong, di-an",
+            "STOPPED    exchange with di-an/log/1 since 2016-08-08 08:00:00: log_forked",
+            "           its key signed two roots",
+        ] {
+            assert!(screen.lines().any(|l| l == line), "{screen}");
+        }
+        assert!(screen.contains("UNWITNESSED") && !self::screen(&sample()).contains("UNWITNESSED"));
+        assert_eq!(as_json(&s)["witnessed"][0]["stopped"], "log_forked");
     }
 
     #[test]

@@ -281,8 +281,11 @@ impl AuditService for AuditApi {
         let (pieces, receiver) = mpsc::channel(4);
         // An empty log has no checkpoint, and no files.
         if let Some(checkpoint) = ledger.snapshot().checkpoint().cloned() {
+            // As others cosigned it, where they did.
+            let note = self.exchange.cosigned().into_iter().find(|c| c.checkpoint == checkpoint);
+            let note = note.map_or_else(|| checkpoint.note().to_owned(), |c| c.note());
             tokio::task::spawn_blocking(move || {
-                let ended = export_tiles(&index, &checkpoint, known, |path, data| {
+                let ended = export_tiles(&index, (&checkpoint, &note), known, |path, data| {
                     for piece in data.chunks(limits::CHUNK_BYTES) {
                         let data = bytes::Bytes::copy_from_slice(piece);
                         let message = pb::ExportTilesResponse { path: path.to_owned(), data };

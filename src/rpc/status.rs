@@ -184,7 +184,7 @@ fn queue_status(
 }
 
 /// What is held of another node's log.
-fn witnessed(standing: Standing) -> pb::WitnessedLog {
+pub fn witnessed(standing: Standing) -> pb::WitnessedLog {
     let Standing { peer, log, held, cut } = standing;
     pb::WitnessedLog {
         peer: peer.to_string(),

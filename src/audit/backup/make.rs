@@ -5,7 +5,7 @@ use std::io::{Seek as _, SeekFrom, Write as _};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use super::{BackupError, Entry, FORM, LIST, List, Wrapped, each_piece, hash, sync_dir};
+use super::{BESIDE, BackupError, Entry, FORM, LIST, List, Wrapped, each_piece, hash, sync_dir};
 use crate::merkle::{NoteVerifier, SignedCheckpoint};
 use crate::store::StoreError;
 use crate::store::content::backup_files;
@@ -64,11 +64,10 @@ pub fn make(source: &Source<'_>, to: &Path, progress: impl FnMut(u64)) -> Result
     let end = end_of_log(source, before.as_ref())?;
     let mut copy = Copy { to, before: before.as_ref(), files: Vec::new(), copied: 0, progress };
     copy.whole(&source.data.join("format"), "format")?;
-    for path in sorted(&source.data.join("directories"))? {
-        copy.whole(&path, &format!("directories/{}", file_name(&path)))?;
-    }
-    for path in sorted(&source.data.join("timestamps"))? {
-        copy.whole(&path, &format!("timestamps/{}", file_name(&path)))?;
+    for folder in BESIDE {
+        for path in sorted(&source.data.join(folder))? {
+            copy.whole(&path, &format!("{folder}/{}", file_name(&path)))?;
+        }
     }
     let journal = source.data.join("journal");
     for number in 1..=end.position.segment {
@@ -287,7 +286,7 @@ fn sorted(dir: &Path) -> Result<Vec<PathBuf>, StoreError> {
 
 /// Puts the list in its place: from then on it counts.
 fn write_list(to: &Path, list: &List) -> Result<(), BackupError> {
-    for folder in ["", "journal", "content", "content/large", "directories", "timestamps", "config"] {
+    for folder in ["", "journal", "content", "content/large", "config"].into_iter().chain(BESIDE) {
         let dir = to.join(folder);
         if dir.is_dir() {
             sync_dir(&dir)?;

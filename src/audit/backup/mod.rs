@@ -6,6 +6,8 @@
 //! DIR/content/ …      segments and large files; their indexes are made again
 //! DIR/directories/ …  every directory version
 //! DIR/timestamps/ …   timestamped checkpoints
+//! DIR/witness/ …      what is held of other logs, and their cosignatures of this one
+//! DIR/forks/ …        proofs of forks
 //! DIR/format          the form of the data
 //! DIR/config/ …       the configuration and the public files that it names; private keys only when that is asked for
 //! ```
@@ -15,6 +17,9 @@
 
 mod make;
 mod restore;
+
+/// Folders of small files beside journal and content, each copied whole.
+const BESIDE: [&str; 5] = ["directories", "timestamps", "witness", "witness/own", "forks"];
 
 use std::fs::File;
 use std::io::{Read as _, Seek as _, SeekFrom};

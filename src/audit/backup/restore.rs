@@ -4,7 +4,7 @@
 use std::path::{Path, PathBuf};
 
 use super::make::problem;
-use super::{BackupError, LIST, List, sync_dir};
+use super::{BESIDE, BackupError, LIST, List, sync_dir};
 use crate::audit::Checked;
 use crate::audit::offline::check_without_sled;
 use crate::merkle::NoteVerifier;
@@ -63,7 +63,7 @@ pub fn restore(
         copied += entry.length;
         progress("bytes copied", copied);
     }
-    for folder in ["journal", "content", "content/large", "directories", "timestamps"] {
+    for folder in ["journal", "content", "content/large"].into_iter().chain(BESIDE) {
         let dir = fresh.path.join(folder);
         std::fs::create_dir_all(&dir).map_err(StoreError::io("creating", &dir))?;
         sync_dir(&dir)?;
