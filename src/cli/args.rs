@@ -3,7 +3,7 @@
 use clap::{CommandFactory as _, Parser, Subcommand};
 
 use super::{
-    CliError, Outcome, audit, demo, dms, fetch, init, load, notices, operate, send, serve, sign, status,
+    CliError, Outcome, audit, demo, dms, fetch, init, load, notices, operate, report, send, serve, sign, status,
     verify,
 };
 
@@ -52,10 +52,10 @@ enum Command {
     Track(dms::TrackArgs),
     /// Follows arrivals, receipts, statuses and failures.
     Watch(dms::WatchArgs),
-    /// Enters a dispatch on paper.
+    /// Enters a dispatch on paper, or a whole register; declares a month's register complete.
     Paper(dms::PaperArgs),
-    /// Prints the ratios of a node.
-    Report(operate::ReportArgs),
+    /// Prints the ratios of a node; closes a period, and lists what changed in it since.
+    Report(report::ReportArgs),
     /// Lists, shows, proves, verifies and checks the log.
     Audit(audit::AuditArgs),
     /// Judges the signatures of files: inside a PDF, or beside any file.
@@ -96,7 +96,7 @@ pub async fn run(args: Args) -> Result<Outcome, CliError> {
         Command::Track(args) => dms::track(args).await,
         Command::Watch(args) => dms::watch(args).await,
         Command::Paper(args) => dms::paper(args).await,
-        Command::Report(args) => operate::report(args).await,
+        Command::Report(args) => report::report(args).await,
         Command::Audit(args) => audit::run(args).await,
         Command::Verify(args) => verify::run(&args),
         Command::Sign(args) => sign::sign(&args),

@@ -4,7 +4,7 @@
 //! - [`args`]: what can be typed.
 //! - [`demo`]: real nodes on loopback replay a scenario.
 //! - [`network`], [`pki`]: making a whole local network; [`init`]: making one node.
-//! - [`serve`], [`status`], [`send`], [`fetch`], [`dms`], [`notices`], [`operate`], [`audit`]: running a node; how it
+//! - [`serve`], [`status`], [`send`], [`fetch`], [`dms`], [`notices`], [`report`], [`operate`], [`audit`]: running a node; how it
 //!   does; what a system does by hand; reports; the log.
 //! - [`verify`], [`sign`]: signatures of files, judged and made.
 //! - [`load`]: a measured load with its limit beside it.
@@ -21,7 +21,9 @@ pub mod network;
 pub mod notices;
 pub mod operate;
 pub mod pki;
+mod register;
 pub mod remote;
+pub mod report;
 pub mod scenario;
 pub mod send;
 pub mod serve;

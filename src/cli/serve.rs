@@ -143,6 +143,12 @@ pub fn check(args: &CheckArgs) -> Result<Outcome, CliError> {
     ));
     out(format!("stopping    calls under way have {} s to end", config.drain.as_secs()));
     out(format!("clocks      told when more than {} ms off", config.clock_tolerance_ms));
+    let calendar = &config.calendar;
+    out(format!(
+        "calendar    {} holidays, {} workdays at weekends",
+        calendar.holidays.len(),
+        calendar.workdays.len()
+    ));
     let metrics = config.metrics.map_or("not served".to_owned(), |a| format!("http://{a}/metrics"));
     out(format!("metrics     {metrics}"));
     out(format!("revocation  {}", revocation(&config)));

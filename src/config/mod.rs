@@ -12,7 +12,9 @@ use std::time::Duration;
 
 use crate::domain::ids::NodeName;
 use crate::domain::limits;
+use crate::domain::ratio::Calendar;
 use crate::merkle::NoteVerifier;
+use crate::time::Date;
 
 pub use raw::Raw;
 
@@ -168,6 +170,8 @@ pub struct Config {
     pub drain: Duration,
     /// How far another node's clock may be off before it is told, in milliseconds.
     pub clock_tolerance_ms: i64,
+    /// Days that are not as their weekday: what is sent in time is decided by them.
+    pub calendar: Calendar,
     /// Where metrics are served over plain HTTP; `None`: nowhere.
     pub metrics: Option<SocketAddr>,
 }
@@ -350,6 +354,7 @@ impl Config {
                 1,
                 3_600_000,
             )? as i64,
+            calendar: calendar_of(&raw.figures)?,
             metrics: raw.metrics.listen.as_deref().map(|a| address("metrics.listen", a)).transpose()?,
         })
     }
@@ -358,6 +363,38 @@ impl Config {
     pub fn client(&self, name: &str) -> Option<&Client> {
         self.clients.iter().find(|c| c.name == name)
     }
+}
+
+/// Each day once, sorted; a holiday is a weekday and a workday is none, or it is a mistake.
+fn calendar_of(raw: &raw::Figures) -> Result<Calendar, ConfigError> {
+    let days = |name: &str, texts: &[String], at_weekend: bool| {
+        let key = format!("figures.{name}");
+        let bad = |value: &str, allowed: &str| ConfigError::Value {
+            key: key.clone(),
+            value: value.to_owned(),
+            allowed: allowed.to_owned(),
+        };
+        if texts.len() > limits::CALENDAR_DAYS {
+            let most = format!("at most {} days", limits::CALENDAR_DAYS);
+            return Err(bad(&format!("{} days", texts.len()), &most));
+        }
+        let mut days = Vec::with_capacity(texts.len());
+        for text in texts {
+            let day: Date = text.parse().map_err(|_| bad(text, "days such as 2016-02-08"))?;
+            if day.is_weekend() != at_weekend {
+                let allowed = if at_weekend { "Saturdays and Sundays" } else { "Mondays to Fridays" };
+                return Err(bad(text, allowed));
+            }
+            days.push(day);
+        }
+        days.sort_unstable();
+        days.dedup();
+        Ok(days)
+    };
+    Ok(Calendar {
+        holidays: days("holidays", &raw.holidays, false)?,
+        workdays: days("workdays", &raw.workdays, true)?,
+    })
 }
 
 fn client_of(raw: raw::Client, key: &str) -> Result<Client, ConfigError> {
@@ -467,6 +504,12 @@ mod tests {
                 "[storage]\nreserve_mib = 100\ncritical_mib = 101\n[directory]",
                 "`storage.critical_mib`: `101` is not allowed: a number from 0 to 100",
             ),
+            (
+                "[directory]",
+                "[figures]\nholidays = [\"2016-02-06\"]\n[directory]",
+                "`figures.holidays`: `2016-02-06` is not allowed: Mondays to Fridays",
+            ),
+            ("[directory]", "[figures]\nworkdays = [\"2016-2\"]\n[directory]", "`figures.workdays`: `2016-2`"),
             ("[directory]", "[metrics]\nlisten = \"9090\"\n[directory]", "`metrics.listen`: `9090`"),
             (
                 "[directory]",

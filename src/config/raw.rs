@@ -27,6 +27,8 @@ pub struct Raw {
     #[serde(default)]
     pub metrics: Metrics,
     #[serde(default)]
+    pub figures: Figures,
+    #[serde(default)]
     pub commands: Commands,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub evidence: Option<Evidence>,
@@ -152,4 +154,14 @@ pub struct Client {
     pub roles: Vec<String>,
     #[serde(default)]
     pub node_roles: Vec<String>,
+}
+
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+#[allow(missing_docs, reason = "the keys are described in the file that `lienthong init` writes")]
+pub struct Figures {
+    #[serde(default)]
+    pub holidays: Vec<String>,
+    #[serde(default)]
+    pub workdays: Vec<String>,
 }

@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use super::document::{Kind, Origin, Urgency};
 use super::ids::{AgencyId, DeliveryId, Digest, DocumentKey, NodeName, RequestId};
+use super::ratio::{Calendar, Counters, Month, Period};
 use super::reason::Reason;
 use super::status::{DeliveryState, Status};
 use crate::signature::{Role, Verdict};
@@ -109,6 +110,12 @@ pub enum EventKind {
         judged: Judged,
         origin: LogRef,
     },
+    /// An agency declared its paper register of a month complete, or took that back.
+    PaperDeclared(PaperDeclared),
+    /// The figures of a period as they were when it was closed.
+    PeriodClosed(PeriodClosed),
+    /// The days that are not as their weekday, from now on.
+    CalendarSet(Calendar),
     /// Evidence of the delivery was handed out; on behalf of an agency, or of the node's auditors.
     Exported { delivery_id: DeliveryId, agency: Option<AgencyId> },
     /// The node began to run.
@@ -138,6 +145,9 @@ impl EventKind {
             EventKind::PaperEntered(_) => "paper_entered",
             EventKind::Released { .. } => "released",
             EventKind::Exported { .. } => "exported",
+            EventKind::PaperDeclared(_) => "paper_declared",
+            EventKind::PeriodClosed(_) => "period_closed",
+            EventKind::CalendarSet(_) => "calendar_set",
             EventKind::Started { .. } => "started",
             EventKind::Stopped { .. } => "stopped",
             EventKind::DirectoryAdopted { .. } => "directory_adopted",
@@ -448,4 +458,41 @@ pub struct PaperEntry {
     pub withdrawn: bool,
     /// The client's idempotency key.
     pub request_id: RequestId,
+}
+
+/// An agency's word about its paper register.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PaperDeclared {
+    /// Whose register.
+    pub agency: AgencyId,
+    /// Its code as given.
+    pub agency_code: String,
+    /// Of documents issued in this month.
+    pub month: Month,
+    /// It is complete; false: a declaration taken back.
+    pub complete: bool,
+}
+
+/// A period's figures.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PeriodClosed {
+    /// Which.
+    pub period: Period,
+    /// SHA-256 of all its cells as a text (`report::snapshot`), kept with the content.
+    pub snapshot: Digest,
+    /// Bytes of that text.
+    pub snapshot_size: u64,
+    /// The totals by scope, and by scope and direction.
+    pub totals: Vec<PeriodTotal>,
+}
+
+/// One total of a closed period.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PeriodTotal {
+    /// `in_province`, `in_province/up` …
+    pub key: String,
+    /// On the basis of deliveries.
+    pub deliveries: Counters,
+    /// On the basis of documents.
+    pub documents: Counters,
 }

@@ -24,6 +24,7 @@ fn named(event: &EventKind) -> impl Iterator<Item = Digest> {
             Some(*origin_proof),
         ),
         EventKind::Settled { receipt_proof, .. } => (None, none, none, Some(*receipt_proof)),
+        EventKind::PeriodClosed(closed) => (Some(closed.snapshot), none, none, None),
         EventKind::Released { judged, .. } => (None, none, judged.evidence.as_slice(), None),
         _ => (None, none, none, None),
     };

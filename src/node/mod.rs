@@ -396,6 +396,8 @@ async fn note_start(exchange: &Exchange) -> Result<(), NodeError> {
     // Witnessing at start is not built yet: nobody was asked, and the event says so.
     let kind = EventKind::Started { version: env!("CARGO_PKG_VERSION").to_owned(), unwitnessed: true };
     exchange.ledger().commit(Command::Note { kind }).await?;
+    let calendar = exchange.config().calendar.clone();
+    exchange.ledger().commit(Command::SetCalendar { calendar }).await?;
     Ok(())
 }
 

@@ -2,6 +2,7 @@
 //!
 //! - [`leaf`]: an event as the log keeps it, one version byte and then protobuf.
 //! - [`envelope`]: an envelope as it travels.
+//! - [`figures`]: events about the ratios.
 //! - [`words`]: enumerations, metadata, parts, verdicts.
 //! - [`failure`]: reasons and gRPC statuses.
 //!
@@ -10,6 +11,7 @@
 pub mod codec;
 pub mod envelope;
 pub mod failure;
+pub mod figures;
 pub mod leaf;
 pub mod proof;
 pub mod words;

@@ -6,13 +6,17 @@
 
 mod accept;
 mod asks;
+mod figures;
 mod submit;
 
 use super::document::Kind;
-use super::event::{Actor, EventKind, Item, Judged, LogRef, PaperEntry, RoleVerdicts};
+use super::event::{
+    Actor, EventKind, Item, Judged, LogRef, PaperDeclared, PaperEntry, PeriodClosed, RoleVerdicts,
+};
 use super::fold::records::{AttemptRecord, Ended, Incoming, IncomingState, Outgoing, RequestRecord};
 use super::fold::{self, Records, ViewError, keys, load};
 use super::ids::{AgencyId, DeliveryId, Digest, NodeName, RequestId};
+use super::ratio::Calendar;
 use super::reason::{Reason, Rejection};
 use super::status::{Ask, DeliveryState, EndedBy, Status};
 use crate::time::Timestamp;
@@ -57,6 +61,12 @@ pub enum Command {
     },
     /// Paper register.
     Paper { actor: Actor, entry: Box<PaperEntry> },
+    /// Close a period; `changes` is how often its months had changed when the figures were read.
+    ClosePeriod { actor: Actor, closed: Box<PeriodClosed>, changes: u64 },
+    /// An agency declares its paper register complete, or takes that back.
+    DeclarePaper { actor: Actor, declared: PaperDeclared },
+    /// The working days are these from now on.
+    SetCalendar { calendar: Calendar },
     /// The node writes something about itself.
     Note { kind: EventKind },
 }
@@ -276,6 +286,9 @@ pub fn decide(command: Command, view: &(impl Records + ?Sized)) -> Result<Decisi
             }
             Ok(one(actor, EventKind::PaperEntered(*entry)))
         }
+        Command::ClosePeriod { actor, closed, changes } => figures::close(view, actor, *closed, changes),
+        Command::DeclarePaper { actor, declared } => figures::declare(view, actor, declared),
+        Command::SetCalendar { calendar } => figures::calendar(view, calendar),
         Command::Note { kind } => Ok(one(Actor::node(), kind)),
     }
 }
