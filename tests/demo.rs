@@ -67,7 +67,10 @@ fn sheet(file: &Path, number: usize) -> HashMap<String, f64> {
     zip.by_name(&format!("xl/worksheets/sheet{number}.xml")).unwrap().read_to_string(&mut xml).unwrap();
     let cells = xml.split("<c ").skip(1).filter(|c| !c.contains("t=\"s\""));
     let part = |text: &str, from: &str, to: &str| -> String {
-        text.split_once(from).and_then(|(_, rest)| rest.split_once(to)).map(|(found, _)| found.to_owned()).unwrap()
+        text.split_once(from)
+            .and_then(|(_, rest)| rest.split_once(to))
+            .map(|(found, _)| found.to_owned())
+            .unwrap()
     };
     cells.map(|c| (part(c, "r=\"", "\""), part(c, "<v>", "</v>").parse().unwrap())).collect()
 }
@@ -123,10 +126,13 @@ fn other_files_give_their_own_right_figures_in_every_form() {
             assert!(line[11].ends_with(&root), "{line:?}");
         }
         let figures = sheet(&report("xlsx"), 1);
-        let names = ["fully_electronic", "legally_effective", "dual", "paper_only", "any_electronic", "undelivered"];
+        let names =
+            ["fully_electronic", "legally_effective", "dual", "paper_only", "any_electronic", "undelivered"];
         for (row, key) in (2..).zip(ratios.keys()) {
             // Key, number counted, pending, held; then numerator, denominator, percentage of each ratio.
-            for (name, columns) in names.iter().zip([["E", "F"], ["H", "I"], ["K", "L"], ["N", "O"], ["Q", "R"], ["T", "U"]]) {
+            for (name, columns) in
+                names.iter().zip([["E", "F"], ["H", "I"], ["K", "L"], ["N", "O"], ["Q", "R"], ["T", "U"]])
+            {
                 let [n, d] = columns.map(|column| figures[&format!("{column}{row}")] as u64);
                 add(key, name, 2, n, d);
             }

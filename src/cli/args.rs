@@ -3,8 +3,8 @@
 use clap::{CommandFactory as _, Parser, Subcommand};
 
 use super::{
-    CliError, Outcome, audit, demo, dms, fetch, init, load, notices, operate, report, send, serve, sign, status,
-    verify,
+    CliError, Outcome, audit, demo, dms, fetch, init, load, notices, operate, report, send, serve, sign,
+    status, verify,
 };
 
 /// Exchanges signed electronic documents between government agencies.

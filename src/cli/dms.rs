@@ -474,7 +474,8 @@ pub async fn paper(args: PaperArgs) -> Result<Outcome, CliError> {
     if let Some(command) = args.command {
         return register::run(&client, command).await;
     }
-    let args = args.entry.ok_or_else(|| CliError::failed("give --sender, --number, --notation and --issued-on"))?;
+    let args =
+        args.entry.ok_or_else(|| CliError::failed("give --sender, --number, --notation and --issued-on"))?;
     let request = pb::RecordPaperRequest {
         request_id: request_id(args.request_id.as_ref()),
         sender: args.sender,

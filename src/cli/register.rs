@@ -145,8 +145,10 @@ struct Tally {
 }
 
 async fn import(client: &NodeClient, file: &Path, check: bool) -> Result<Outcome, CliError> {
-    let mut reader =
-        csv::ReaderBuilder::new().trim(csv::Trim::All).from_path(file).map_err(|e| CliError::file("reading", file, &e))?;
+    let mut reader = csv::ReaderBuilder::new()
+        .trim(csv::Trim::All)
+        .from_path(file)
+        .map_err(|e| CliError::file("reading", file, &e))?;
     let headers = reader.headers().map_err(|e| CliError::file("reading", file, &e))?.clone();
     let needed = ["issued_on", "sender", "number", "notation", "type"];
     let missing: Vec<&str> = needed.into_iter().filter(|n| !headers.iter().any(|h| h == *n)).collect();

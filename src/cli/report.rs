@@ -225,7 +225,8 @@ fn print(report: &Report, args: &ReportArgs) -> Result<(), CliError> {
         ReportFormat::Table => report::table(report, args.months).into_bytes(),
         ReportFormat::Csv => report::csv(report).into_bytes(),
         ReportFormat::Json => {
-            let text = serde_json::to_string_pretty(&report::figures_json(report)).map_err(CliError::failed)?;
+            let text =
+                serde_json::to_string_pretty(&report::figures_json(report)).map_err(CliError::failed)?;
             text.into_bytes()
         }
         ReportFormat::Xlsx => report::workbook(report).map_err(CliError::failed)?,
@@ -274,7 +275,8 @@ async fn period(remote: &Remote, command: PeriodCommand) -> Result<Outcome, CliE
             let mut found = Vec::new();
             let mut page_token = String::new();
             loop {
-                let request = pb::ListRestatementsRequest { period: period.to_string(), page_token, page_size: 0 };
+                let request =
+                    pb::ListRestatementsRequest { period: period.to_string(), page_token, page_size: 0 };
                 let page = client.report().list_restatements(request).await?.into_inner();
                 found.extend(page.restatements);
                 page_token = page.next_page_token;

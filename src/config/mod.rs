@@ -509,7 +509,11 @@ mod tests {
                 "[figures]\nholidays = [\"2016-02-06\"]\n[directory]",
                 "`figures.holidays`: `2016-02-06` is not allowed: Mondays to Fridays",
             ),
-            ("[directory]", "[figures]\nworkdays = [\"2016-2\"]\n[directory]", "`figures.workdays`: `2016-2`"),
+            (
+                "[directory]",
+                "[figures]\nworkdays = [\"2016-2\"]\n[directory]",
+                "`figures.workdays`: `2016-2`",
+            ),
             ("[directory]", "[metrics]\nlisten = \"9090\"\n[directory]", "`metrics.listen`: `9090`"),
             (
                 "[directory]",

@@ -79,8 +79,7 @@ impl Exchange {
                 return Ok((known, true));
             }
             let (closed, changes) = self.figures_of(period).await?;
-            let command =
-                Command::ClosePeriod { actor: actor.clone(), closed: Box::new(closed), changes };
+            let command = Command::ClosePeriod { actor: actor.clone(), closed: Box::new(closed), changes };
             match self.ledger().commit(command).await {
                 // Somebody else may have closed it meanwhile: then that record stands.
                 Ok(committed) => {

@@ -27,8 +27,7 @@ impl Declared {
         let (first, last) = (first.map_or(i32::MIN, Month::number), last.map_or(i32::MAX, Month::number));
         let from = keys::declared_in(Month::from_number(first));
         source.scan(&from[..2], &from, &mut |key, value| {
-            let (number, rest) =
-                key[2..].split_first_chunk::<4>().ok_or_else(|| super::damaged(key))?;
+            let (number, rest) = key[2..].split_first_chunk::<4>().ok_or_else(|| super::damaged(key))?;
             let month = Month::from_number((u32::from_be_bytes(*number) ^ 0x8000_0000) as i32);
             if month.number() > last {
                 return Ok(false);

@@ -111,7 +111,8 @@ pub fn report(
         let before = engine::changes(source, query)?;
         report.checkpoint = checkpoint();
         let closed = periods::touched(source, query)?;
-        report.figures = if query.group.is_empty() { by_key(source, query)? } else { engine::figures(source, query)? };
+        report.figures =
+            if query.group.is_empty() { by_key(source, query)? } else { engine::figures(source, query)? };
         report.coverage = coverage::coverage(source, query)?;
         report.closed = closed;
         // The checkpoint was taken after the first look: what had changed by then is in the figures.

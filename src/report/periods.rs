@@ -8,10 +8,10 @@ use std::fmt::Write as _;
 use super::query::{Basis, Dimension, Filter, Query};
 use super::{ReportError, SCOPES, Source, engine};
 use crate::domain::event::PeriodTotal;
+use crate::domain::event::{Direction, Scope};
 use crate::domain::fold::records::{ClosedRecord, RestatedRecord};
 use crate::domain::fold::{decode, keys};
 use crate::domain::ratio::{Counters, Month, Period};
-use crate::domain::event::{Direction, Scope};
 
 /// First line of the text.
 const FORMAT: &str = "lienthong/period/1";
@@ -43,7 +43,13 @@ pub fn snapshot(source: &(impl Source + ?Sized), period: Period) -> Result<Strin
     for basis in [Basis::Deliveries, Basis::Documents] {
         for group in TABLES {
             let columns: Vec<&str> = group.iter().map(|d| d.as_str()).collect();
-            let _ = writeln!(text, "\n{}\t{}\t{}", basis.as_str(), columns.join("\t"), Counters::NAMES.join("\t"));
+            let _ = writeln!(
+                text,
+                "\n{}\t{}\t{}",
+                basis.as_str(),
+                columns.join("\t"),
+                Counters::NAMES.join("\t")
+            );
             let query = Query { basis, group: group.to_vec(), ..query(period) };
             for figure in engine::figures(source, &query)? {
                 let numbers = figure.counters.values().map(|n| n.to_string());
@@ -135,7 +141,9 @@ pub fn restatements(
             let index = index.ok_or_else(|| super::damaged(key))?;
             // An event may restate several deliveries: they stay together.
             let full = found.len() >= limit;
-            if full && found.last().is_none_or(|last: &Restatement| last.index != index || last.month != month) {
+            if full
+                && found.last().is_none_or(|last: &Restatement| last.index != index || last.month != month)
+            {
                 return Ok(false);
             }
             found.push(Restatement { month, index, record: decode(key, value)? });

@@ -239,10 +239,16 @@ impl Query {
             && is(Dimension::Sender, sender)
             && is(Dimension::Recipient, recipient)
             && is(Dimension::SenderLevel, f.sender_level.is_none_or(|l| l == dims.sender_level))
-            && is(Dimension::RecipientLevel, f.recipient_level.is_none() || f.recipient_level == dims.recipient_level)
+            && is(
+                Dimension::RecipientLevel,
+                f.recipient_level.is_none() || f.recipient_level == dims.recipient_level,
+            )
             && is(Dimension::Type, f.type_name.as_ref().is_none_or(|t| *t == dims.type_name))
             && is(Dimension::Urgency, f.urgency.is_none_or(|u| u == dims.urgency))
-            && is(Dimension::Day, self.from.is_none_or(|d| dims.day >= d) && self.to.is_none_or(|d| dims.day <= d))
+            && is(
+                Dimension::Day,
+                self.from.is_none_or(|d| dims.day >= d) && self.to.is_none_or(|d| dims.day <= d),
+            )
     }
 
     /// First and last month.

@@ -89,7 +89,11 @@ pub(super) fn whole(coverage: &Coverage) -> Ratio {
 
 /// The names of the first columns of a report's figures.
 pub(super) fn columns(report: &Report) -> Vec<&'static str> {
-    if report.query.group.is_empty() { vec!["key"] } else { report.query.group.iter().map(|d| d.as_str()).collect() }
+    if report.query.group.is_empty() {
+        vec!["key"]
+    } else {
+        report.query.group.iter().map(|d| d.as_str()).collect()
+    }
 }
 
 /// A line per figure and ratio: `key` (or the dimensions), the number counted, `ratio`, `n`, `d`, `percent`, and what they
@@ -227,8 +231,12 @@ fn footer(report: &Report, out: &mut String) {
             percent(&ratio)
         );
         if !coverage.missing.is_empty() {
-            let shown: Vec<String> =
-                coverage.missing.iter().take(10).map(|m| format!("{} ({} months)", m.agency, m.months.len())).collect();
+            let shown: Vec<String> = coverage
+                .missing
+                .iter()
+                .take(10)
+                .map(|m| format!("{} ({} months)", m.agency, m.months.len()))
+                .collect();
             let more = coverage.missing.len().saturating_sub(shown.len());
             let more = if more > 0 { format!(" and {more} more") } else { String::new() };
             let _ = writeln!(out, "Not declared: {}{more}.", shown.join(", "));

@@ -1,6 +1,6 @@
 //! A report as a workbook (xlsx): the figures, the definitions, the coverage, each on a sheet of its own.
 
-use rust_xlsxwriter::{ExcelDateTime, DocProperties, Format, Workbook, Worksheet, XlsxError};
+use rust_xlsxwriter::{DocProperties, ExcelDateTime, Format, Workbook, Worksheet, XlsxError};
 
 use super::Report;
 use super::query::side_word;
@@ -9,9 +9,15 @@ use crate::domain::ratio::Ratio;
 
 /// What each figure means; the names are those of the columns.
 const DEFINITIONS: [(&str, &str); 17] = [
-    ("counted", "N: deliveries (document × recipient) of new and replace documents, or documents; not status, update or revoke messages, not exact re-sends, not what was withdrawn before it arrived"),
+    (
+        "counted",
+        "N: deliveries (document × recipient) of new and replace documents, or documents; not status, update or revoke messages, not exact re-sends, not what was withdrawn before it arrived",
+    ),
     ("fully_electronic", "delivered electronically and not on paper / N"),
-    ("legally_effective", "fully electronic, with the person's and the agency's signature valid at both nodes / N"),
+    (
+        "legally_effective",
+        "fully electronic, with the person's and the agency's signature valid at both nodes / N",
+    ),
     ("dual", "delivered electronically and in the paper register / N"),
     ("paper_only", "in the paper register only / N"),
     ("any_electronic", "(electronic + dual) / N"),
@@ -20,11 +26,20 @@ const DEFINITIONS: [(&str, &str); 17] = [
     ("signed", "with both signatures valid / (electronic + dual)"),
     ("scanned", "of scanned documents / (electronic + dual)"),
     ("avoidable_paper", "dual without a basis that makes paper mandatory / dual"),
-    ("on_time", "sent in time / sent: urgent and above within 1 hour of issue, others until 12:00 of the next working day (UTC+7)"),
+    (
+        "on_time",
+        "sent in time / sent: urgent and above within 1 hour of issue, others until 12:00 of the next working day (UTC+7)",
+    ),
     ("acknowledged_same_day", "status 01, 02 or 03 on the day of arrival / delivered electronically"),
     ("held", "of those pending: in the custody of the recipient's node, not yet decided"),
-    ("coverage", "figures of agencies that declared their paper register of the month complete / N; what went on paper elsewhere may be missing, so that fully electronic is overstated"),
-    ("documents", "a document is electronic or on paper when all its deliveries are, dual when it went both ways, undelivered when one did not arrive, pending while one is"),
+    (
+        "coverage",
+        "figures of agencies that declared their paper register of the month complete / N; what went on paper elsewhere may be missing, so that fully electronic is overstated",
+    ),
+    (
+        "documents",
+        "a document is electronic or on paper when all its deliveries are, dual when it went both ways, undelivered when one did not arrive, pending while one is",
+    ),
     ("n/a", "the denominator is empty"),
 ];
 
@@ -60,7 +75,8 @@ fn figures(report: &Report, sheet: &mut Worksheet, bold: &Format) -> Result<(), 
     let mut header: Vec<String> = columns(report).into_iter().map(str::to_owned).collect();
     let first = header.len() as u16;
     header.extend([report.query.basis.as_str(), "pending", "held"].map(str::to_owned));
-    let names = report.figures.first().map_or_else(Vec::new, |f| f.counters.ratios_of(side).map(|r| r.name).to_vec());
+    let names =
+        report.figures.first().map_or_else(Vec::new, |f| f.counters.ratios_of(side).map(|r| r.name).to_vec());
     for name in names.into_iter().chain(["coverage"]) {
         header.extend([format!("{name} n"), format!("{name} d"), format!("{name} %")]);
     }

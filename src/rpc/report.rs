@@ -61,9 +61,8 @@ impl ReportApi {
             }
             let found = directory.by_code(code, today).map(|a| a.id.clone());
             // One that has no code any more is still known by its id.
-            let found = found.or_else(|| {
-                AgencyId::new(code).ok().filter(|id| directory.agency(id).is_some())
-            });
+            let found =
+                found.or_else(|| AgencyId::new(code).ok().filter(|id| directory.agency(id).is_some()));
             found.map(Some).ok_or_else(|| {
                 let shown = ids::shorten(code);
                 Rejection::new(
@@ -85,7 +84,8 @@ impl ReportApi {
             return Err(Rejection::new(Reason::InvalidDate, "from", what));
         }
         if r.group_by.len() > limits::REPORT_DIMENSIONS {
-            let what = format!("{} are more than the {} allowed", r.group_by.len(), limits::REPORT_DIMENSIONS);
+            let what =
+                format!("{} are more than the {} allowed", r.group_by.len(), limits::REPORT_DIMENSIONS);
             return Err(Rejection::new(Reason::TooMany, "group_by", what));
         }
         let mut group = Vec::new();
@@ -129,8 +129,7 @@ impl ReportApi {
     async fn read(&self, query: Query) -> Result<Report, Status> {
         let ledger = self.exchange.ledger().clone();
         let read = move || {
-            let newest =
-                || ledger.snapshot().checkpoint().map_or_else(String::new, |c| c.note().to_owned());
+            let newest = || ledger.snapshot().checkpoint().map_or_else(String::new, |c| c.note().to_owned());
             report::report(ledger.index(), &query, newest)
         };
         // Off the threads that serve calls.
@@ -290,7 +289,8 @@ impl ReportService for ReportApi {
         let next = found.last().filter(|_| full).map(|last| format!("{}:{}", last.month, last.index + 1));
         let mut restatements = Vec::with_capacity(found.len());
         for restatement in found {
-            let event = ledger.leaf(restatement.index).map_err(refuse)?.ok_or_else(|| refuse(must_be_checked()))?;
+            let event =
+                ledger.leaf(restatement.index).map_err(refuse)?.ok_or_else(|| refuse(must_be_checked()))?;
             let kind = leaf::decode(&event).map_or("unknown", |event| event.kind.name());
             restatements.push(restatement_out(restatement, kind));
         }
@@ -308,8 +308,10 @@ impl ReportService for ReportApi {
         let closed = self.closed(&request.into_inner().period).map_err(refuse)?;
         let text = self.exchange.ledger().content().get(&closed.record.snapshot);
         let text = text.map_err(|e| refuse(storage(&e)))?.ok_or_else(|| refuse(must_be_checked()))?;
-        let pieces: Vec<Bytes> =
-            (0..text.len()).step_by(limits::CHUNK_BYTES).map(|at| text.slice(at..text.len().min(at + limits::CHUNK_BYTES))).collect();
+        let pieces: Vec<Bytes> = (0..text.len())
+            .step_by(limits::CHUNK_BYTES)
+            .map(|at| text.slice(at..text.len().min(at + limits::CHUNK_BYTES)))
+            .collect();
         let pieces = pieces.into_iter().map(|data| Ok(pb::GetSnapshotResponse { data }));
         Ok(Response::new(Box::pin(tokio_stream::iter(pieces))))
     }
@@ -332,7 +334,8 @@ fn read_token(token: &str, period: Period) -> Result<(Month, u64), Rejection> {
     if token.is_empty() {
         return Ok((period.months().0, 0));
     }
-    let read = token.split_once(':').and_then(|(month, index)| Some((month.parse().ok()?, index.parse().ok()?)));
+    let read =
+        token.split_once(':').and_then(|(month, index)| Some((month.parse().ok()?, index.parse().ok()?)));
     read.ok_or_else(|| {
         Rejection::new(Reason::BadToken, "page_token", "it is not from the answer before: begin again")
     })

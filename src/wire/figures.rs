@@ -105,10 +105,8 @@ fn total_out(total: &PeriodTotal) -> pb::PeriodTotal {
 }
 
 pub(super) fn read_closed(closed: pb::PeriodClosed) -> Result<PeriodClosed, Rejection> {
-    let period = closed
-        .period
-        .parse()
-        .map_err(|e| Rejection::new(Reason::InvalidDate, "period", format!("{e}")))?;
+    let period =
+        closed.period.parse().map_err(|e| Rejection::new(Reason::InvalidDate, "period", format!("{e}")))?;
     let totals = closed.totals.into_iter().map(|total| PeriodTotal {
         deliveries: read_counts(total.deliveries.as_ref()),
         documents: read_counts(total.documents.as_ref()),

@@ -68,7 +68,8 @@ impl Records for Side {
 
 impl Source for Side {
     fn scan(&self, prefix: &[u8], from: &[u8], f: &mut Each<'_>) -> Result<(), ReportError> {
-        for (key, value) in self.records.range(from.to_vec()..).take_while(|(key, _)| key.starts_with(prefix)) {
+        for (key, value) in self.records.range(from.to_vec()..).take_while(|(key, _)| key.starts_with(prefix))
+        {
             if !f(key, value)? {
                 break;
             }

@@ -2,12 +2,10 @@
 
 use std::collections::BTreeMap;
 
-use lienthong::domain::decide::{
-    Arrival, Command, Declined, Prepared, decide, next_attempt, notice_state,
-};
+use lienthong::domain::decide::{Arrival, Command, Declined, Prepared, decide, next_attempt, notice_state};
 use lienthong::domain::event::{
-    Actor, Direction, DocumentFacts, Event, EventKind, Item, Judged, Level, LogRef, NoticeFacts, PaperDeclared,
-    PaperEntry, Parties, PeriodClosed, RoleVerdicts, Scope, Stated, Subject,
+    Actor, Direction, DocumentFacts, Event, EventKind, Item, Judged, Level, LogRef, NoticeFacts,
+    PaperDeclared, PaperEntry, Parties, PeriodClosed, RoleVerdicts, Scope, Stated, Subject,
 };
 use lienthong::domain::fold::records::{Incoming, IncomingState, Outgoing};
 use lienthong::domain::fold::{self, Records, View, ViewError, keys, load};
@@ -134,7 +132,8 @@ impl View for Node {
 
 impl Source for Node {
     fn scan(&self, prefix: &[u8], from: &[u8], f: &mut Each<'_>) -> Result<(), ReportError> {
-        for (key, value) in self.records.range(from.to_vec()..).take_while(|(key, _)| key.starts_with(prefix)) {
+        for (key, value) in self.records.range(from.to_vec()..).take_while(|(key, _)| key.starts_with(prefix))
+        {
             if !f(key, value)? {
                 break;
             }
@@ -306,7 +305,12 @@ impl History {
 
     fn settle(&mut self, dice: &mut Dice) {
         let Some((id, record)) = self.outgoing(dice) else { return };
-        let newest = next_attempt(&self.node, &record.facts.sender, record.facts.key.as_ref().unwrap(), &record.facts.recipient);
+        let newest = next_attempt(
+            &self.node,
+            &record.facts.sender,
+            record.facts.key.as_ref().unwrap(),
+            &record.facts.recipient,
+        );
         // A proof that overrides a give-up comes before the next attempt here.
         if record.state == DeliveryState::Undelivered && newest.unwrap() > record.facts.attempt + 1 {
             return;
@@ -328,7 +332,13 @@ impl History {
     }
 
     /// A notice about a delivery, by one of its parties.
-    fn notice(&mut self, by: &AgencyId, target: &DeliveryId, kind: Kind, status: Option<Status>) -> Option<NoticeFacts> {
+    fn notice(
+        &mut self,
+        by: &AgencyId,
+        target: &DeliveryId,
+        kind: Kind,
+        status: Option<Status>,
+    ) -> Option<NoticeFacts> {
         let state = notice_state(&self.node, by, target).ok()?;
         Some(NoticeFacts {
             kind,
@@ -383,7 +393,13 @@ impl History {
         if record.state == DeliveryState::Held {
             return;
         }
-        let status = *dice.pick(&[Status::Arrived, Status::Arrived, Status::Accepted, Status::Refused, Status::Completed]);
+        let status = *dice.pick(&[
+            Status::Arrived,
+            Status::Arrived,
+            Status::Accepted,
+            Status::Refused,
+            Status::Completed,
+        ]);
         let (from, to) = (record.facts.recipient.clone(), record.facts.sender.clone());
         self.used += 1;
         let notice = NoticeFacts {
@@ -444,7 +460,8 @@ impl History {
         let local = self.outgoing(dice).filter(|(_, record)| of(record.facts.recipient.as_str()).here);
         let item = match local {
             Some((_, record)) if dice.one_in(2) => {
-                let EventKind::Submitted { item, .. } = &self.node.log[record.submitted_index as usize].kind else {
+                let EventKind::Submitted { item, .. } = &self.node.log[record.submitted_index as usize].kind
+                else {
                     panic!("a message is submitted");
                 };
                 item.clone()
@@ -530,7 +547,11 @@ impl History {
             snapshot_size: text.len() as u64,
             totals: periods::totals(&self.node, period).unwrap(),
         };
-        let command = |changes| Command::ClosePeriod { actor: Actor::node(), closed: Box::new(closed.clone()), changes };
+        let command = |changes| Command::ClosePeriod {
+            actor: Actor::node(),
+            closed: Box::new(closed.clone()),
+            changes,
+        };
         if self.node.get(&keys::closed(period)).unwrap().is_none() {
             // Figures that are not the newest close nothing.
             let old = decide(command(changes + 1), &self.node);
@@ -541,7 +562,8 @@ impl History {
 
     fn calendar(&mut self, dice: &mut Dice) {
         let some = |dice: &mut Dice, weekend: bool| -> Vec<Date> {
-            let mut days: Vec<Date> = (0..10).map(|_| self.now.date().plus_days(dice.below(20) as i32)).collect();
+            let mut days: Vec<Date> =
+                (0..10).map(|_| self.now.date().plus_days(dice.below(20) as i32)).collect();
             days.retain(|day| day.is_weekend() == weekend);
             days.sort_unstable();
             days.dedup();

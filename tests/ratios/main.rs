@@ -15,7 +15,11 @@ use dice::Dice;
 use history::{AGENCIES, History, Node};
 use recount::Recount;
 
-const HISTORIES: u64 = 40;
+/// Histories of each test; `LIENTHONG_HISTORIES` asks for more.
+fn histories() -> u64 {
+    std::env::var("LIENTHONG_HISTORIES").ok().and_then(|n| n.parse().ok()).unwrap_or(12)
+}
+
 const STEPS: usize = 220;
 const QUERIES: usize = 60;
 
@@ -55,9 +59,9 @@ fn query(dice: &mut Dice) -> Query {
         2 => (None, Some(Period::quarter_of(Month::of(dims.day)).days().1)),
         _ => (None, None),
     };
-    let own = dice.one_in(5).then(|| {
-        (0..2).map(|_| history::id(AGENCIES[dice.below(AGENCIES.len())].id)).collect()
-    });
+    let own = dice
+        .one_in(5)
+        .then(|| (0..2).map(|_| history::id(AGENCIES[dice.below(AGENCIES.len())].id)).collect());
     Query { side, basis, from, to, filter, own, group }
 }
 
@@ -70,7 +74,7 @@ fn shown(figures: &[engine::Figure]) -> Vec<(Vec<String>, Counters)> {
 #[test]
 fn figures_are_those_of_a_plain_recount() {
     let mut plans = [0; 2];
-    for seed in 0..HISTORIES {
+    for seed in 0..histories() {
         let mut dice = Dice(seed);
         let mut history = History::new();
         for _ in 0..STEPS {
@@ -95,13 +99,13 @@ fn figures_are_those_of_a_plain_recount() {
             plans[usize::from(engine::plan(&query) == engine::Plan::Rows)] += 1;
         }
     }
-    assert!(plans.iter().all(|n| *n > 300), "{plans:?}");
+    assert!(plans.iter().all(|n| *n > 100), "{plans:?}");
 }
 
 #[test]
 fn what_changed_after_the_close_is_listed_with_its_event() {
     let (mut closings, mut restated) = (0, 0);
-    for seed in 100..100 + HISTORIES {
+    for seed in 1_000_000..1_000_000 + histories() {
         let mut dice = Dice(seed);
         let mut history = History::new();
         for _ in 0..STEPS {
@@ -122,7 +126,8 @@ fn what_changed_after_the_close_is_listed_with_its_event() {
             assert_eq!(lienthong::merkle::sha256(text.as_bytes()), closed.record.snapshot, "history {seed}");
             // Then, and what changed since: now.
             let mut sums = then.figures(&query);
-            let all = periods::restatements(&history.node, &closed, (closed.period.months().0, 0), usize::MAX);
+            let all =
+                periods::restatements(&history.node, &closed, (closed.period.months().0, 0), usize::MAX);
             for restatement in all.unwrap() {
                 restated += 1;
                 assert!(restatement.index > closed.record.index);
@@ -142,5 +147,5 @@ fn what_changed_after_the_close_is_listed_with_its_event() {
             assert_eq!(sums, now.figures(&query), "history {seed}, {}", closed.period);
         }
     }
-    assert!(closings > 40 && restated > 100, "{closings} closings, {restated} restatements");
+    assert!(closings > 12 && restated > 30, "{closings} closings, {restated} restatements");
 }

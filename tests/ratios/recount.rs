@@ -53,7 +53,13 @@ fn acknowledges(status: Status) -> bool {
 }
 
 /// Noon of the first working day after, or an hour.
-fn in_time(issued_on: Date, issued_at: Option<Timestamp>, urgency: Urgency, sent: Timestamp, c: &Calendar) -> bool {
+fn in_time(
+    issued_on: Date,
+    issued_at: Option<Timestamp>,
+    urgency: Urgency,
+    sent: Timestamp,
+    c: &Calendar,
+) -> bool {
     if urgency != Urgency::Normal {
         return issued_at.map_or(sent.date() <= issued_on, |at| sent.millis() - at.millis() <= 3_600_000);
     }
@@ -90,7 +96,8 @@ impl Recount {
             counts &= f.sender.is_none()
                 || f.sender.as_ref() == Some(&d.sender)
                 || f.sender.as_ref() == Some(&d.sender_registered);
-            counts &= f.recipient.is_none() || f.recipient == d.recipient || f.recipient == d.recipient_registered;
+            counts &=
+                f.recipient.is_none() || f.recipient == d.recipient || f.recipient == d.recipient_registered;
             counts &= f.sender_level.is_none() || f.sender_level == Some(d.sender_level);
             counts &= f.recipient_level.is_none() || f.recipient_level == d.recipient_level;
             counts &= f.type_name.is_none() || f.type_name.as_ref() == Some(&d.type_name);
@@ -135,7 +142,9 @@ impl Recount {
     pub fn covered(&self, query: &Query, values: &[String]) -> u64 {
         let covered = |d: &Delivery| {
             let month = Month::of(d.dims.day);
-            [&d.dims.sender, &d.dims.sender_registered].iter().any(|a| self.declared.contains(&(month, (*a).clone())))
+            [&d.dims.sender, &d.dims.sender_registered]
+                .iter()
+                .any(|a| self.declared.contains(&(month, (*a).clone())))
         };
         let sums = self.sums(query, covered);
         sums.iter().find(|(v, _)| v == values).map_or(0, |(_, sum)| sum.deliveries)
@@ -351,7 +360,8 @@ fn incoming(log: &[Event]) -> Vec<Delivery> {
                 {
                     let last = came.values_mut().filter_map(|tries| tries.last_mut());
                     let own = |a: &&mut Arrival| {
-                        a.id == notice.target && a.item.parties.recipient.as_ref() == Some(&item.parties.sender)
+                        a.id == notice.target
+                            && a.item.parties.recipient.as_ref() == Some(&item.parties.sender)
                     };
                     if let Some(arrival) = last.into_iter().find(own) {
                         if acknowledges(status) {

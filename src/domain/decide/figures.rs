@@ -1,6 +1,6 @@
 //! What is recorded about the figures: closed periods, declarations about paper, the calendar.
 
-use super::{Declined, Decision, nothing, one};
+use super::{Decision, Declined, nothing, one};
 use crate::domain::event::{Actor, EventKind, PaperDeclared, PeriodClosed};
 use crate::domain::fold::records::{ClosedRecord, DeclaredRecord};
 use crate::domain::fold::{Records, keys, load};

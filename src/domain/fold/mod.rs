@@ -6,8 +6,8 @@
 //!
 //! [`keys`] has the key of every record, [`records`] their content.
 
-pub mod keys;
 mod arrivals;
+pub mod keys;
 mod notices;
 mod periods;
 pub mod records;

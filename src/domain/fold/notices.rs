@@ -9,7 +9,9 @@ use super::records::{
     Asked, AttemptRecord, Ended, Incoming, IncomingState, MessageFacts, Outgoing, StatedRecord, StatusEntry,
     WithdrawnRecord,
 };
-use super::{View, ViewError, arrivals, feed, is_newest, keys, leave_force, load, rows, set_live, sets, store};
+use super::{
+    View, ViewError, arrivals, feed, is_newest, keys, leave_force, load, rows, set_live, sets, store,
+};
 use crate::domain::document::Kind;
 use crate::domain::event::{LogRef, NoticeFacts, Stated};
 use crate::domain::ids::{DeliveryId, Digest, DocumentKey};

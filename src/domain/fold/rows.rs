@@ -68,8 +68,7 @@ pub(super) fn submitted(
         row.origin = document.origin;
         row.electronic = Electronic::Pending;
         row.submitted_at = Some(sent);
-        row.on_time =
-            calendar.is_on_time(document.issued_on, document.issued_at, document.urgency, sent);
+        row.on_time = calendar.is_on_time(document.issued_on, document.issued_at, document.urgency, sent);
         row.signed_here = verdicts.both_valid();
         row.signed_there = false;
         row.arrived_at = None;
@@ -95,11 +94,7 @@ pub(super) fn settled(
 }
 
 /// An earlier attempt that was delivered counts again: the one after it was withdrawn before it arrived.
-pub(super) fn kept(
-    view: &mut (impl View + ?Sized),
-    record: &Outgoing,
-    index: u64,
-) -> Result<(), ViewError> {
+pub(super) fn kept(view: &mut (impl View + ?Sized), record: &Outgoing, index: u64) -> Result<(), ViewError> {
     let Some(name) = of_message(&record.facts) else { return Ok(()) };
     change(view, &name, index, None, |row| {
         if let Some(earlier) = row.earlier.take() {
@@ -131,7 +126,8 @@ fn reported(row: &mut Row, status: Status, at: Timestamp) {
     if status.acknowledges() {
         row.acknowledged_at = Some(row.acknowledged_at.map_or(at, |before| before.min(at)));
     }
-    if status == Status::Refused {
+    // What was withdrawn before it arrived never counts, whatever its recipient says of it.
+    if status == Status::Refused && row.electronic != Electronic::Withdrawn {
         row.electronic = Electronic::Refused;
     }
 }

@@ -103,7 +103,8 @@ pub(super) fn documents(
     }
     change(&mut parts, after.0, |sum| sum.plus(after.1));
     parts.retain(|(_, sum)| *sum != Counters::default());
-    let mut differences = spread(&parts).into_iter().map(|(k, new)| (k, Several::default(), new)).collect::<Vec<_>>();
+    let mut differences =
+        spread(&parts).into_iter().map(|(k, new)| (k, Several::default(), new)).collect::<Vec<_>>();
     for (key, was) in old {
         match differences.iter_mut().find(|(k, ..)| *k == key) {
             Some(difference) => difference.1 = was,

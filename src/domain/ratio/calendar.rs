@@ -82,9 +82,8 @@ mod tests {
     fn an_urgent_document_has_one_hour_on_holidays_as_well() {
         let issued = at("2016-03-04T16:30:00+07:00");
         let free = Calendar { holidays: vec![day("2016-03-04")], ..Calendar::default() };
-        let on_time = |at, ms| {
-            free.is_on_time(day("2016-03-04"), at, Urgency::Urgent, issued.plus_millis(ms))
-        };
+        let on_time =
+            |at, ms| free.is_on_time(day("2016-03-04"), at, Urgency::Urgent, issued.plus_millis(ms));
         assert!(on_time(Some(issued), 3_600_000));
         assert!(!on_time(Some(issued), 3_600_001));
         assert!(on_time(None, 7 * 3_600_000));

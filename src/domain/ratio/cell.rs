@@ -139,7 +139,8 @@ pub fn period(family: Family, day: Date) -> i32 {
 
 /// The cell of a family that a delivery counts in.
 pub fn key(family: Family, merged: Merged, dims: &Dims) -> Vec<u8> {
-    let (sender, recipient) = (family == Family::Sender, family == Family::Recipient || family == Family::Arrival);
+    let (sender, recipient) =
+        (family == Family::Sender, family == Family::Recipient || family == Family::Arrival);
     let kind = family == Family::Kind;
     let alone = merged == Merged::Not;
     let cell = Cell {

@@ -245,12 +245,14 @@ mod tests {
 
     #[test]
     fn a_document_is_electronic_only_when_every_delivery_is() {
-        let electronic = Counters { deliveries: 1, electronic: 1, sent: 1, on_time: 1, ..Counters::default() };
+        let electronic =
+            Counters { deliveries: 1, electronic: 1, sent: 1, on_time: 1, ..Counters::default() };
         let paper = Counters { deliveries: 1, paper: 1, ..Counters::default() };
         let mandatory = Counters { mandatory: 1, ..paper };
         let lost = Counters { deliveries: 1, undelivered: 1, sent: 1, ..Counters::default() };
         let held = Counters { deliveries: 1, pending: 1, held: 1, sent: 1, ..Counters::default() };
-        let document = |all: &[Counters]| all.iter().fold(Counters::default(), |a, b| a.plus(*b)).as_document();
+        let document =
+            |all: &[Counters]| all.iter().fold(Counters::default(), |a, b| a.plus(*b)).as_document();
         assert_eq!(document(&[]), Counters::default());
         for alone in [electronic, paper, mandatory, lost, held] {
             assert_eq!(document(&[alone]), alone, "with one recipient the two bases agree");
@@ -267,9 +269,8 @@ mod tests {
     #[test]
     fn the_recipients_side_says_nothing_about_paper() {
         let sum = Counters { deliveries: 2, electronic: 2, signed: 1, ..Counters::default() };
-        let shown = |side| -> Vec<&str> {
-            sum.ratios_of(side).iter().filter(|r| r.d > 0).map(|r| r.name).collect()
-        };
+        let shown =
+            |side| -> Vec<&str> { sum.ratios_of(side).iter().filter(|r| r.d > 0).map(|r| r.name).collect() };
         assert!(shown(Side::Outgoing).contains(&"fully_electronic"));
         assert_eq!(
             shown(Side::Incoming),
