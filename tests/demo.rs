@@ -105,7 +105,7 @@ fn other_files_give_their_own_right_figures_in_every_form() {
             let output = Command::new(env!("CARGO_BIN_EXE_lienthong"))
                 .args(["report", "--format", format, "--data"])
                 .arg(&folder)
-                .arg("--out")
+                .arg("--output")
                 .arg(&file)
                 .output()
                 .unwrap();

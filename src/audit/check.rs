@@ -221,15 +221,18 @@ fn describe(key: &[u8]) -> String {
         Some(b'h') => "list of what is held".to_owned(),
         Some(b'e') => format!("event list entry of {}", name()),
         Some(b'v') => format!("event list entry of delivery {}", hex::encode(rest.get(..32).unwrap_or(rest))),
+        Some(b's') => "index of what events have".to_owned(),
+        Some(b'y') => "entry of the paper register".to_owned(),
+        Some(b'm') => "what the node last recorded of itself".to_owned(),
         Some(b'w') => format!("ratio row {}", hex::encode(rest)),
         Some(b'u') => format!("ratio row of an arrival at {}", name()),
         Some(b'd') => format!("ratio sum of a document of {}", name()),
         Some(b'c') => format!("ratio cell {}", hex::encode(rest)),
-        Some(b'm') => format!("number of changes of month {}", month(rest)),
+        Some(b'l') => format!("number of changes of month {}", month(rest)),
         Some(b'b') => format!("closing of month {}", month(rest)),
         Some(b'p') => format!("closed period {}", name()),
         Some(b'z') => format!("restatement of month {}", month(rest)),
-        Some(b'y') => format!("declaration about the paper of month {}", month(rest)),
+        Some(b'f') => format!("declaration about the paper of month {}", month(rest)),
         Some(b'g') => "calendar of working days".to_owned(),
         _ => format!("unknown record {}", hex::encode(key)),
     }
@@ -273,6 +276,10 @@ mod tests {
             (keys::restated(month, 1, &[7; 40]), "restatement of month 2016-03"),
             (keys::declared(month, &agency), "declaration about the paper of month 2016-03"),
             (keys::calendar(), "calendar of working days"),
+            (keys::paper(1), "entry of the paper register"),
+            (keys::client("dms"), "what the node last recorded of itself"),
+            (keys::pending(1), "index of what events have"),
+            (keys::block(7, 1), "index of what events have"),
         ];
         for (key, text) in known {
             assert!(describe(&key).starts_with(text), "{}", describe(&key));

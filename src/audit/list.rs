@@ -1,25 +1,28 @@
-//! Listing events, a page at a time. Where an agency or a delivery is asked for, its own index is read instead of the
-//! log; where a time is, the first event of that time is searched for. Work per page is bounded: a page may end before
-//! it is full, and says where the next begins.
+//! Listing events, a page at a time, by index whatever is asked for: a delivery by its own records, everything else by
+//! the index of terms (`find`), times by halving. Each candidate is then looked at: the index only leaves out. Work per
+//! page is bounded: a page may end before it is full, and says where the next begins.
 
 use bytes::Bytes;
 
-use crate::domain::event::{Event, EventKind, NoticeFacts, RoleVerdicts, Subject};
-use crate::domain::fold::records::{Incoming, MessageFacts, Outgoing};
+use super::find::Finder;
+use crate::domain::event::{Event, EventKind};
+use crate::domain::fold::records::{Incoming, Outgoing};
+use crate::domain::fold::search::{self, Term};
 use crate::domain::fold::{self, keys, load};
 use crate::domain::ids::{AgencyId, DeliveryId};
-use crate::ledger::{events_of, folds};
+use crate::ledger::folds;
+use crate::signature::{Role, Verdict};
 use crate::store::StoreError;
 use crate::store::index::Index;
 use crate::time::Timestamp;
 use crate::wire::leaf;
 
 /// Events looked at for one page.
-const LOOKED_AT: usize = 20_000;
+const LOOKED_AT: usize = 2_000;
 /// Events read at once.
 const BATCH: usize = 256;
 
-/// Which events. The default is all of them, forwards.
+/// Which events: those for which everything holds that is given. The default is all of them, forwards.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Query {
     /// Where to begin (inclusive): the first index, or the last when backwards.
@@ -30,6 +33,8 @@ pub struct Query {
     pub limit: usize,
     /// Events that concern the agency.
     pub agency: Option<AgencyId>,
+    /// Events of messages that this agency sends or receives; with `agency`, those between the two.
+    pub counterpart: Option<AgencyId>,
     /// Events of the delivery.
     pub delivery: Option<DeliveryId>,
     /// Events of the kind, by [`EventKind::name`].
@@ -38,8 +43,18 @@ pub struct Query {
     pub since: Option<Timestamp>,
     /// Not after.
     pub until: Option<Timestamp>,
-    /// Events of documents with this number.
+    /// Events of documents with this number, NFC-normalised.
     pub number: Option<String>,
+    /// And this notation, NFC-normalised; without a number it is not looked at.
+    pub notation: Option<String>,
+    /// And this year; without a number it is not looked at.
+    pub year: Option<i32>,
+    /// Events that this client caused; `node` for the node itself, a peer's name for what came from there.
+    pub client: Option<String>,
+    /// Events that this user caused, as the client names it.
+    pub user: Option<String>,
+    /// Events that give this verdict, on a role or on either.
+    pub verdict: Option<(Option<Role>, Verdict)>,
     /// Events that give this reason, by its code.
     pub reason: Option<String>,
 }
@@ -49,111 +64,175 @@ pub type Page = (Vec<(u64, Bytes, Event)>, Option<u64>);
 
 /// A page of the log of `size` events.
 pub fn list(index: &Index, size: u64, query: &Query) -> Result<Page, StoreError> {
+    let mut leaves = Leaves { index, first: 0, chunk: Vec::new() };
     let mut found = Vec::new();
-    let Some(mut at) = start(index, size, query)? else { return Ok((found, None)) };
+    let (first, end) = extent(&mut leaves, size, query)?;
+    if first >= end {
+        return Ok((found, None));
+    }
+    let mut candidates = Candidates::new(index, query, first, end)?;
     let mut looked_at = 0;
-    loop {
-        let batch = candidates(index, size, query, at)?;
-        let whole = batch.len() == BATCH;
-        for (i, bytes) in batch {
-            let next = if query.backwards { i.checked_sub(1) } else { Some(i + 1).filter(|n| *n < size) };
-            let event = decode(i, &bytes)?;
-            let past = if query.backwards {
-                query.since.is_some_and(|t| event.at < t)
-            } else {
-                query.until.is_some_and(|t| event.at > t)
-            };
-            if past {
-                return Ok((found, None));
+    while let Some(batch) = candidates.next()? {
+        for i in batch {
+            if found.len() >= query.limit.max(1) || looked_at >= LOOKED_AT {
+                // This one is the first of the next page.
+                return Ok((found, Some(i)));
             }
+            let bytes = leaves.get(i)?;
+            let event = decode(i, &bytes)?;
             if matches(index, query, i, &event)? {
                 found.push((i, bytes, event));
             }
             looked_at += 1;
-            let Some(next) = next else { return Ok((found, None)) };
-            if found.len() >= query.limit.max(1) || looked_at >= LOOKED_AT {
-                return Ok((found, Some(next)));
-            }
-            at = next;
-        }
-        if !whole {
-            return Ok((found, None));
         }
     }
+    Ok((found, None))
 }
 
-/// The first index to look at.
-fn start(index: &Index, size: u64, query: &Query) -> Result<Option<u64>, StoreError> {
-    let Some(last) = size.checked_sub(1) else { return Ok(None) };
-    if query.backwards {
-        let mut from = query.from.unwrap_or(last).min(last);
-        if let Some(until) = query.until {
-            let Some(newest) = first_after(index, size, until.plus_millis(1))?.checked_sub(1) else {
-                return Ok(None);
-            };
-            from = from.min(newest);
-        }
-        return Ok(Some(from));
-    }
-    let mut from = query.from.unwrap_or(0);
+/// The events that come into question by place and time, from the first to before the second.
+fn extent(leaves: &mut Leaves<'_>, size: u64, query: &Query) -> Result<(u64, u64), StoreError> {
+    let (mut first, mut end) = match (query.from, query.backwards) {
+        (Some(from), false) => (from, size),
+        (Some(from), true) => (0, size.min(from.saturating_add(1))),
+        (None, _) => (0, size),
+    };
     if let Some(since) = query.since {
-        from = from.max(first_after(index, size, since)?);
+        first = first.max(first_after(leaves, size, since)?);
     }
-    Ok(Some(from).filter(|f| *f <= last))
+    if let Some(until) = query.until {
+        end = end.min(first_after(leaves, size, until.plus_millis(1))?);
+    }
+    Ok((first, end))
 }
 
 /// The first event not before `time`: event times never go back, so it is found by halving.
-fn first_after(index: &Index, size: u64, time: Timestamp) -> Result<u64, StoreError> {
+fn first_after(leaves: &mut Leaves<'_>, size: u64, time: Timestamp) -> Result<u64, StoreError> {
     let (mut low, mut high) = (0, size);
     while low < high {
         let middle = low + (high - low) / 2;
-        let (found, bytes) = index.leaves(middle, 1)?.pop().ok_or_else(|| hole(middle))?;
-        if found != middle {
-            return Err(hole(middle));
-        }
+        let bytes = leaves.get(middle)?;
         if decode(middle, &bytes)?.at < time { low = middle + 1 } else { high = middle }
     }
     Ok(low)
 }
 
-/// The next batch of events that may match, in the order of the query.
-fn candidates(index: &Index, size: u64, query: &Query, at: u64) -> Result<Vec<(u64, Bytes)>, StoreError> {
-    let mut found = match (&query.delivery, &query.agency) {
-        (Some(id), _) => of_delivery(index, id, query.backwards, at)?,
-        (None, Some(agency)) => events_of(index, keys::agency_events(agency), at, query.backwards, BATCH)?,
-        (None, None) => return batch(index, query.backwards, at),
-    };
-    found.truncate(BATCH);
-    // The index may know events that are newer than the caller's state of the log.
-    found.retain(|i| *i < size);
-    let mut out = Vec::with_capacity(found.len());
-    for i in found {
-        let (found, bytes) = index.leaves(i, 1)?.pop().ok_or_else(|| hole(i))?;
-        if found != i {
-            return Err(hole(i));
+/// Leaves one after the other: neighbours are read together.
+struct Leaves<'a> {
+    index: &'a Index,
+    first: u64,
+    chunk: Vec<Bytes>,
+}
+
+impl Leaves<'_> {
+    fn get(&mut self, at: u64) -> Result<Bytes, StoreError> {
+        let known = |first: u64, chunk: &[Bytes]| {
+            at.checked_sub(first).and_then(|place| chunk.get(usize::try_from(place).ok()?)).cloned()
+        };
+        if let Some(leaf) = known(self.first, &self.chunk) {
+            return Ok(leaf);
         }
-        out.push((i, bytes));
+        (self.first, self.chunk) = self.index.leaves_around(at)?;
+        known(self.first, &self.chunk).ok_or_else(|| StoreError::Index {
+            path: "leaves".into(),
+            problem: format!("event {at} is missing"),
+        })
     }
-    Ok(out)
 }
 
-/// Whether an index is still to come.
-fn ahead(i: u64, backwards: bool, at: u64) -> bool {
-    if backwards { i <= at } else { i >= at }
+/// Where candidates come from.
+enum Candidates<'a> {
+    /// All of them.
+    All { first: u64, end: u64, backwards: bool },
+    /// A delivery's.
+    Known(Option<Vec<u64>>),
+    /// By the index of terms.
+    Found(Finder<'a>),
 }
 
-/// Events of a delivery: those that its records name, and the others by their own entries; a batch or more, if there
-/// are that many.
-fn of_delivery(index: &Index, id: &DeliveryId, backwards: bool, at: u64) -> Result<Vec<u64>, StoreError> {
+impl<'a> Candidates<'a> {
+    fn new(index: &'a Index, query: &Query, first: u64, end: u64) -> Result<Candidates<'a>, StoreError> {
+        let backwards = query.backwards;
+        if let Some(id) = &query.delivery {
+            let mut known = of_delivery(index, id, backwards, first, end)?;
+            if let Some(agency) = &query.agency {
+                // Where a page ends says something, too: what is another's is no candidate.
+                let mut own = Vec::with_capacity(known.len());
+                for i in known {
+                    if fold::concerns(index, agency, i).map_err(folds)? {
+                        own.push(i);
+                    }
+                }
+                known = own;
+            }
+            return Ok(Candidates::Known(Some(known)));
+        }
+        let terms = terms(query);
+        if terms.is_empty() {
+            return Ok(Candidates::All { first, end, backwards });
+        }
+        Ok(Candidates::Found(Finder::new(index, terms, backwards, first, end)))
+    }
+
+    fn next(&mut self) -> Result<Option<Vec<u64>>, StoreError> {
+        match self {
+            Candidates::All { first, end, .. } if *first >= *end => Ok(None),
+            Candidates::All { first, end, backwards: false } => {
+                let to = (*first + BATCH as u64).min(*end);
+                Ok(Some((std::mem::replace(first, to)..to).collect()))
+            }
+            Candidates::All { first, end, backwards: true } => {
+                let from = end.saturating_sub(BATCH as u64).max(*first);
+                Ok(Some((from..std::mem::replace(end, from)).rev().collect()))
+            }
+            Candidates::Known(events) => Ok(events.take()),
+            Candidates::Found(finder) => finder.next(),
+        }
+    }
+}
+
+/// What an event must have, the rarest first.
+fn terms(query: &Query) -> Vec<Term> {
+    let mut terms = Vec::new();
+    match (&query.number, &query.notation) {
+        (Some(number), Some(notation)) => terms.push(Term::notation(number, notation)),
+        (Some(number), None) => terms.push(Term::number(number)),
+        (None, _) => {}
+    }
+    terms.extend(query.user.as_deref().map(Term::user));
+    match (&query.agency, &query.counterpart) {
+        (Some(agency), Some(other)) if agency == other => terms.push(Term::to_itself(other)),
+        (_, Some(other)) => terms.push(Term::party(other)),
+        (_, None) => {}
+    }
+    terms.extend(query.agency.as_ref().map(Term::agency));
+    terms.extend(query.reason.as_deref().map(Term::reason));
+    terms.extend(query.client.as_deref().map(Term::client));
+    terms.extend(query.kind.as_deref().map(Term::kind));
+    terms.extend(query.verdict.map(|(role, verdict)| Term::verdict(role, verdict)));
+    terms
+}
+
+/// Events of a delivery: those that its records name, and the others by their own entries, as many as are looked at for
+/// a page and one more.
+fn of_delivery(
+    index: &Index,
+    id: &DeliveryId,
+    backwards: bool,
+    first: u64,
+    end: u64,
+) -> Result<Vec<u64>, StoreError> {
     let outgoing = load::<Outgoing>(index, &keys::outgoing(id)).map_err(folds)?;
     let incoming = load::<Incoming>(index, &keys::incoming(id)).map_err(folds)?;
     let in_records = outgoing.into_iter().flat_map(|r| r.events);
-    let in_records = in_records.chain(incoming.into_iter().flat_map(|r| r.events));
-    let mut found: Vec<u64> = in_records.filter(|i| ahead(*i, backwards, at)).collect();
-    let (prefix, key) = (keys::delivery_events(id), keys::delivery_event(id, at));
-    let others =
-        if backwards { index.scan_back(&prefix, &key, BATCH)? } else { index.scan(&prefix, &key, BATCH)? };
+    let mut found: Vec<u64> = in_records.chain(incoming.into_iter().flat_map(|r| r.events)).collect();
+    let prefix = keys::delivery_events(id);
+    let others = if backwards {
+        index.scan_back(&prefix, &keys::delivery_event(id, end - 1), LOOKED_AT + 1)?
+    } else {
+        index.scan(&prefix, &keys::delivery_event(id, first), LOOKED_AT + 1)?
+    };
     found.extend(others.iter().filter_map(|(key, _)| keys::index_of(key)));
+    found.retain(|i| (first..end).contains(i));
     found.sort_unstable();
     found.dedup();
     if backwards {
@@ -162,99 +241,49 @@ fn of_delivery(index: &Index, id: &DeliveryId, backwards: bool, at: u64) -> Resu
     Ok(found)
 }
 
-/// A batch of the whole log.
-fn batch(index: &Index, backwards: bool, at: u64) -> Result<Vec<(u64, Bytes)>, StoreError> {
-    if !backwards {
-        return index.leaves(at, BATCH);
-    }
-    let from = (at + 1).saturating_sub(BATCH as u64);
-    let mut batch = index.leaves(from, (at + 1 - from) as usize)?;
-    batch.retain(|(i, _)| *i <= at);
-    batch.reverse();
-    Ok(batch)
-}
-
 fn decode(at: u64, bytes: &[u8]) -> Result<Event, StoreError> {
     leaf::decode(bytes)
         .map_err(|e| StoreError::Index { path: "leaves".into(), problem: format!("event {at}: {e}") })
 }
 
-fn hole(at: u64) -> StoreError {
-    StoreError::Index { path: "leaves".into(), problem: format!("event {at} is missing") }
-}
-
 fn matches(index: &Index, query: &Query, at: u64, event: &Event) -> Result<bool, StoreError> {
-    if query.kind.as_deref().is_some_and(|kind| kind != event.kind.name())
-        || query.since.is_some_and(|t| event.at < t)
-        || query.until.is_some_and(|t| event.at > t)
-        || query.reason.as_deref().is_some_and(|code| !gives_reason(&event.kind, code))
-    {
-        return Ok(false);
-    }
-    if let (Some(agency), Some(_)) = (&query.agency, &query.delivery)
-        && !fold::concerns(index, agency, at).map_err(folds)?
-    {
-        return Ok(false);
-    }
-    match &query.number {
-        Some(number) => is_of_number(index, &event.kind, number),
-        None => Ok(true),
-    }
+    let is = |wanted: &Option<String>, found: &str| wanted.as_deref().is_none_or(|wanted| wanted == found);
+    Ok(is(&query.kind, event.kind.name())
+        && is(&query.client, &event.actor.client)
+        && is(&query.user, &event.actor.user)
+        && query.since.is_none_or(|t| event.at >= t)
+        && query.until.is_none_or(|t| event.at <= t)
+        && query.reason.as_deref().is_none_or(|code| search::reasons_of(&event.kind).contains(&code))
+        && query.verdict.is_none_or(|(role, verdict)| gives_verdict(&event.kind, role, verdict))
+        && match &query.agency {
+            Some(agency) => fold::concerns(index, agency, at).map_err(folds)?,
+            None => true,
+        }
+        && is_about(index, query, &event.kind)?)
 }
 
-/// Whether the event gives the reason: its own, or that of its verdicts.
-fn gives_reason(kind: &EventKind, code: &str) -> bool {
-    let by_verdict = |verdicts: &RoleVerdicts| verdicts.reason.is_some_and(|r| r.as_str() == code);
-    match kind {
-        EventKind::Submitted { verdicts, .. } | EventKind::Received { verdicts, .. } => by_verdict(verdicts),
-        EventKind::Refused { reason, verdicts, .. } => reason.code() == code || by_verdict(verdicts),
-        EventKind::Settled { reason, verdicts, .. } => {
-            reason.is_some_and(|r| r.code() == code) || by_verdict(verdicts)
-        }
-        EventKind::Undelivered { reason, .. } => reason.code() == code,
-        EventKind::Released { refused, verdicts, .. } => {
-            refused.is_some_and(|r| r.code() == code) || by_verdict(verdicts)
-        }
-        EventKind::Alarm { reason, .. } | EventKind::Stopped { reason } => reason == code,
-        _ => false,
-    }
+fn gives_verdict(kind: &EventKind, role: Option<Role>, wanted: Verdict) -> bool {
+    search::verdicts_of(kind).is_some_and(|verdicts| match role {
+        Some(Role::Person) => verdicts.person == wanted,
+        Some(Role::Agency) => verdicts.agency == wanted,
+        None => verdicts.person == wanted || verdicts.agency == wanted,
+    })
 }
 
-/// Whether the event is about a document of this number: by itself, or by the delivery that it names.
-fn is_of_number(index: &Index, kind: &EventKind, number: &str) -> Result<bool, StoreError> {
-    match kind {
-        EventKind::PaperEntered(entry) => return Ok(entry.key.number() == number),
-        _ => {
-            if let Some(Subject::Document(document)) = kind.item().map(|item| &item.subject) {
-                return Ok(document.key.number() == number);
-            }
-            if let Some(Subject::Notice(NoticeFacts { stated: Some(stated), .. })) =
-                kind.item().map(|item| &item.subject)
-            {
-                return Ok(stated.key.number() == number);
-            }
-        }
+/// Whether the event is about the document and between the parties that are asked for.
+fn is_about(index: &Index, query: &Query, kind: &EventKind) -> Result<bool, StoreError> {
+    if query.number.is_none() && query.counterpart.is_none() {
+        return Ok(true);
     }
-    let target = match kind.item().map(|item| &item.subject) {
-        Some(Subject::Notice(notice)) => Some(notice.target),
-        _ => kind.delivery_id(),
+    let about = fold::about(index, kind).map_err(folds)?;
+    let of_document = query.number.as_deref().is_none_or(|number| {
+        let is = |key| search::is_document(key, number, query.notation.as_deref(), query.year);
+        about.document.as_ref().is_some_and(is)
+    });
+    let between = match (&query.agency, &query.counterpart) {
+        (_, None) => true,
+        (None, Some(other)) => about.has_party(other),
+        (Some(agency), Some(other)) => about.is_between(agency, other),
     };
-    let Some(mut facts) = target.map(|id| facts_of(index, &id)).transpose()?.flatten() else {
-        return Ok(false);
-    };
-    if let Some(target) = facts.target {
-        // An event about a notice: the number is that of the document behind it.
-        match facts_of(index, &target)? {
-            Some(document) => facts = document,
-            None => return Ok(false),
-        }
-    }
-    Ok(facts.key.is_some_and(|key| key.number() == number))
-}
-
-fn facts_of(index: &Index, id: &DeliveryId) -> Result<Option<MessageFacts>, StoreError> {
-    if let Some(record) = load::<Outgoing>(index, &keys::outgoing(id)).map_err(folds)? {
-        return Ok(Some(record.facts));
-    }
-    Ok(load::<Incoming>(index, &keys::incoming(id)).map_err(folds)?.map(|r| r.facts))
+    Ok(of_document && between)
 }

@@ -2,7 +2,8 @@
 //!
 //! - [`verify`](fn@verify): journal and sled side by side, every leaf, tile and checkpoint.
 //! - [`check`](fn@check): the same, and every fold recounted from the events.
-//! - [`list`](fn@list): events by agency, delivery, kind, time, number and reason, a page at a time.
+//! - [`list`](fn@list): events by agency, counterpart, delivery, document, kind, actor, verdict, reason and time, a page
+//!   at a time.
 //! - [`export_tiles`]: the log as a static directory for anybody's tools.
 //! - [`Offline`]: a stopped node's files, never changed.
 //!
@@ -12,9 +13,11 @@
 
 mod check;
 pub mod evidence;
+mod find;
 mod leaves;
 mod list;
 mod offline;
+mod query;
 mod tiles;
 mod verify;
 

@@ -20,7 +20,8 @@ use bytes::Bytes;
 use super::leaves::{StoreLeaves, unpack};
 use super::{Checked, Findings, Place};
 use crate::domain::event::Event;
-use crate::merkle::{Hash, NoteVerifier, SignedCheckpoint, TILE_WIDTH, TileId, Tree, leaf_hash};
+use crate::ledger::{check_key_change, key_changes};
+use crate::merkle::{Hash, LogKeys, NoteVerifier, TILE_WIDTH, TileId, Tree, leaf_hash};
 use crate::store::StoreError;
 use crate::store::disk::Disk;
 use crate::store::index::{Head, Index, leaf_key, tile_bytes, tile_key};
@@ -103,7 +104,7 @@ pub(super) fn walk(
         missing: None,
         findings,
         index,
-        key,
+        keys: keys_of(disk.clone(), journal_dir, key),
         apply,
     };
     let mut at_head = None;
@@ -162,7 +163,7 @@ struct Walk<'a, F> {
     missing: Option<(u64, u64)>,
     findings: Findings,
     index: Option<&'a Index>,
-    key: &'a NoteVerifier,
+    keys: LogKeys,
     apply: F,
 }
 
@@ -174,6 +175,7 @@ impl<F: FnMut(u64, &Event) -> Result<(), String>> Walk<'_, F> {
             self.findings.add(Place::Block, block.first, message);
         }
         self.epoch = self.epoch.max(block.epoch);
+        let before = (self.tree.size(), self.tree.root());
         // 1 and 2
         let mut differing = Vec::new();
         let mut stored: Vec<Option<Bytes>> = Vec::with_capacity(block.leaves.len());
@@ -216,7 +218,7 @@ impl<F: FnMut(u64, &Event) -> Result<(), String>> Walk<'_, F> {
         self.tiles();
         for ((at, leaf), theirs) in (block.first..).zip(&block.leaves).zip(&stored) {
             let leaf = theirs.as_ref().filter(|_| by_store).unwrap_or(leaf);
-            self.event(at, leaf);
+            self.event(at, leaf, before);
         }
     }
 
@@ -261,7 +263,7 @@ impl<F: FnMut(u64, &Event) -> Result<(), String>> Walk<'_, F> {
     /// The root that the checkpoint signs for `size` events, if it is this log's.
     fn signed(&mut self, checkpoint: &str, size: u64) -> Option<Hash> {
         let at = size.checked_sub(1);
-        match SignedCheckpoint::verify(checkpoint, self.key) {
+        match self.keys.verify(checkpoint) {
             Ok(signed) if signed.checkpoint().size == size => Some(signed.checkpoint().root),
             Ok(signed) => {
                 let message =
@@ -295,7 +297,8 @@ impl<F: FnMut(u64, &Event) -> Result<(), String>> Walk<'_, F> {
         }
     }
 
-    fn event(&mut self, at: u64, bytes: &[u8]) {
+    /// `before`: size and root of the log before the block.
+    fn event(&mut self, at: u64, bytes: &[u8], before: (u64, Hash)) {
         let event = match leaf::decode(bytes) {
             Ok(event) => event,
             Err(error) => return self.findings.add(Place::Event, at, error.to_string()),
@@ -306,6 +309,11 @@ impl<F: FnMut(u64, &Event) -> Result<(), String>> Walk<'_, F> {
             self.findings.add(Place::Event, at, message);
         }
         self.last_time = self.last_time.max(event.at);
+        // A key change begins its block: every checkpoint from then on is of the new key.
+        let (size, root) = before;
+        if let Err(message) = check_key_change(&event.kind, size, root, &self.keys) {
+            self.findings.add(Place::Event, at, message);
+        }
         if let Err(message) = (self.apply)(at, &event) {
             self.findings.add(Place::Event, at, message);
         }
@@ -333,8 +341,9 @@ impl<F: FnMut(u64, &Event) -> Result<(), String>> Walk<'_, F> {
                 self.missing = self.missing.map(|(from, _)| (from, self.known - 1));
                 return;
             };
+            let before = (self.tree.size(), self.tree.root());
             self.tree.push(leaf_hash(&leaf));
-            self.event(at, &leaf);
+            self.event(at, &leaf, before);
             if self.tree.size().is_multiple_of(TILE_WIDTH) {
                 self.tiles();
                 progress(self.tree.size());
@@ -390,6 +399,20 @@ impl<F: FnMut(u64, &Event) -> Result<(), String>> Walk<'_, F> {
             Ok(_) => {}
         }
     }
+}
+
+/// The given key, and those before it by the statements in the journal, where its first checkpoint is of another one.
+/// What cannot be read of the journal is found when it is walked through.
+fn keys_of(disk: Arc<dyn Disk>, journal: &Path, key: &NoteVerifier) -> LogKeys {
+    let mut keys = LogKeys::new(key.clone());
+    let first = Reader::open(disk.clone(), journal, Position::default()).and_then(|mut r| r.next_block());
+    if let Ok(Some(first)) = first
+        && !keys.know(&first.checkpoint)
+        && let Ok(changes) = key_changes(disk, journal)
+    {
+        keys.learn(&changes);
+    }
+    keys
 }
 
 /// Finds leaves and tiles beyond sled's head; the head's size.

@@ -4,7 +4,7 @@ use clap::{CommandFactory as _, Parser, Subcommand};
 
 use super::{
     CliError, Outcome, audit, demo, dms, fetch, init, load, notices, operate, report, send, serve, sign,
-    status, verify,
+    status, track, verify,
 };
 
 /// Exchanges signed electronic documents between government agencies.
@@ -49,7 +49,7 @@ enum Command {
     /// Asks the recipient to give a document back (status 13).
     TakeBack(notices::TakeBackArgs),
     /// Shows where a delivery, or all deliveries of a document, stand.
-    Track(dms::TrackArgs),
+    Track(track::TrackArgs),
     /// Follows arrivals, receipts, statuses and failures.
     Watch(dms::WatchArgs),
     /// Enters a dispatch on paper, or a whole register; declares a month's register complete.
@@ -93,7 +93,7 @@ pub async fn run(args: Args) -> Result<Outcome, CliError> {
         Command::Revoke(args) => notices::revoke(args).await,
         Command::Update(args) => notices::update(args).await,
         Command::TakeBack(args) => notices::take_back(args).await,
-        Command::Track(args) => dms::track(args).await,
+        Command::Track(args) => track::run(args).await,
         Command::Watch(args) => dms::watch(args).await,
         Command::Paper(args) => dms::paper(args).await,
         Command::Report(args) => report::report(args).await,

@@ -7,16 +7,15 @@ use serde_json::json;
 
 use super::remote::Remote;
 use super::show::{EVENT_HEADER, columns, event_json, event_line};
-use super::{CliError, Format, Outcome, evidence, note, out, tiles};
-use crate::audit::{Checked, Offline, Query, list};
+use super::{CliError, Format, Outcome, events, evidence, note, out, tiles};
+use crate::audit::{Checked, Offline};
 use crate::config::Config;
-use crate::domain::{DeliveryId, Rejection};
+use crate::domain::Rejection;
 use crate::ledger::storage;
 use crate::merkle::{NoteVerifier, SignedCheckpoint, Tree, leaf_hash};
 use crate::store::index::{Head, Index};
-use crate::time::Timestamp;
 use crate::wire::proof::{Proof, ProofVerifier};
-use crate::wire::{leaf, pb, words};
+use crate::wire::{leaf, pb};
 
 /// Options of the command.
 #[derive(Debug, clap::Args)]
@@ -43,10 +42,28 @@ pub struct AuditArgs {
     format: Format,
 }
 
+impl AuditArgs {
+    pub(super) fn remote(&self) -> &Remote {
+        &self.remote
+    }
+
+    pub(super) fn data(&self) -> Option<&Path> {
+        self.data.as_deref()
+    }
+
+    pub(super) fn log_key(&self) -> Option<&str> {
+        self.log_key.as_deref()
+    }
+
+    pub(super) fn format(&self) -> Format {
+        self.format
+    }
+}
+
 #[derive(Debug, Subcommand)]
 enum AuditCommand {
     /// Lists events.
-    List(ListArgs),
+    List(Box<events::ListArgs>),
     /// Shows one event with every field.
     Show {
         /// Its index.
@@ -73,47 +90,16 @@ enum AuditCommand {
     Tiles {
         /// Where to.
         dir: PathBuf,
+        /// Who takes it, for the log of a running node.
+        #[arg(long, value_name = "USER", default_value = "")]
+        user: String,
     },
-}
-
-#[derive(Debug, clap::Args)]
-struct ListArgs {
-    /// First index (with --backwards the last).
-    #[arg(long, value_name = "INDEX")]
-    from: Option<u64>,
-    /// Newest first.
-    #[arg(long)]
-    backwards: bool,
-    /// How many.
-    #[arg(long, default_value_t = 50)]
-    limit: u32,
-    /// Events of this agency.
-    #[arg(long, value_name = "CODE")]
-    agency: Option<String>,
-    /// Events of this kind: submitted, received, refused, settled, …
-    #[arg(long)]
-    kind: Option<String>,
-    /// Events of this delivery.
-    #[arg(long, value_name = "ID")]
-    delivery: Option<String>,
-    /// Not before (RFC 3339).
-    #[arg(long, value_name = "TIME")]
-    since: Option<Timestamp>,
-    /// Not after (RFC 3339).
-    #[arg(long, value_name = "TIME")]
-    until: Option<Timestamp>,
-    /// Events of documents with this number.
-    #[arg(long)]
-    number: Option<String>,
-    /// Events that give this reason.
-    #[arg(long)]
-    reason: Option<String>,
 }
 
 /// Runs the command.
 pub async fn run(args: AuditArgs) -> Result<Outcome, CliError> {
     match &args.command {
-        AuditCommand::List(list) => list_events(&args, list).await,
+        AuditCommand::List(list) => events::run(&args, list).await,
         AuditCommand::Show { index } => show(&args, *index).await,
         AuditCommand::Prove { index } => prove(&args, *index).await,
         AuditCommand::Export(export) => {
@@ -126,9 +112,9 @@ pub async fn run(args: AuditArgs) -> Result<Outcome, CliError> {
         AuditCommand::Verify { file: Some(file), .. } => verify_proof(&args, file),
         AuditCommand::Verify { file: None, .. } => check_log(&args, false).await,
         AuditCommand::Check => check_log(&args, true).await,
-        AuditCommand::Tiles { dir } => {
+        AuditCommand::Tiles { dir, user } => {
             let stopped = args.data.as_ref().map(|data| Stopped::open(data, args.log_key.as_deref()));
-            tiles::run(dir, stopped.transpose()?, &args.remote, args.format).await
+            tiles::run(dir, user, stopped.transpose()?, &args.remote, args.format).await
         }
     }
 }
@@ -156,11 +142,11 @@ impl Stopped {
                 dir.display()
             )));
         }
+        let offline = Offline::open(&data).map_err(CliError::failed)?;
         let key = match key {
             Some(text) => Some(text.parse().map_err(|e| CliError::failed(format!("--log-key: {e}")))?),
-            None => config.as_ref().and_then(|c| listed_key(c, &data)),
+            None => config.as_ref().and_then(|c| listed_key(c, &data, &offline)),
         };
-        let offline = Offline::open(&data).map_err(CliError::failed)?;
         Ok(Stopped { offline, data, key })
     }
 
@@ -179,72 +165,14 @@ impl Stopped {
     }
 }
 
-/// The log key that the newest kept directory lists for the node.
-fn listed_key(config: &Config, data: &Path) -> Option<NoteVerifier> {
+/// The log key that the newest kept directory lists for the node: the one of its newest checkpoint, where several are.
+fn listed_key(config: &Config, data: &Path, offline: &Offline) -> Option<NoteVerifier> {
     let directory = crate::exchange::directory::DirectoryHolder::newest_kept(data, &config.authority)?;
-    directory.node(&config.node)?.log_key(&config.node.log_origin(config.generation)).cloned()
-}
-
-async fn list_events(args: &AuditArgs, list_args: &ListArgs) -> Result<Outcome, CliError> {
-    let delivery = list_args.delivery.as_deref().map(str::parse::<DeliveryId>).transpose()?;
-    let limit = list_args.limit.clamp(1, 1000);
-    let (events, next) = if let Some(dir) = &args.data {
-        let stopped = Stopped::open(dir, args.log_key.as_deref())?;
-        let index = stopped.offline.index().map_err(CliError::failed)?;
-        let query = Query {
-            from: list_args.from,
-            backwards: list_args.backwards,
-            limit: limit as usize,
-            agency: list_args.agency.as_deref().map(crate::domain::AgencyId::new).transpose()?,
-            delivery,
-            kind: list_args.kind.clone(),
-            since: list_args.since,
-            until: list_args.until,
-            number: list_args.number.clone(),
-            reason: list_args.reason.clone(),
-        };
-        let size = stopped.offline.size().map_err(CliError::failed)?;
-        let (events, next) = list(index, size, &query).map_err(CliError::failed)?;
-        let events = events.into_iter().map(|(i, leaf, _)| (i, leaf)).collect::<Vec<_>>();
-        (events, next.map_or_else(String::new, |n| n.to_string()))
-    } else {
-        let client = args.remote.connect("admin").await?;
-        let request = pb::ListEventsRequest {
-            from_index: list_args.from.unwrap_or(0),
-            backwards: list_args.backwards,
-            page: Some(pb::Page { size: limit, token: String::new() }),
-            agency: list_args.agency.clone().unwrap_or_default(),
-            kind: list_args.kind.clone().unwrap_or_default(),
-            since: list_args.since.map_or(0, Timestamp::millis),
-            until: list_args.until.map_or(0, Timestamp::millis),
-            delivery_id: delivery.map_or_else(bytes::Bytes::new, |d| words::id(&d)),
-            number: list_args.number.clone().unwrap_or_default(),
-            reason: list_args.reason.clone().unwrap_or_default(),
-        };
-        let answer = client.audit().list_events(request).await?.into_inner();
-        let next = answer.next_token.trim_start_matches('c').to_owned();
-        (answer.events.into_iter().map(|e| (e.index, e.leaf)).collect(), next)
-    };
-    let decoded = events
-        .iter()
-        .map(|(i, bytes)| leaf::decode(bytes).map(|e| (*i, bytes, e)))
-        .collect::<Result<Vec<_>, _>>()
-        .map_err(CliError::failed)?;
-    match args.format {
-        Format::Json => {
-            let list: Vec<_> = decoded.iter().map(|(i, bytes, e)| event_json(*i, bytes, e)).collect();
-            out(serde_json::to_string_pretty(&list).unwrap_or_default());
-        }
-        Format::Table => {
-            let rows: Vec<_> = decoded.iter().map(|(i, _, e)| event_line(*i, e)).collect();
-            out(columns(&EVENT_HEADER, &rows));
-            if !next.is_empty() {
-                let backwards = if list_args.backwards { " --backwards" } else { "" };
-                note(format!("more: --from {next}{backwards}"));
-            }
-        }
-    }
-    Ok(Outcome::Done)
+    let node = directory.node(&config.node)?;
+    let head = offline.index().ok().and_then(|index| index.head().ok().flatten());
+    let newest = head.and_then(|head| SignedCheckpoint::parse_unverified(&head.checkpoint).ok());
+    let of_newest = newest.as_ref().and_then(|newest| node.key_of(newest));
+    of_newest.or_else(|| node.log_key(&config.node.log_origin(config.generation))).cloned()
 }
 
 async fn show(args: &AuditArgs, index: u64) -> Result<Outcome, CliError> {
@@ -294,6 +222,16 @@ fn prove_offline(stopped: &Stopped, index: u64) -> Result<Proof, CliError> {
 
 /// Proof of an event of a stopped node under its newest checkpoint.
 pub(super) fn prove_leaf(store: &Index, head: &Head, index: u64) -> Result<Proof, Rejection> {
+    prove_leaf_under(store, head, index, (head.size, &head.checkpoint))
+}
+
+/// The same under an earlier one: its size and signed note.
+pub(super) fn prove_leaf_under(
+    store: &Index,
+    head: &Head,
+    index: u64,
+    (size, note): (u64, &str),
+) -> Result<Proof, Rejection> {
     let from = head.size - head.size % 256;
     let tail = store.leaves(from, (head.size - from) as usize).map_err(|e| storage(&e))?;
     let damaged = |e: &dyn std::fmt::Display| crate::ledger::missing_leaf(index, e);
@@ -302,10 +240,10 @@ pub(super) fn prove_leaf(store: &Index, head: &Head, index: u64) -> Result<Proof
     let leaf = store
         .leaf(index)
         .map_err(|e| storage(&e))?
-        .filter(|_| index < head.size)
-        .ok_or_else(|| crate::ledger::unknown_event(index, head.size))?;
-    let path = tree.inclusion_proof(index, head.size, store).map_err(|e| damaged(&e))?;
-    Ok(Proof { leaf, index, path, checkpoint: head.checkpoint.clone() })
+        .filter(|_| index < size)
+        .ok_or_else(|| crate::ledger::unknown_event(index, size))?;
+    let path = tree.inclusion_proof(index, size, store).map_err(|e| damaged(&e))?;
+    Ok(Proof { leaf, index, path, checkpoint: note.to_owned() })
 }
 
 /// A proof as `prove` prints it, checked against a key that the caller trusts.

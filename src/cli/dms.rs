@@ -1,5 +1,5 @@
-//! What a document-management system does, by hand: `inbox`, `ack`, `respond`, `track`, `watch`, `paper`; `send` and
-//! `fetch` have files of their own.
+//! What a document-management system does, by hand: `inbox`, `ack`, `respond`, `watch`, `paper`; `send`, `fetch`
+//! and `track` have files of their own.
 
 use std::path::{Path, PathBuf};
 
@@ -267,102 +267,6 @@ pub async fn respond(args: RespondArgs) -> Result<Outcome, CliError> {
 
 /// Options of the command.
 #[derive(Debug, clap::Args)]
-#[command(after_help = "Examples:\n  lienthong track --delivery ID --config node/lienthong.toml\n  \
-    lienthong track --sender H09.1 --number 12 --notation CV-VP --year 2016 --config node/lienthong.toml")]
-pub struct TrackArgs {
-    #[command(flatten)]
-    remote: Remote,
-    /// Delivery.
-    #[arg(long, value_name = "ID", required_unless_present = "number")]
-    delivery: Option<DeliveryId>,
-    /// Code of the document's sender.
-    #[arg(long, requires = "number", default_value = "")]
-    sender: String,
-    /// Its number.
-    #[arg(long, requires_all = ["notation", "year", "sender"])]
-    number: Option<String>,
-    /// Its notation.
-    #[arg(long)]
-    notation: Option<String>,
-    /// Its year.
-    #[arg(long)]
-    year: Option<i32>,
-    /// How to print.
-    #[arg(long, value_enum, default_value = "table")]
-    format: Format,
-}
-
-/// Shows where a delivery, or all deliveries of a document, stand.
-pub async fn track(args: TrackArgs) -> Result<Outcome, CliError> {
-    let client = args.remote.connect("dms").await?;
-    let document = args.number.as_ref().map(|number| pb::DocumentRef {
-        agency: args.sender.clone(),
-        number: number.clone(),
-        notation: args.notation.clone().unwrap_or_default(),
-        year: args.year.unwrap_or_default(),
-    });
-    let request =
-        pb::TrackRequest { delivery_id: args.delivery.as_ref().map_or_else(Bytes::new, words::id), document };
-    let answer = client.exchange().track(request).await?.into_inner();
-    let views = answer.deliveries;
-    if args.format == Format::Json {
-        let list: Vec<_> = views.iter().map(view_json).collect();
-        out(serde_json::to_string_pretty(&list).unwrap_or_default());
-        return Ok(Outcome::Done);
-    }
-    for v in &views {
-        let state = state_name(v);
-        out(format!(
-            "{}  {} → {}  {}/{} ({}), attempt {}",
-            hex::encode(&v.delivery_id),
-            v.sender,
-            v.recipient,
-            v.number,
-            v.notation,
-            v.year,
-            v.attempt
-        ));
-        if v.submitted_at > 0 {
-            out(format!("  {}  submitted, event {}", time(v.submitted_at), v.submitted_index));
-        }
-        if v.settled_at > 0 {
-            let reason = if v.reason.is_empty() { String::new() } else { format!(": {}", v.reason) };
-            out(format!("  {}  {state}{reason}, event {}", time(v.settled_at), v.settled_index));
-        } else {
-            out(format!("  {state}: waits: {}; tried until {}", v.waiting_for, time(v.not_after)));
-        }
-        for s in &v.statuses {
-            let flag = if s.out_of_order { " (out of order)" } else { "" };
-            out(format!("  {}  status {:02}{flag}, event {}", time(s.at), s.status, s.log_index));
-        }
-        notices::lines(v).iter().for_each(out);
-    }
-    Ok(Outcome::Done)
-}
-
-fn state_name(v: &pb::DeliveryView) -> &'static str {
-    words::read_delivery_state(v.state).map_or("?", |s| s.as_str())
-}
-
-fn view_json(v: &pb::DeliveryView) -> serde_json::Value {
-    let statuses: Vec<_> = v
-        .statuses
-        .iter()
-        .map(|s| json!({"status": format!("{:02}", s.status), "at": time(s.at), "out_of_order": s.out_of_order}))
-        .collect();
-    let (asked, ended) = notices::json(v);
-    json!({
-        "kind": words::read_kind(v.kind).map_or("?", |k| k.as_str()), "asked": asked, "ended": ended,
-        "document_digest": hex::encode(&v.document_digest),
-        "delivery_id": hex::encode(&v.delivery_id), "sender": v.sender, "recipient": v.recipient,
-        "number": v.number, "notation": v.notation, "year": v.year, "attempt": v.attempt, "state": state_name(v),
-        "reason": v.reason, "submitted_at": time(v.submitted_at), "settled_at": time(v.settled_at),
-        "peer": v.peer, "statuses": statuses, "waiting_for": v.waiting_for,
-    })
-}
-
-/// Options of the command.
-#[derive(Debug, clap::Args)]
 #[command(after_help = "Example:\n  lienthong watch --config node/lienthong.toml --once")]
 pub struct WatchArgs {
     #[command(flatten)]
@@ -393,6 +297,8 @@ pub async fn watch(args: WatchArgs) -> Result<Outcome, CliError> {
                 format!(" {} {}", kind.as_str(), hex::encode(&i.message_id))
             }
             Some(_) if i.status == 13 => format!(" {}", hex::encode(&i.message_id)),
+            // What became of a status that the agency sent itself.
+            Some(_) if i.status == 0 => format!(" status {}", hex::encode(&i.message_id)),
             _ => String::new(),
         };
         let written = i.written_reason.replace(['\n', '\r', '\t'], " ");
@@ -460,9 +366,12 @@ struct EntryArgs {
     /// On which basis.
     #[arg(long, default_value = "")]
     basis: String,
-    /// Withdraw the entry.
+    /// Withdraw the entry: the one that --corrects names, or all of this document to this recipient.
     #[arg(long)]
     withdraw: bool,
+    /// The entry that this one stands in for, by its event.
+    #[arg(long, value_name = "EVENT")]
+    corrects: Option<u64>,
     /// Idempotency key.
     #[arg(long)]
     request_id: Option<String>,
@@ -490,6 +399,7 @@ pub async fn paper(args: PaperArgs) -> Result<Outcome, CliError> {
         basis: args.basis,
         dispatched_on: args.dispatched_on.unwrap_or(args.issued_on).to_string(),
         withdraw: args.withdraw,
+        corrects: args.corrects,
         user: String::new(),
     };
     let answer = client.exchange().record_paper(request).await?.into_inner();

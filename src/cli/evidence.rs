@@ -20,6 +20,7 @@ use crate::config::Config;
 use crate::domain::document::DocumentRef;
 use crate::domain::ids::{DeliveryId, DocumentKey};
 use crate::exchange::directory::DirectoryHolder;
+use crate::exchange::timestamps::{Stamped, Stamps};
 use crate::exchange::trust::read_crls;
 use crate::ledger::{Clock as _, SystemClock};
 use crate::merkle::NoteVerifier;
@@ -187,12 +188,20 @@ fn stopped(args: &ExportArgs, stopped: &Stopped, dir: &Path, target: &mut Target
     let directory = DirectoryHolder::newest_kept(&data, &config.authority)
         .ok_or_else(|| CliError::failed("no directory version is kept in the data"))?;
     let now = SystemClock.now();
-    let prove = |at| super::audit::prove_leaf(index, &head, at);
+    let log = config.node.log_origin(config.generation);
+    let trust = trust(&config, &directory)?;
+    let stamps = Stamps::open(&data, &log).map_err(CliError::failed)?;
+    let prove = |at, under: Option<&Stamped>| match under {
+        None => super::audit::prove_leaf(index, &head, at),
+        Some(stamped) => super::audit::prove_leaf_under(index, &head, at, (stamped.size, &stamped.note)),
+    };
     let source = Source {
         index,
-        log: &config.node.log_origin(config.generation),
+        log: &log,
         size: head.size,
         prove: &prove,
+        stamps: &stamps,
+        trust: &trust,
         content: &content,
         directories: &data.join("directories"),
         authority: &config.authority,
@@ -208,7 +217,6 @@ fn stopped(args: &ExportArgs, stopped: &Stopped, dir: &Path, target: &mut Target
     };
     on_behalf_of(&source, id).map_err(CliError::failed)?;
     let signer = signer(&config).map_err(CliError::failed)?;
-    let trust = trust(&config, &directory)?;
     let seal = signer.as_ref().map(|signer| Seal { signer, trust: &trust, at: now });
     export(&source, id, seal.as_ref(), |path, size, data| target.write(path, size, data))
         .map_err(CliError::failed)?;

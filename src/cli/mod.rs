@@ -4,8 +4,8 @@
 //! - [`args`]: what can be typed.
 //! - [`demo`]: real nodes on loopback replay a scenario.
 //! - [`network`], [`pki`]: making a whole local network; [`init`]: making one node.
-//! - [`serve`], [`status`], [`send`], [`fetch`], [`dms`], [`notices`], [`report`], [`operate`], [`audit`]: running a node; how it
-//!   does; what a system does by hand; reports; the log.
+//! - [`serve`], [`status`], [`send`], [`fetch`], [`dms`], [`track`], [`notices`], [`report`], [`operate`], [`audit`]: running a node; how it
+//!   does; what a system does by hand; reports; the log (`events`: its listing).
 //! - [`verify`], [`sign`]: signatures of files, judged and made.
 //! - [`load`]: a measured load with its limit beside it.
 
@@ -13,6 +13,7 @@ pub mod args;
 pub mod audit;
 pub mod demo;
 pub mod dms;
+mod events;
 mod evidence;
 pub mod fetch;
 pub mod init;
@@ -31,6 +32,7 @@ mod show;
 pub mod sign;
 pub mod status;
 mod tiles;
+pub mod track;
 pub mod verify;
 
 use std::fmt::Display;

@@ -371,6 +371,9 @@ client_ca = "client-ca.pem"
 [log]
 # Ed25519 key that signs the log's checkpoints; the directory lists its public half.
 key = "log.key"
+# The key before it, for the start at which the log goes over to another: both sign the change. The directory lists the
+# new key first.
+# previous_key = "log-before.key"
 # Ed25519 key that cosigns other nodes' checkpoints.
 cosign_key = "cosign.key"
 # generation = 1
@@ -415,6 +418,8 @@ crl_dir = "crls"
 # client_mib = 64
 # Seconds that calls under way have to end when the node stops (default 10).
 # drain_seconds = 10
+# Seconds that a call may bring nothing after it has begun, such as an upload whose system has gone (default 60).
+# idle_seconds = 60
 # Milliseconds that another node's clock may be off before it is told (default 1000).
 # clock_tolerance_ms = 1000
 
@@ -424,6 +429,12 @@ crl_dir = "crls"
 # what they have for it; nothing is configured for that.
 # connect_seconds = 10
 # answer_seconds = 120
+# How often clocks and directory versions are compared over a connection that lasts, in seconds (default 60).
+# compare_seconds = 60
+# How often a peer's log that grows is asked to show that it only grew, in seconds.
+# witness_seconds = 10
+# How long peers are asked at the start for the newest checkpoint that they hold of this node's log, in seconds.
+# start_seconds = 10
 
 [storage]
 # MiB of sled's cache (default 64).
@@ -450,6 +461,13 @@ crl_dir = "crls"
 # under a root that the courts trust. Without them the manifest of what is exported is not signed.
 # certificate = "evidence.pem"
 # key = "evidence.key"
+
+# [timestamps]
+# An authority (RFC 3161) that timestamps this log's checkpoints: the proof of when an event existed that rests on no
+# node's word. Its certificate must be one for timestamps, under a document root of the directory. Asked when the log
+# has grown, at most this often; when it does not answer, the node goes on, and `lienthong status` says since when.
+# url = "http://tsa.example/"
+# interval_minutes = 60
 
 [commands]
 # Client certificates that `lienthong … --config` uses: <node>-<client>.pem and .key, network-ca.pem.

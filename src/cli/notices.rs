@@ -172,7 +172,7 @@ async fn send(
     let answer = client.exchange().send_notice(request).await?.into_inner();
     let before = if answer.already_sent { " (was sent before)" } else { "" };
     out(format!("message {}, event {}{before}", hex::encode(&answer.delivery_id), answer.log_index));
-    note("`lienthong track --delivery ID` shows what becomes of it");
+    note("`lienthong track ID` with this id shows what becomes of it");
     Ok(Outcome::Done)
 }
 
@@ -192,28 +192,19 @@ pub async fn take_back(args: TakeBackArgs) -> Result<Outcome, CliError> {
     Ok(Outcome::Done)
 }
 
-/// What a sender asked about a delivery and what took it out of force, a line each.
-pub(super) fn lines(view: &pb::DeliveryView) -> Vec<String> {
+/// What a sender asked about a delivery and what took it out of force: when, in which event, and a line without the time.
+pub(super) fn lines(view: &pb::DeliveryView) -> Vec<(i64, u64, String)> {
     let mut lines = Vec::new();
     for a in &view.asked {
         let answer = if a.answer_index > 0 { format!(", event {}", a.answer_index) } else { String::new() };
-        lines.push(format!(
-            "  {}  {} asked, event {}: {}{answer}  {}",
-            time(a.at),
-            ask(a),
-            a.log_index,
-            state(a),
-            hex::encode(&a.delivery_id)
-        ));
+        let (ask, state, id) = (ask(a), state(a), hex::encode(&a.delivery_id));
+        let line = format!("{ask} asked, event {}: {state}{answer}  {id}", a.log_index);
+        lines.push((a.at, a.log_index, line));
     }
     if let Some(end) = &view.ended {
-        let by = ended_by(end.by());
-        lines.push(format!(
-            "  {}  NO LONGER IN FORCE: {by}, event {}, by {}",
-            time(end.at),
-            end.log_index,
-            hex::encode(&end.delivery_id)
-        ));
+        let (by, id) = (ended_by(end.by()), hex::encode(&end.delivery_id));
+        let line = format!("NO LONGER IN FORCE: {by}, event {}, by {id}", end.log_index);
+        lines.push((end.at, end.log_index, line));
     }
     lines
 }

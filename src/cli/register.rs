@@ -132,6 +132,7 @@ fn read(line: &Line) -> Result<Option<pb::RecordPaperRequest>, String> {
         basis: line.basis.clone(),
         dispatched_on: dispatched_on.to_string(),
         withdraw: false,
+        corrects: None,
         user: String::new(),
     }))
 }

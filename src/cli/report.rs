@@ -1,12 +1,12 @@
 //! `lienthong report`: the ratios of a node, closed periods and what changed in them since.
 
-use std::io::Write as _;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use clap::Subcommand;
 use serde_json::json;
 
 use super::audit::Stopped;
+use super::dms::write_new;
 use super::remote::{Remote, read_report};
 use super::show::{columns, counts_json};
 use super::{CliError, Outcome, note, out};
@@ -27,7 +27,7 @@ enum ReportFormat {
     Json,
     /// A line per figure and ratio.
     Csv,
-    /// A workbook with figures, definitions and coverage; give --out.
+    /// A workbook with figures, definitions and coverage; give --output.
     Xlsx,
 }
 
@@ -36,7 +36,7 @@ enum ReportFormat {
 #[command(
     after_help = "Examples:\n  lienthong report --config node/lienthong.toml --from 2016-Q1 --to 2016-Q1\n  \
     lienthong report --config node/lienthong.toml --basis documents --group-by sender,month --format csv\n  \
-    lienthong report --data ./demo/binh-duong --format xlsx --out ratios.xlsx\n  \
+    lienthong report --data ./demo/binh-duong --format xlsx --output ratios.xlsx\n  \
     lienthong report close 2016-Q1 --config node/lienthong.toml"
 )]
 pub struct ReportArgs {
@@ -93,9 +93,12 @@ pub struct ReportArgs {
     /// How to print.
     #[arg(long, value_enum, default_value = "table")]
     format: ReportFormat,
-    /// Write to a file instead of the terminal.
+    /// Write them to this new file instead; a running node records that.
     #[arg(long, value_name = "FILE")]
-    out: Option<PathBuf>,
+    output: Option<PathBuf>,
+    /// With --output: who takes them, for the node's log.
+    #[arg(long, value_name = "USER", requires = "output", default_value = "")]
+    user: String,
 }
 
 const LEVELS: [&str; 6] = ["central", "province", "department", "district", "commune", "subunit"];
@@ -127,8 +130,8 @@ pub async fn report(args: ReportArgs) -> Result<Outcome, CliError> {
     if let Some(command) = args.command {
         return period(&args.remote, command).await;
     }
-    if args.format == ReportFormat::Xlsx && args.out.is_none() {
-        return Err(CliError::failed("a workbook is no text: give --out FILE"));
+    if args.format == ReportFormat::Xlsx && args.output.is_none() {
+        return Err(CliError::failed("a workbook is no text: give --output FILE"));
     }
     let query = query(&args);
     let report = if let Some(dir) = &args.data {
@@ -216,6 +219,8 @@ fn request(query: &Query, args: &ReportArgs) -> pb::GetRatiosRequest {
         recipient_level: filter.recipient_level.map_or(0, |l| words::level(l).into()),
         type_name: args.type_name.clone(),
         urgency: filter.urgency.map_or(0, |u| words::urgency(u).into()),
+        export: args.output.is_some(),
+        user: args.user.clone(),
         group_by: query.group.iter().map(|d| d.as_str().to_owned()).collect(),
     }
 }
@@ -231,25 +236,17 @@ fn print(report: &Report, args: &ReportArgs) -> Result<(), CliError> {
         }
         ReportFormat::Xlsx => report::workbook(report).map_err(CliError::failed)?,
     };
-    match &args.out {
-        Some(file) => write(file, &bytes),
+    match &args.output {
+        Some(file) => {
+            write_new(file, &bytes)?;
+            note(format!("written: {}", file.display()));
+            Ok(())
+        }
         None => {
             out(String::from_utf8_lossy(&bytes).trim_end());
             Ok(())
         }
     }
-}
-
-/// Complete or not there: whoever waits for the file never sees half of it.
-fn write(file: &Path, bytes: &[u8]) -> Result<(), CliError> {
-    let failed = |e: std::io::Error| CliError::file("writing", file, &e);
-    let folder = file.parent().filter(|f| !f.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    let mut new = tempfile::NamedTempFile::new_in(folder).map_err(failed)?;
-    new.write_all(bytes).map_err(failed)?;
-    new.as_file().sync_all().map_err(failed)?;
-    new.persist(file).map_err(|e| failed(e.error))?;
-    note(format!("written: {}", file.display()));
-    Ok(())
 }
 
 async fn period(remote: &Remote, command: PeriodCommand) -> Result<Outcome, CliError> {

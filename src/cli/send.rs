@@ -259,8 +259,9 @@ fn read_messages(
 /// Whether a call failed because the way to the node broke, or the node is being started again; or stands where the
 /// node does not.
 pub(super) fn is_broken(status: &tonic::Status) -> bool {
-    use crate::domain::Reason::{BadOffset, PeerUnreachable, Stopping, StorageFailed};
-    matches!(failure::read_status(status).reason, BadOffset | PeerUnreachable | Stopping | StorageFailed)
+    use crate::domain::Reason::{BadOffset, Idle, PeerUnreachable, Stopping, StorageFailed};
+    let reason = failure::read_status(status).reason;
+    matches!(reason, BadOffset | Idle | PeerUnreachable | Stopping | StorageFailed)
 }
 
 /// Tries in a row that brought nothing.

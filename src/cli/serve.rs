@@ -142,7 +142,12 @@ pub fn check(args: &CheckArgs) -> Result<Outcome, CliError> {
         share.bytes >> 20
     ));
     out(format!("stopping    calls under way have {} s to end", config.drain.as_secs()));
-    out(format!("clocks      told when more than {} ms off", config.clock_tolerance_ms));
+    out(format!("silence     a call that has begun may bring nothing for {} s", config.idle.as_secs()));
+    out(format!(
+        "clocks      told when more than {} ms off; compared every {} s",
+        config.clock_tolerance_ms,
+        config.peer_compare.as_secs()
+    ));
     let calendar = &config.calendar;
     out(format!(
         "calendar    {} holidays, {} workdays at weekends",
@@ -169,7 +174,7 @@ pub fn check(args: &CheckArgs) -> Result<Outcome, CliError> {
             out(format!("! the directory does not list node `{}`: ask its authority", config.node));
             return Ok(Outcome::No);
         }
-        Some(node) if node.log_key(signer.verifier().name()) != Some(signer.verifier()) => {
+        Some(node) if !node.may_sign(signer.verifier()) => {
             out("! the directory lists another log key for this node: ask its authority, or correct log.key");
             return Ok(Outcome::No);
         }

@@ -50,8 +50,13 @@ pub(super) fn event_line(index: u64, event: &Event) -> Vec<String> {
         EventKind::Rerouted { peer, .. } => (String::new(), format!("to node {peer}")),
         EventKind::PaperEntered(p) => {
             let to = p.parties.recipient.as_ref().map_or(p.recipient_name.as_str(), |r| r.as_str());
-            let note = if p.withdrawn { "withdrawn" } else { "" };
-            (format!("{} → {to}: {}", p.parties.sender, p.key), note.into())
+            let note = match (p.withdrawn, p.corrects) {
+                (true, Some(index)) => format!("withdraws {index}"),
+                (true, None) => "withdrawn".to_owned(),
+                (false, Some(index)) => format!("corrects {index}"),
+                (false, None) => String::new(),
+            };
+            (format!("{} → {to}: {}", p.parties.sender, p.key), note)
         }
         EventKind::Released { refused, .. } => {
             (String::new(), refused.map_or_else(|| "released".into(), |r| r.to_string()))
@@ -72,6 +77,14 @@ pub(super) fn event_line(index: u64, event: &Event) -> Vec<String> {
         EventKind::Stopped { reason } => (reason.clone(), String::new()),
         EventKind::DirectoryAdopted { version, .. } => (format!("version {version}"), String::new()),
         EventKind::Alarm { reason, peer, detail } => (format!("{peer}: {detail}"), reason.clone()),
+        EventKind::ConfigChanged(c) => ("configuration".into(), c.changed.join(", ")),
+        EventKind::ClientChanged(c) => (c.name.clone(), c.step.to_string()),
+        EventKind::KeyChanged(k) => (format!("{} key", k.purpose), k.new.clone()),
+        EventKind::ConnectionsRefused(refused) => {
+            let causes = refused.refusals.iter().map(|r| format!("{} {}: {}", r.side, r.cause, r.count));
+            ("connections".into(), causes.collect::<Vec<_>>().join(", "))
+        }
+        EventKind::Extracted(e) => (e.extract.to_string(), e.filter.clone()),
         EventKind::Fetched { .. } | EventKind::HandedOver { .. } | EventKind::Unknown => {
             (String::new(), String::new())
         }
@@ -200,7 +213,7 @@ fn detail(kind: &EventKind) -> Value {
             "parties": parties(&p.parties), "recipient_name": p.recipient_name, "number": p.key.number(),
             "notation": p.key.notation(), "issued_on": p.issued_on.to_string(), "type": p.type_name,
             "urgency": p.urgency.as_str(), "mandatory": p.mandatory, "basis": p.basis,
-            "dispatched_on": p.dispatched_on.map(|d| d.to_string()), "withdrawn": p.withdrawn,
+            "dispatched_on": p.dispatched_on.map(|d| d.to_string()), "withdrawn": p.withdrawn, "corrects": p.corrects,
             "request_id": p.request_id.to_string(),
         }),
         EventKind::Released { delivery_id, refused, verdicts, judged, envelope_digest, .. } => json!({
@@ -236,7 +249,44 @@ fn detail(kind: &EventKind) -> Value {
         EventKind::Alarm { reason, peer, detail } => {
             json!({"reason": reason, "peer": peer, "detail": detail})
         }
+        EventKind::ConfigChanged(_)
+        | EventKind::ClientChanged(_)
+        | EventKind::KeyChanged(_)
+        | EventKind::ConnectionsRefused(_)
+        | EventKind::Extracted(_) => administration(kind),
         EventKind::Unknown => json!({}),
+    }
+}
+
+/// What a node recorded of itself.
+fn administration(kind: &EventKind) -> Value {
+    match kind {
+        EventKind::ConfigChanged(c) => json!({
+            "digest": c.digest.to_string(), "previous": c.previous.map(|d| d.to_string()), "changed": c.changed,
+            "settings": c.settings.iter().map(|s| (s.name.clone(), hex::encode(s.value).into()))
+                .collect::<serde_json::Map<String, Value>>(),
+        }),
+        EventKind::ClientChanged(c) => json!({
+            "name": c.name, "identity": c.identity, "step": c.step.as_str(), "roles": c.rights.roles,
+            "node_roles": c.rights.node_roles, "all_agencies": c.rights.all_agencies, "agencies": c.rights.agencies,
+            "agency_count": c.rights.agency_count, "agencies_digest": c.rights.agencies_digest.to_string(),
+        }),
+        EventKind::KeyChanged(k) => {
+            json!({"purpose": k.purpose.as_str(), "old": k.old, "new": k.new, "statement": k.statement})
+        }
+        EventKind::ConnectionsRefused(refused) => {
+            let groups = refused.refusals.iter().map(|r| {
+                let origins = r.origins.iter().map(|(o, n)| json!({"origin": o, "count": n}));
+                json!({"listener": r.side.as_str(), "cause": r.cause.as_str(), "count": r.count,
+                    "origins": origins.collect::<Vec<_>>()})
+            });
+            json!({"since": refused.since.to_string(), "refusals": groups.collect::<Vec<_>>()})
+        }
+        EventKind::Extracted(e) => json!({
+            "what": e.extract.as_str(), "agency": e.agency.as_ref().map(|a| a.as_str()), "size": e.size,
+            "filter": e.filter,
+        }),
+        _ => json!({}),
     }
 }
 

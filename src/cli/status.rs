@@ -59,6 +59,7 @@ fn screen(s: &pb::GetStatusResponse) -> String {
         ),
         format!("clock      {}, {}", moment(s.clock), clock(s)),
     ];
+    lines.extend(stamps(s));
     for c in &s.certificates {
         lines.push(format!(
             "tls        certificate `{}` valid until {}{}",
@@ -167,6 +168,22 @@ fn clock(s: &pb::GetStatusResponse) -> String {
     }
 }
 
+/// How the timestamps of checkpoints go, where an authority is configured.
+fn stamps(s: &pb::GetStatusResponse) -> Option<String> {
+    let t = s.timestamps.as_ref().filter(|t| !t.authority.is_empty())?;
+    let newest = if t.size == 0 {
+        "none yet".to_owned()
+    } else {
+        format!("{} of the log's events, at {}", t.size, moment(t.at))
+    };
+    let failing = if t.failing_since == 0 {
+        String::new()
+    } else {
+        format!("; NONE since {}: {}", moment(t.failing_since), t.last_error)
+    };
+    Some(shortened(&format!("timestamp  {newest}{failing}"), WIDTH))
+}
+
 /// A time in Vietnam, to the second.
 fn moment(ms: i64) -> String {
     time(ms).chars().take(19).map(|c| if c == 'T' { ' ' } else { c }).collect()
@@ -260,6 +277,10 @@ fn as_json(s: &pb::GetStatusResponse) -> Value {
         "client_connections": s.client_connections, "peer_connections": s.peer_connections,
         "clocks": clocks, "clock_tolerance_ms": s.clock_tolerance_ms,
         "own_clock_offset_ms": s.own_clock_off.then_some(s.own_clock_offset_ms), "certificates": certificates,
+        "timestamps": s.timestamps.as_ref().filter(|t| !t.authority.is_empty()).map(|t| json!({
+            "authority": t.authority, "size": t.size, "at": time(t.at), "failing_since": time(t.failing_since),
+            "last_error": t.last_error,
+        })),
     })
 }
 
@@ -402,6 +423,27 @@ di-an       3        0/0/0/3      3          0 s        closed   -62.3 s OFF
         assert_eq!((&json["own_clock_offset_ms"], &json["draining"]), (&json!(-90_500), &json!(true)));
         assert_eq!(json["queues"][0]["waiting_by_urgency"]["flash"], 2);
         assert_eq!(as_json(&sample())["own_clock_offset_ms"], Value::Null);
+    }
+
+    #[test]
+    fn timestamps_are_shown_where_an_authority_is_configured() {
+        let mut s = sample();
+        s.timestamps = Some(pb::TimestampStatus::default());
+        assert!(!screen(&s).contains("timestamp"));
+        let stamps = pb::TimestampStatus {
+            authority: "http://tsa.example/".into(),
+            size: 48_000,
+            at: s.clock - 3_600_000,
+            ..Default::default()
+        };
+        s.timestamps = Some(stamps.clone());
+        let good = "timestamp  48000 of the log's events, at 2016-08-08 08:00:00";
+        assert!(screen(&s).lines().any(|line| line == good), "{}", screen(&s));
+        let (failing_since, last_error) = (s.clock - 60_000, "no connection: refused".into());
+        s.timestamps = Some(pb::TimestampStatus { failing_since, last_error, ..stamps });
+        let bad = format!("{good}; NONE since 2016-08-08 08:59:00: no c…");
+        assert!(screen(&s).lines().any(|line| line == bad), "{}", screen(&s));
+        assert_eq!(as_json(&s)["timestamps"]["last_error"], "no connection: refused");
     }
 
     #[test]

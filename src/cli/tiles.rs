@@ -16,6 +16,7 @@ use crate::wire::{pb, words};
 /// Exports into `dir`.
 pub(super) async fn run(
     dir: &Path,
+    user: &str,
     stopped: Option<Stopped>,
     remote: &Remote,
     format: Format,
@@ -38,6 +39,7 @@ pub(super) async fn run(
             let request = pb::ExportTilesRequest {
                 known_size: known.map_or(0, |k| k.size),
                 known_root: known.map_or_else(bytes::Bytes::new, |k| words::digest(&k.root)),
+                user: user.to_owned(),
             };
             let mut pieces = client.audit().export_tiles(request).await?.into_inner();
             let (mut path, mut data) = (String::new(), Vec::new());

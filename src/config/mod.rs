@@ -4,6 +4,7 @@
 //! never in the file, only the paths of their files.
 
 mod raw;
+mod settings;
 
 use std::collections::BTreeSet;
 use std::net::SocketAddr;
@@ -17,6 +18,7 @@ use crate::merkle::NoteVerifier;
 use crate::time::Date;
 
 pub use raw::Raw;
+pub use settings::Named;
 
 /// A configuration that cannot be used.
 #[derive(Debug, thiserror::Error)]
@@ -97,6 +99,15 @@ pub struct Client {
     pub node_roles: BTreeSet<NodeRole>,
 }
 
+/// Where timestamps are asked for, and how often.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Timestamps {
+    /// `http://host[:port]/path` of an authority after RFC 3161. A token is signed, so the way to it need not be secret.
+    pub url: String,
+    /// How often, if the log grew.
+    pub interval: Duration,
+}
+
 /// A valid configuration.
 #[derive(Debug, Clone)]
 pub struct Config {
@@ -122,6 +133,8 @@ pub struct Config {
     pub client_ca: PathBuf,
     /// Key of the log (PEM, PKCS#8, Ed25519).
     pub log_key: PathBuf,
+    /// The key before it, while the log goes over from that one.
+    pub previous_log_key: Option<PathBuf>,
     /// Key for cosignatures.
     pub cosign_key: PathBuf,
     /// Key of the directory's authority.
@@ -142,6 +155,8 @@ pub struct Config {
     pub commands: Option<PathBuf>,
     /// With what exported evidence is signed: certificate with its chain, and key (PEM).
     pub evidence: Option<(PathBuf, PathBuf)>,
+    /// Who timestamps this log's checkpoints; `None`: nobody.
+    pub timestamps: Option<Timestamps>,
     /// Clients.
     pub clients: Vec<Client>,
     /// Bytes of all parts of one document.
@@ -152,6 +167,14 @@ pub struct Config {
     pub peer_connect: Duration,
     /// How long a peer may take to answer a message, or to take the next piece of large content.
     pub peer_answer: Duration,
+    /// How often clocks and versions are compared over a connection that lasts.
+    pub peer_compare: Duration,
+    /// How long a call that has begun may bring nothing.
+    pub idle: Duration,
+    /// How often a peer's growing log is asked about.
+    pub witness_every: Duration,
+    /// How long peers are asked at the start what they hold of this node's log.
+    pub start_ask: Duration,
     /// How long a transfer that broke off may be gone on with, in milliseconds.
     pub partial_ms: i64,
     /// Bytes of all such transfers of one client or peer.
@@ -279,6 +302,7 @@ impl Config {
             network_ca: base.join(raw.tls.network_ca),
             client_ca: base.join(raw.tls.client_ca),
             log_key: base.join(raw.log.key),
+            previous_log_key: raw.log.previous_key.map(|f| base.join(f)),
             cosign_key: base.join(raw.log.cosign_key),
             authority,
             directory: base.join(raw.directory.file),
@@ -301,6 +325,7 @@ impl Config {
             },
             commands: raw.commands.folder.map(|f| base.join(f)),
             evidence: raw.evidence.map(|e| (base.join(e.certificate), base.join(e.key))),
+            timestamps: raw.timestamps.map(timestamps_of).transpose()?,
             clients,
             max_content_bytes: between(
                 "limits.max_content_bytes",
@@ -316,9 +341,33 @@ impl Config {
                 1,
                 600,
             )?),
+            witness_every: Duration::from_secs(between(
+                "peers.witness_seconds",
+                raw.peers.witness_seconds.unwrap_or(limits::WITNESS_EVERY.as_secs()),
+                1,
+                3_600,
+            )?),
+            start_ask: Duration::from_secs(between(
+                "peers.start_seconds",
+                raw.peers.start_seconds.unwrap_or(limits::START_ASK.as_secs()),
+                1,
+                600,
+            )?),
             peer_answer: Duration::from_secs(between(
                 "peers.answer_seconds",
                 raw.peers.answer_seconds.unwrap_or(120),
+                1,
+                3_600,
+            )?),
+            peer_compare: Duration::from_secs(between(
+                "peers.compare_seconds",
+                raw.peers.compare_seconds.unwrap_or(limits::COMPARE.as_secs()),
+                1,
+                3_600,
+            )?),
+            idle: Duration::from_secs(between(
+                "limits.idle_seconds",
+                raw.limits.idle_seconds.unwrap_or(limits::IDLE.as_secs()),
                 1,
                 3_600,
             )?),
@@ -395,6 +444,30 @@ fn calendar_of(raw: &raw::Figures) -> Result<Calendar, ConfigError> {
         holidays: days("holidays", &raw.holidays, false)?,
         workdays: days("workdays", &raw.workdays, true)?,
     })
+}
+
+fn timestamps_of(raw: raw::Timestamps) -> Result<Timestamps, ConfigError> {
+    let value = |sub: &str, value: String, allowed: &str| ConfigError::Value {
+        key: format!("timestamps.{sub}"),
+        value,
+        allowed: allowed.to_owned(),
+    };
+    let plain = raw.url.strip_prefix("http://").is_some_and(|rest| {
+        let host = rest.split('/').next().unwrap_or_default();
+        !host.is_empty() && !host.contains('@') && rest.bytes().all(|b| b.is_ascii_graphic())
+    });
+    if !plain {
+        return Err(value(
+            "url",
+            raw.url,
+            "http://host[:port]/path (a timestamp is signed: plain HTTP will do)",
+        ));
+    }
+    let minutes = raw.interval_minutes.unwrap_or(60);
+    if !(1..=10_080).contains(&minutes) {
+        return Err(value("interval_minutes", minutes.to_string(), "a number from 1 to 10080"));
+    }
+    Ok(Timestamps { url: raw.url, interval: Duration::from_secs(60 * minutes) })
 }
 
 fn client_of(raw: raw::Client, key: &str) -> Result<Client, ConfigError> {
@@ -519,6 +592,11 @@ mod tests {
                 "[directory]",
                 "[limits]\nclient_streams = 0\n[directory]",
                 "`limits.client_streams`: `0` is not allowed: a number from 1",
+            ),
+            (
+                "[directory]",
+                "[timestamps]\nurl = \"https://tsa/\"\n[directory]",
+                "`timestamps.url`: `https://tsa/`",
             ),
             ("[directory]", "[signatures]\nfetch = \"no\"\n[directory]", "expected a boolean"),
             ("[directory]", "[signatures]\nfetch_crls = true\n[directory]", "unknown field `fetch_crls`"),

@@ -32,6 +32,8 @@ pub struct Raw {
     pub commands: Commands,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub evidence: Option<Evidence>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub timestamps: Option<Timestamps>,
     #[serde(default)]
     pub clients: Vec<Client>,
 }
@@ -49,6 +51,14 @@ pub struct Commands {
 pub struct Evidence {
     pub certificate: PathBuf,
     pub key: PathBuf,
+}
+
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+#[allow(missing_docs, reason = "the keys are described in the file that `lienthong init` writes")]
+pub struct Timestamps {
+    pub url: String,
+    pub interval_minutes: Option<u64>,
 }
 
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -74,6 +84,8 @@ pub struct Tls {
 #[allow(missing_docs, reason = "the keys are described in the file that `lienthong init` writes")]
 pub struct Log {
     pub key: PathBuf,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub previous_key: Option<PathBuf>,
     pub cosign_key: PathBuf,
     #[serde(default = "first_generation")]
     pub generation: u32,
@@ -115,6 +127,7 @@ pub struct Limits {
     pub client_documents: Option<u64>,
     pub client_mib: Option<u64>,
     pub drain_seconds: Option<u64>,
+    pub idle_seconds: Option<u64>,
     pub clock_tolerance_ms: Option<u64>,
 }
 
@@ -124,6 +137,9 @@ pub struct Limits {
 pub struct Peers {
     pub connect_seconds: Option<u64>,
     pub answer_seconds: Option<u64>,
+    pub compare_seconds: Option<u64>,
+    pub witness_seconds: Option<u64>,
+    pub start_seconds: Option<u64>,
 }
 
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]

@@ -142,6 +142,12 @@ impl Node {
         in_use.find(|k| k.key.name() == origin).map(|k| &k.key)
     }
 
+    /// Whether a key is listed to sign what its log writes from now on. There may be several: a new key is listed before
+    /// it is used.
+    pub fn may_sign(&self, key: &NoteVerifier) -> bool {
+        self.log_keys.iter().any(|k| k.key == *key && k.last.is_none() && k.withdrawn.is_none())
+    }
+
     /// The key that a checkpoint must be signed by: of its log, for trees of its size, and not withdrawn; where there are
     /// several, the one that claims it. A generation that was closed stays listed, so old proofs hold.
     pub fn key_of(&self, checkpoint: &UnverifiedCheckpoint) -> Option<&NoteVerifier> {

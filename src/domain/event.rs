@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::administration::{ClientChange, ConfigChange, Extracted, KeyChange, RefusedConnections};
 use super::document::{Kind, Origin, Urgency};
 use super::ids::{AgencyId, DeliveryId, Digest, DocumentKey, NodeName, RequestId};
 use super::ratio::{Calendar, Counters, Month, Period};
@@ -126,6 +127,16 @@ pub enum EventKind {
     DirectoryAdopted { version: u64, digest: Digest },
     /// An administrator must look.
     Alarm { reason: String, peer: String, detail: String },
+    /// The configuration is another than at the last start.
+    ConfigChanged(ConfigChange),
+    /// A client was added, removed or changed.
+    ClientChanged(ClientChange),
+    /// The node uses another key.
+    KeyChanged(KeyChange),
+    /// Connections were turned away.
+    ConnectionsRefused(RefusedConnections),
+    /// Something was taken out of the log.
+    Extracted(Extracted),
     /// Written by a newer version of this program; it verifies and is not interpreted.
     Unknown,
 }
@@ -152,9 +163,42 @@ impl EventKind {
             EventKind::Stopped { .. } => "stopped",
             EventKind::DirectoryAdopted { .. } => "directory_adopted",
             EventKind::Alarm { .. } => "alarm",
+            EventKind::ConfigChanged(_) => "config_changed",
+            EventKind::ClientChanged(_) => "client_changed",
+            EventKind::KeyChanged(_) => "key_changed",
+            EventKind::ConnectionsRefused(_) => "connections_refused",
+            EventKind::Extracted(_) => "extracted",
             EventKind::Unknown => "unknown",
         }
     }
+
+    /// Every word that [`EventKind::name`] gives.
+    pub const NAMES: &'static [&'static str] = &[
+        "submitted",
+        "received",
+        "refused",
+        "settled",
+        "undelivered",
+        "rerouted",
+        "fetched",
+        "handed_over",
+        "paper_entered",
+        "released",
+        "exported",
+        "started",
+        "stopped",
+        "directory_adopted",
+        "alarm",
+        "config_changed",
+        "client_changed",
+        "key_changed",
+        "connections_refused",
+        "extracted",
+        "paper_declared",
+        "period_closed",
+        "calendar_set",
+        "unknown",
+    ];
 
     /// The delivery that it is about.
     pub fn delivery_id(&self) -> Option<DeliveryId> {
@@ -454,8 +498,10 @@ pub struct PaperEntry {
     pub basis: String,
     /// Day of dispatch.
     pub dispatched_on: Option<Date>,
-    /// Withdraws the entry of the same key and recipient.
+    /// Takes out of the register: the entry that it corrects, or every one of the same key and recipient.
     pub withdrawn: bool,
+    /// The entry that it stands in for, by its index.
+    pub corrects: Option<u64>,
     /// The client's idempotency key.
     pub request_id: RequestId,
 }

@@ -27,6 +27,24 @@ pub const REASON_CHARS: usize = 500;
 pub const REQUEST_ID_CHARS: usize = 64;
 /// Characters of an opaque user id.
 pub const USER_CHARS: usize = 100;
+/// Characters of a client's name, as in the configuration.
+pub const CLIENT_NAME_CHARS: usize = 63;
+/// Characters of a reason code that is searched for: the longest has 30.
+pub const REASON_CODE_CHARS: usize = 100;
+/// Characters of a filter in words: all of them at their longest stay below.
+pub const FILTER_CHARS: usize = 1_000;
+/// Codes of a client's agencies in an event: with the others' number and digest the event stays below a leaf's limit.
+pub const LISTED_AGENCIES: usize = 500;
+/// Settings in an event: some 50 there are.
+pub const SETTINGS: usize = 200;
+/// Origins of refused connections that are counted one by one, for each cause: an attacker has any number.
+pub const REFUSED_ORIGINS: usize = 8;
+/// Characters of such an origin.
+pub const ORIGIN_CHARS: usize = 200;
+/// How often refused connections are recorded at first, in milliseconds (a minute).
+pub const REFUSED_EVERY_MS: u64 = 60_000;
+/// And at most, while it goes on (an hour): a flood of a day makes some thirty events.
+pub const REFUSED_MOST_MS: u64 = 3_600_000;
 /// Characters of a file name.
 pub const FILE_NAME_CHARS: usize = 200;
 /// Characters of a media type.
@@ -74,6 +92,11 @@ pub const PARTIALS: usize = 32;
 pub const PARTIAL_BYTES: u64 = 10 * CONTENT_BYTES;
 /// How long an upload or pull that broke off may be gone on with, by default (24 hours).
 pub const PARTIAL_MS: i64 = 24 * 3600 * 1000;
+/// How long room is kept on the disk for the rest of one that broke off (10 minutes): a line that comes back, a system
+/// that is started again. Longer, what nobody goes on with would keep others out.
+pub const PLEDGED_MS: i64 = 10 * 60 * 1000;
+/// How long a call that has begun may bring nothing, by default: a place is not kept for who has gone.
+pub const IDLE: std::time::Duration = std::time::Duration::from_secs(60);
 /// Pulls of large content under way from all peers.
 pub const PULLS: usize = 8;
 /// Streams of large content served to all peers: each may have about 1 MiB in memory.
@@ -149,6 +172,8 @@ pub const CRITICAL_BYTES: u64 = 256 << 20;
 pub const DISK_LOOK: std::time::Duration = std::time::Duration::from_secs(2);
 /// How far another node's clock may be off before it is told, by default.
 pub const CLOCK_TOLERANCE_MS: i64 = 1_000;
+/// How often the clocks of two connected nodes are compared, by default: each costs a small call.
+pub const COMPARE: std::time::Duration = std::time::Duration::from_secs(60);
 /// Time for calls under way to end when the node stops, by default, in seconds.
 pub const DRAIN_SECONDS: u64 = 10;
 /// Connections of one client at once: a pool for each of a few programs.
@@ -175,3 +200,21 @@ pub const STREAMS_PER_CONNECTION: u32 = 1_024;
 pub const CONNECTIONS: usize = 4_096;
 /// Time for a TLS handshake, in milliseconds: an idle socket must not hold a place.
 pub const HANDSHAKE_MS: u64 = 10_000;
+/// How often a peer's growing log is asked about, by default: a consistency proof and a cosignature cost both sides a few
+/// signatures and a sync, and a checkpoint that is cosigned ten seconds later proves no less.
+pub const WITNESS_EVERY: std::time::Duration = std::time::Duration::from_secs(10);
+/// Sizes that one question about a log's growth connects: the checkpoints that came since the last one, and the one held.
+pub const WITNESS_SIZES: usize = 257;
+/// Checkpoints of one log that wait to be connected, and as many that were: a few hundred bytes each. When more come
+/// within one interval, those that are looked at are drawn by lot.
+pub const WITNESS_CHECKPOINTS: usize = 256;
+/// Leaves that a witness asks for, to prove what it found: one proves it.
+pub const WITNESS_PREFIXES: usize = 8;
+/// Time for one answer between witnesses: they are small, and the next question comes soon.
+pub const WITNESS_ANSWER: std::time::Duration = std::time::Duration::from_secs(10);
+/// Questions to peers under way at once.
+pub const WITNESS_AT_ONCE: usize = 8;
+/// How long a node asks its peers at its start which checkpoint of its own log they hold, by default.
+pub const START_ASK: std::time::Duration = std::time::Duration::from_secs(10);
+/// Bytes of a proof of a fork: two checkpoints, a path and a whole directory version.
+pub const FORK_PROOF_BYTES: u64 = 512 * 1024 * 1024 + 1024 * 1024;

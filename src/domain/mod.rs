@@ -1,6 +1,7 @@
 //! What agencies exchange, and what is true of it: pure, no clock, disk, network or async.
 //!
-//! - [`ids`], [`document`], [`envelope`], [`event`]: the words, each parsed once.
+//! - [`ids`], [`document`], [`envelope`], [`event`]: the words, each parsed once; [`administration`]: those of what a node
+//!   records of itself.
 //! - [`limits`]: every limit against abuse, with its reason.
 //! - [`reason`]: the stable reason codes of every refusal.
 //! - [`status`]: the state machines of transport and of business, and what a sender asks of a recipient.
@@ -11,6 +12,7 @@
 //!
 //! Time is an argument everywhere.
 
+pub mod administration;
 pub mod decide;
 pub mod document;
 pub mod envelope;

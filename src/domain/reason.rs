@@ -118,6 +118,10 @@ reasons! {
     WrongPeer "wrong_peer" Denied,
     /// A proof does not hold, or proves something else.
     BadProof "bad_proof" Denied,
+    /// The peer's log has two histories: exchange with it is stopped.
+    LogForked "log_forked" Precondition,
+    /// The peer does not show that its log only grew: exchange with it is stopped.
+    LogSuspect "log_suspect" Precondition,
     /// The envelope cannot be read or contradicts itself.
     BadEnvelope "bad_envelope" Invalid,
     /// The time of delivery is over.
@@ -164,6 +168,8 @@ reasons! {
     Internal "internal" Internal,
     /// Named in the API, not built yet.
     Unimplemented "unimplemented" Unimplemented,
+    /// Nothing more came of a call that had begun.
+    Idle "idle" Unavailable,
 }
 
 impl Reason {

@@ -20,7 +20,7 @@ use super::existence::judged_at;
 use super::intake::replaces_own;
 use super::judge::{check_files, stored_parts};
 use super::pressure::{Pledge, Wants};
-use super::transfer::Receiving;
+use super::transfer::{Receiving, is_small, pull_id};
 use super::{Exchange, message};
 use crate::directory::{Agency, Directory};
 use crate::domain::decide::{Arrival, Command, refused_before};
@@ -91,6 +91,13 @@ impl Exchange {
     ) -> Result<Proof, Rejection> {
         let directory = self.directory();
         let now = self.ledger().now();
+        if let Err(stopped) = self.check_peer(peer) {
+            // What it signs is looked at all the same: it may show that it only grew, or prove that it did not.
+            if let Ok(origin) = self.inner.proofs.verify(&offer.origin, log_key(&directory, peer)) {
+                let _ = self.saw(origin.checkpoint()).await;
+            }
+            return Err(stopped);
+        }
         // 1
         let envelope = wire::envelope::decode(&offer.envelope)?;
         let named = envelope.directory_version.max(offer.directory_version);
@@ -103,9 +110,7 @@ impl Exchange {
             return self.ledger().prove(known.answer, &self.ledger().snapshot());
         }
         // New content only where there is room; what was answered before was answered above.
-        let wants =
-            if envelope.kind.is_document() { Wants::Document(envelope.content_size()) } else { Wants::Entry };
-        let mut room = self.pressure().admit(wants)?;
+        let _room = self.room_for(peer, &envelope, &offer)?;
         // 3
         let origin =
             self.inner.proofs.verify(&offer.origin, log_key(&directory, peer)).map_err(|rejection| {
@@ -116,6 +121,7 @@ impl Exchange {
                     rejection
                 }
             })?;
+        self.saw(origin.checkpoint()).await?;
         check_origin(origin.event(), &envelope, envelope_digest)?;
         let mut arrival = Arrival {
             item: Item {
@@ -167,8 +173,7 @@ impl Exchange {
         // 4 and 5
         let mut pulled = None;
         if arrival.refused.is_none() {
-            let received =
-                self.receive_content(peer, &envelope, envelope_digest, &offer, (source, &mut room)).await?;
+            let received = self.receive_content(peer, &envelope, envelope_digest, &offer, source).await?;
             arrival.content_digests = envelope.content_digests();
             let registered = directory.registered(&sender).id.clone();
             let at = judged_at(&directory, peer, origin.checkpoint(), now);
@@ -206,6 +211,27 @@ impl Exchange {
             pulled.forget();
         }
         self.ledger().prove(committed.recorded(), &committed.snapshot)
+    }
+
+    /// Room for a message. What is large and pulled has its room with its transfer, from the first byte to the last;
+    /// here it is only refused early.
+    fn room_for(
+        &self,
+        peer: &NodeName,
+        envelope: &Envelope,
+        offer: &Offer,
+    ) -> Result<Option<Pledge>, Rejection> {
+        let size = envelope.content_size();
+        let is_large = offer.data.is_none() && !is_small(size);
+        if is_large && self.is_under_way(&pull_id(peer, &envelope.delivery_id, sha256(&offer.envelope))) {
+            return Ok(None);
+        }
+        let wants = match (envelope.kind.is_document(), is_large) {
+            (false, _) => Wants::Entry,
+            (true, true) => Wants::Document(0),
+            (true, false) => Wants::Document(size),
+        };
+        self.pressure().admit(wants).map(Some)
     }
 
     /// Sender and recipient of an envelope, when the peer may speak for the sender.
@@ -260,7 +286,7 @@ impl Exchange {
         envelope: &Envelope,
         envelope_digest: Digest,
         offer: &Offer,
-        pulling: (&dyn ContentSource, &mut Pledge),
+        source: &dyn ContentSource,
     ) -> Result<ReceivedContent, Rejection> {
         let mismatch =
             |field: String, message: String| Rejection::new(Reason::ContentMismatch, field, message);
@@ -287,7 +313,7 @@ impl Exchange {
         let (digests, pulled) = match inline {
             None => {
                 let (digests, pulled) =
-                    self.pull(peer, envelope, envelope_digest, &signatures, pulling).await?;
+                    self.pull(peer, envelope, envelope_digest, &signatures, source).await?;
                 (digests, Some(pulled))
             }
             Some(inline) => {

@@ -1,6 +1,6 @@
 //! Clocks: how far the clocks of other nodes are from this one, and which of them is wrong.
 //!
-//! Whenever nodes say hello, their times are compared. The node that called knows the round trip, and halves it; the
+//! Whenever nodes say hello, their times are compared: at each connection, and every minute while it lasts. The node that called knows the round trip, and halves it; the
 //! one that was called knows only that the other's time is a little old, which is less certain and used until there is
 //! better. A clock counts as off only when the difference is over the tolerance by more than it is uncertain. When at
 //! least three nodes, and most of all that are known, agree that they are off by the same, it is this node's own clock.
@@ -14,8 +14,8 @@ use crate::time::Timestamp;
 
 /// How old a time may be that another node said when it called: connecting is given up after that.
 const ONE_WAY_MS: i64 = 10_000;
-/// How long a measured difference is better than one that was only heard.
-const MEASURED_MS: i64 = 3_600_000;
+/// How long a measured difference is better than one that was only heard: some comparisons by the minute.
+const MEASURED_MS: i64 = 300_000;
 /// Nodes that must agree before this node's own clock is blamed.
 const WITNESSES: usize = 3;
 

@@ -71,12 +71,14 @@ impl Leases {
         self.held.lock().expect("no holder of this lock panics").remove(id);
     }
 
+    /// Who has it, and until when.
+    pub(super) fn holder(&self, id: &DeliveryId, now: Timestamp) -> Option<(String, Timestamp)> {
+        let held = self.held.lock().expect("no holder of this lock panics");
+        held.get(id).filter(|(_, until)| *until > now).cloned()
+    }
+
     fn is_held(&self, id: &DeliveryId, now: Timestamp) -> bool {
-        self.held
-            .lock()
-            .expect("no holder of this lock panics")
-            .get(id)
-            .is_some_and(|(_, until)| *until > now)
+        self.holder(id, now).is_some()
     }
 }
 

@@ -89,8 +89,8 @@ pub struct Upload {
     now: Timestamp,
     content: Receiving,
     is_large: bool,
-    /// Its room on the disk, while it comes.
-    pledge: Option<Pledge>,
+    /// Its room on the disk, where it is small.
+    _room: Option<Pledge>,
 }
 
 impl Exchange {
@@ -138,11 +138,11 @@ impl Exchange {
             }
         }
         let recipients = self.recipients(&directory, &header, &sender, now)?;
-        // What is only checked is not stored; of what goes on, a part is on the disk.
         let size = parts.iter().fold(0, |n: u64, p| n.saturating_add(p.size));
-        let wants = Wants::Document(size.saturating_sub(header.resume_offset));
-        let pledge = (!header.validate_only).then(|| self.pressure().admit(wants)).transpose()?;
         let is_large = !is_small(size);
+        // What is only checked is not stored; what is large has its room with its transfer.
+        let small = !header.validate_only && !is_large;
+        let room = small.then(|| self.pressure().admit(Wants::Document(size))).transpose()?;
         let content = self.receive_upload(caller, &header, &sender, &parts, is_large).await?;
         Ok(Upload {
             exchange: self.clone(),
@@ -155,7 +155,7 @@ impl Exchange {
             now,
             content,
             is_large,
-            pledge,
+            _room: room,
         })
     }
 
@@ -331,9 +331,6 @@ fn fingerprint(header: &Header, parts: &[Part]) -> Hash {
 impl Upload {
     /// Takes the next bytes of the parts, in their order.
     pub async fn write(&mut self, data: Bytes) -> Result<(), Rejection> {
-        if let Some(pledge) = &mut self.pledge {
-            pledge.came(data.len() as u64);
-        }
         self.content.push(data).await
     }
 

@@ -3,8 +3,10 @@
 //! [`intake`] (a system sends) → [`courier`] (the outbox goes out) → [`accept`] (the other node judges and records)
 //! → [`settle`] (the proof comes back) → [`handover`] (the recipient's system fetches and acknowledges) →
 //! [`status`] (and reports). [`notice`] is a revoke or an update of what was sent, [`held`] is what waits for a
-//! decision, [`paper`] enters what went on paper, [`figures`] records what is said about figures, [`track`] follows a delivery, [`directory`] keeps the list of agencies,
-//! `judge` judges signatures at either node, `transfer` takes large content in piece by piece, [`trust`] has
+//! decision, [`paper`] enters what went on paper, [`figures`] records what is said about figures, [`track`] follows a delivery,
+//! [`directory`] keeps the list of agencies,
+//! `judge` judges signatures at either node, `transfer` takes large content in piece by piece, [`witness`] holds
+//! what other logs signed, [`timestamps`] has this log's checkpoints stamped, [`trust`] has
 //! the revocation data in force, and [`revocation`] gets it. No step is skipped for any kind of message, and between
 //! two agencies of one node the way is
 //! the same without the network.
@@ -19,6 +21,7 @@ pub(crate) mod existence;
 pub mod figures;
 pub mod handover;
 pub mod held;
+pub(crate) mod http;
 pub mod intake;
 pub(crate) mod judge;
 pub(crate) mod message;
@@ -29,9 +32,11 @@ pub mod revocation;
 pub mod settle;
 pub mod status;
 mod stored;
+pub mod timestamps;
 pub mod track;
 pub(crate) mod transfer;
 pub mod trust;
+pub mod witness;
 
 use std::sync::Arc;
 
@@ -66,14 +71,17 @@ pub(crate) struct Inner {
     pub(crate) transfers: transfer::Transfers,
     pub(crate) pressure: pressure::Pressure,
     pub(crate) clocks: clocks::Clocks,
+    pub(crate) witness: witness::Witness,
+    pub(crate) stamping: timestamps::Stamping,
 }
 
 impl Exchange {
     /// Puts it together.
     pub fn new(config: Arc<Config>, ledger: Ledger, directory: Arc<DirectoryHolder>) -> Exchange {
-        let transfers = transfer::Transfers::new(ledger.content().take_partials());
         let pressure = pressure::Pressure::new(config.reserve_bytes, config.critical_bytes);
+        let transfers = transfer::Transfers::new(ledger.content().take_partials(), &pressure);
         let clocks = clocks::Clocks::new(config.clock_tolerance_ms);
+        let stamping = timestamps::Stamping::open(&config, &ledger);
         let inner = Inner {
             config,
             ledger,
@@ -86,6 +94,8 @@ impl Exchange {
             transfers,
             pressure,
             clocks,
+            witness: witness::Witness::default(),
+            stamping,
         };
         Exchange { inner: Arc::new(inner) }
     }
@@ -103,6 +113,11 @@ impl Exchange {
     /// How the clocks of other nodes go.
     pub fn clocks(&self) -> &clocks::Clocks {
         &self.inner.clocks
+    }
+
+    /// The timestamps of this log's checkpoints.
+    pub fn stamping(&self) -> &timestamps::Stamping {
+        &self.inner.stamping
     }
 
     /// The log.

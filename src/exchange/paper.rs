@@ -1,5 +1,5 @@
-//! The paper register: what went on paper, as the sender's registry enters it. A correction withdraws an entry and
-//! enters another; both are events.
+//! The paper register: what went on paper, as the sender's registry enters it. A correction is an entry that names the one
+//! that it stands in for; a withdrawal names one, or all of a document to a recipient. All are events.
 
 use super::pressure::Wants;
 use super::{Caller, Exchange};
@@ -30,6 +30,7 @@ pub struct PaperRequest {
     pub basis: String,
     pub dispatched_on: Option<Date>,
     pub withdraw: bool,
+    pub corrects: Option<u64>,
     pub user: String,
 }
 
@@ -95,6 +96,7 @@ impl Exchange {
             basis: request.basis,
             dispatched_on: request.dispatched_on,
             withdrawn: request.withdraw,
+            corrects: request.corrects,
             request_id: request.request_id,
         };
         let command = Command::Paper { actor, entry: Box::new(entry) };

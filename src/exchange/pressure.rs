@@ -4,7 +4,9 @@
 //! way has room to complete; under the *critical* one nothing that begins anything. Receipts and refusals that come
 //! back, statuses of what was received, hand-over and give-up go on as long as the disk takes them. The room is measured
 //! every [`limits::DISK_LOOK`]; documents that are being received have their announced bytes pledged, so that many at
-//! once do not all count on the same room. When space comes back, everything is taken again by itself.
+//! once do not all count on the same room. A large one keeps its pledge while it is broken off, for
+//! [`limits::PLEDGED_MS`], and counts only with what did not come yet. When space comes back, everything is taken again
+//! by itself.
 //!
 //! Below zero, so to speak, the storage refuses by itself, with nothing written: see `store::content` and the
 //! ledger's writer.
@@ -47,6 +49,9 @@ impl Level {
 pub enum Wants {
     /// A document with content of this size, from a system or a peer.
     Document(u64),
+    /// So many more bytes of a document whose beginning is on the disk: it is under way, and completes while it leaves
+    /// what is critical.
+    Rest(u64),
     /// Anything else that begins something: a paper entry, a notice from a peer.
     Entry,
 }
@@ -132,15 +137,17 @@ impl Pressure {
     pub fn admit(&self, wants: Wants) -> Result<Pledge, Rejection> {
         let level = self.level();
         let free = self.free.load(Ordering::Acquire);
-        let (refused, bytes) = match wants {
-            Wants::Entry => (level == Level::Critical, 0),
+        let after = |bytes| free.saturating_sub(self.pledged.load(Ordering::Acquire)).saturating_sub(bytes);
+        let (refused, threshold, bytes) = match wants {
+            Wants::Entry => (level == Level::Critical, self.critical, 0),
             Wants::Document(bytes) => {
-                let after = free.saturating_sub(self.pledged.load(Ordering::Acquire)).saturating_sub(bytes);
-                (level > Level::Normal || after < self.reserve, bytes)
+                (level > Level::Normal || after(bytes) < self.reserve, self.reserve, bytes)
+            }
+            Wants::Rest(bytes) => {
+                (level == Level::Critical || after(bytes) < self.critical, self.critical, bytes)
             }
         };
         if refused {
-            let threshold = if wants == Wants::Entry { self.critical } else { self.reserve };
             return Err(Rejection::new(
                 Reason::StorageFull,
                 "",
@@ -150,30 +157,36 @@ impl Pressure {
                 ),
             ));
         }
-        self.pledged.fetch_add(bytes, Ordering::AcqRel);
-        Ok(Pledge { bytes, of: self.pledged.clone() })
+        Ok(self.keep(bytes))
+    }
+
+    /// Pledges bytes of what was admitted before this node was started.
+    pub fn keep(&self, bytes: u64) -> Pledge {
+        let pledge = Pledge { bytes: AtomicU64::new(0), of: self.pledged.clone() };
+        pledge.set(bytes);
+        pledge
     }
 }
 
 /// Room that is kept for a document while it comes.
 #[derive(Debug)]
 pub struct Pledge {
-    bytes: u64,
+    bytes: AtomicU64,
     of: Arc<AtomicU64>,
 }
 
 impl Pledge {
-    /// So many bytes have come and are on the disk now.
-    pub fn came(&mut self, bytes: u64) {
-        let bytes = bytes.min(self.bytes);
-        self.bytes -= bytes;
-        self.of.fetch_sub(bytes, Ordering::AcqRel);
+    /// So many bytes are still to come; those before are on the disk.
+    pub fn set(&self, bytes: u64) {
+        let before = self.bytes.swap(bytes, Ordering::AcqRel);
+        // Wrapping: what all have together never gets below nothing.
+        self.of.fetch_add(bytes.wrapping_sub(before), Ordering::AcqRel);
     }
 }
 
 impl Drop for Pledge {
     fn drop(&mut self) {
-        self.of.fetch_sub(self.bytes, Ordering::AcqRel);
+        self.set(0);
     }
 }
 
@@ -230,18 +243,34 @@ mod tests {
     fn documents_under_way_do_not_count_on_the_same_room() {
         let p = Pressure::new(GIB, 0);
         p.measured(10 * GIB);
-        let mut first = p.admit(Wants::Document(5 * GIB)).unwrap();
+        let first = p.admit(Wants::Document(5 * GIB)).unwrap();
         let refusal = p.admit(Wants::Document(5 * GIB)).unwrap_err();
         assert_eq!(refusal.reason, Reason::StorageFull);
         let second = p.admit(Wants::Document(4 * GIB)).unwrap();
         // What came is on the disk, and no longer pledged.
-        first.came(3 * GIB);
+        first.set(2 * GIB);
         p.measured(7 * GIB);
         assert!(p.admit(Wants::Document(1)).is_err());
         drop(second);
         assert!(p.admit(Wants::Document(4 * GIB)).is_ok());
-        first.came(9 * GIB);
         drop(first);
         assert_eq!(p.pledged.load(Ordering::Acquire), 0);
+    }
+
+    #[test]
+    fn the_rest_of_what_was_begun_is_taken_down_to_what_is_critical() {
+        let p = Pressure::new(4 * GIB, GIB);
+        p.measured(3 * GIB);
+        assert!(p.admit(Wants::Document(0)).is_err());
+        assert!(p.admit(Wants::Rest(2 * GIB + 1)).is_err());
+        let rest = p.admit(Wants::Rest(2 * GIB)).unwrap();
+        // Its room is taken for the next, and what was admitted before the start counts without being asked.
+        assert!(p.admit(Wants::Rest(1)).is_err());
+        drop(rest);
+        let kept = p.keep(9 * GIB);
+        assert!(p.admit(Wants::Rest(1)).is_err());
+        drop(kept);
+        p.measured(GIB - 1);
+        assert!(p.admit(Wants::Rest(0)).is_err(), "nothing goes on when it is critical");
     }
 }

@@ -139,6 +139,7 @@ impl Exchange {
             hosts.iter().find_map(|node| accept::log_key(&directory, node)(signed))
         };
         let verified = self.inner.proofs.verify(proof, key)?;
+        self.saw(verified.checkpoint()).await?;
         let answer = Answer::of(&verified.event().kind)
             .ok_or_else(|| bad(format!("it proves a `{}` event", verified.event().kind.name())))?;
         let own_leaf = self

@@ -10,7 +10,7 @@ use tokio::sync::watch;
 
 use super::revocation::Queue;
 use crate::directory::Directory;
-use crate::signature::{Crl, CrlError, CrlStore, OcspStore, Trust, Verdicts};
+use crate::signature::{Crl, CrlError, CrlStore, Missed, OcspStore, Trust, Verdicts};
 
 /// Bytes of one revocation list: a national authority's with 500,000 entries stays below.
 pub const MAX_CRL_BYTES: u64 = 32 * 1024 * 1024;
@@ -135,8 +135,13 @@ impl super::Exchange {
     /// Has the certificates asked about whose revocation these verdicts could not tell: in the background, without a
     /// wait here, and each once while it waits. Nothing where the node is configured to ask nobody.
     pub fn missed(&self, verdicts: &Verdicts) {
+        self.missed_of(verdicts.missed());
+    }
+
+    /// The same of these certificates.
+    pub(crate) fn missed_of<'a>(&self, missed: impl IntoIterator<Item = &'a Missed>) {
         if self.config().fetch_revocation {
-            verdicts.missed().for_each(|missed| self.inner.revocation.missed.push(missed));
+            missed.into_iter().for_each(|missed| self.inner.revocation.missed.push(missed));
         }
     }
 

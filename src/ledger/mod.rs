@@ -7,6 +7,7 @@
 //! what is recovered is what was written. [`Ledger::open_in_memory`] is the same without sled and without threads.
 
 mod clock;
+mod keys;
 mod lost;
 mod open;
 mod overlay;
@@ -33,6 +34,7 @@ use crate::time::Timestamp;
 use crate::wire::proof::Proof;
 
 pub use clock::{Clock, ManualClock, SystemClock};
+pub use keys::{check_key_change, key_changes};
 pub use open::{LedgerConfig, Opened, offline_index};
 pub use overlay::Overlay;
 pub use random::{Random, SystemRandom};
@@ -190,6 +192,10 @@ impl DirectoryStamp {
     }
 }
 
+/// Whether the writer may still sign, and why not. Held by the writer for the whole of a commit, so that nothing is signed
+/// once it was set.
+pub(super) type Halt = std::sync::Mutex<Option<String>>;
+
 /// The handle to the log.
 #[derive(Clone)]
 pub struct Ledger {
@@ -206,6 +212,7 @@ struct Inner {
     clock: Arc<dyn Clock>,
     origin: String,
     failed: watch::Receiver<Option<Arc<StoreError>>>,
+    halted: Arc<Halt>,
     stats: Arc<CommitStats>,
     stopped: std::sync::Mutex<Option<std::sync::mpsc::Receiver<()>>>,
 }
@@ -255,6 +262,12 @@ impl Ledger {
         }
     }
 
+    /// Ends the writer: when this returns, nothing is signed any more. Waiters are told that the outcome is unknown.
+    pub fn halt(&self, why: &str) {
+        let mut halted = self.inner.halted.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        halted.get_or_insert_with(|| why.to_owned());
+    }
+
     /// The store that everything reads.
     pub fn index(&self) -> &Index {
         &self.inner.index
@@ -302,15 +315,26 @@ impl Ledger {
     /// Proof of the event at an index under a durable state.
     pub fn prove(&self, index: u64, snapshot: &Snapshot) -> Result<Proof, Rejection> {
         let checkpoint = snapshot.checkpoint().ok_or_else(|| unknown_event(index, 0))?;
-        if index >= snapshot.size() {
-            return Err(unknown_event(index, snapshot.size()));
+        self.prove_under(index, snapshot.size(), checkpoint.note(), snapshot)
+    }
+
+    /// Proof of the event at an index under an earlier checkpoint of this log, given as its signed note.
+    pub fn prove_under(
+        &self,
+        index: u64,
+        size: u64,
+        note: &str,
+        snapshot: &Snapshot,
+    ) -> Result<Proof, Rejection> {
+        if index >= size || size > snapshot.size() {
+            return Err(unknown_event(index, size.min(snapshot.size())));
         }
         let leaf = self.leaf(index)?.ok_or_else(|| missing_leaf(index, &"it is not there"))?;
-        let path = snapshot.tree.inclusion_proof(index, snapshot.size(), &self.tiles()).map_err(|error| {
-            tracing::error!(%error, index, "a proof cannot be made");
+        let path = snapshot.tree.inclusion_proof(index, size, &self.tiles()).map_err(|error| {
+            tracing::error!(%error, index, size, "a proof cannot be made");
             must_be_checked()
         })?;
-        Ok(Proof { leaf, index, path, checkpoint: checkpoint.note().to_owned() })
+        Ok(Proof { leaf, index, path, checkpoint: note.to_owned() })
     }
 
     /// Proof that the log of `to` leaves begins with the log of `from` leaves.
@@ -322,6 +346,35 @@ impl Ledger {
             tracing::error!(%error, from, to, "a consistency proof cannot be made");
             must_be_checked()
         })
+    }
+
+    /// The root that the log had at an earlier size.
+    pub fn root_at(&self, size: u64, snapshot: &Snapshot) -> Result<Hash, Rejection> {
+        if size > snapshot.size() {
+            return Err(unknown_event(size, snapshot.size()));
+        }
+        snapshot.tree.root_at(size, &self.tiles()).map_err(|error| {
+            tracing::error!(%error, size, "an earlier root cannot be made");
+            must_be_checked()
+        })
+    }
+
+    /// Where a leaf stands in the log's first `size` leaves: its hash, and its path to the root that they have.
+    pub fn prove_place(
+        &self,
+        index: u64,
+        size: u64,
+        snapshot: &Snapshot,
+    ) -> Result<(Hash, Vec<Hash>), Rejection> {
+        if index >= size || size > snapshot.size() {
+            return Err(unknown_event(index.max(size.saturating_sub(1)), snapshot.size()));
+        }
+        let leaf = self.leaf(index)?.ok_or_else(|| missing_leaf(index, &"it is not there"))?;
+        let path = snapshot.tree.inclusion_proof(index, size, &self.tiles()).map_err(|error| {
+            tracing::error!(%error, index, size, "a path cannot be made");
+            must_be_checked()
+        })?;
+        Ok((crate::merkle::leaf_hash(&leaf), path))
     }
 
     /// Waits, after the last handle of the writer is gone, until everything is written and sled is closed, and leaves

@@ -15,13 +15,14 @@ use std::sync::Arc;
 
 use tokio::sync::{mpsc, watch};
 
+use super::keys::{check_key_change, keys_of};
 use super::overlay::Overlay;
 use super::writer::{Staged, Writer, apply_block, apply_event};
 use super::{Clock, CommitStats, DirectoryStamp, Inner, Ledger, Random, Snapshot};
-use crate::domain::event::Event;
+use crate::domain::event::{Event, EventKind};
 use crate::domain::fold::records;
 use crate::domain::limits;
-use crate::merkle::{NoteSigner, NoteVerifier, SignedCheckpoint, Tree, leaf_hash};
+use crate::merkle::{LogKeys, NoteSigner, NoteVerifier, SignedCheckpoint, Tree, leaf_hash};
 use crate::store::StoreError;
 use crate::store::clean::CleanMarker;
 use crate::store::content::ContentStore;
@@ -40,6 +41,8 @@ pub struct LedgerConfig {
     pub disk: Arc<dyn Disk>,
     /// Signs checkpoints; its name is the log's origin.
     pub signer: NoteSigner,
+    /// The key before, where the log goes over from it: its newest checkpoint may still be of that one.
+    pub previous: Option<NoteVerifier>,
     /// Where time comes from.
     pub clock: Arc<dyn Clock>,
     /// Where the salts of events come from.
@@ -125,7 +128,7 @@ impl Ledger {
         let lock = lock(&layout.lock())?;
         format::open(&config.data)?;
         let (data, cache_bytes) = (config.data.clone(), config.cache_bytes);
-        let sled = |end: &End, key: &NoteVerifier| sled_of(&layout, cache_bytes, end, key);
+        let sled = |end: &End, keys: &LogKeys| sled_of(&layout, cache_bytes, end, keys);
         let (ledger, writer, opened) = recover(config, sled)?;
         let (stopped_sender, stopped_receiver) = std::sync::mpsc::channel();
         *ledger.inner.stopped.lock().expect("no holder of this lock panics") = Some(stopped_receiver);
@@ -154,7 +157,7 @@ impl Ledger {
     pub fn open_in_memory(
         config: LedgerConfig,
     ) -> Result<(Ledger, impl Future<Output = ()> + Send + use<>, Opened), StoreError> {
-        let empty = |_: &End, _: &NoteVerifier| Ok((Index::in_memory(), None));
+        let empty = |_: &End, _: &LogKeys| Ok((Index::in_memory(), None));
         let (ledger, writer, opened) = recover(config, empty)?;
         Ok((ledger, writer.run_as_task(), opened))
     }
@@ -165,7 +168,7 @@ fn sled_of(
     layout: &Layout,
     cache_bytes: u64,
     end: &End,
-    key: &NoteVerifier,
+    keys: &LogKeys,
 ) -> Result<(Index, Option<String>), StoreError> {
     let marker = read_marker(&layout.marker());
     if let Some(marker) = &marker
@@ -173,7 +176,7 @@ fn sled_of(
     {
         return Err(shorter(&layout.journal(), end.size, marker.size, "the marker of the last clean stop"));
     }
-    let opened = open_index(layout, marker.as_ref(), cache_bytes, key)?;
+    let opened = open_index(layout, marker.as_ref(), cache_bytes, keys)?;
     let _ = std::fs::remove_file(layout.marker());
     Ok(opened)
 }
@@ -181,23 +184,15 @@ fn sled_of(
 /// Steps 2 to 5 of the head of this file.
 fn recover(
     config: LedgerConfig,
-    index: impl FnOnce(&End, &NoteVerifier) -> Result<(Index, Option<String>), StoreError>,
+    index: impl FnOnce(&End, &LogKeys) -> Result<(Index, Option<String>), StoreError>,
 ) -> Result<(Ledger, Writer, Opened), StoreError> {
     let layout = Layout::new(&config.data);
     // 2
     let end = Journal::end(&*config.disk, &layout.journal())?;
     let mut opened = Opened { size: end.size, torn: end.torn, ..Opened::default() };
-    let key = config.signer.verifier();
-    if let Some(checkpoint) = &end.checkpoint {
-        // Another key than the log's must not look like a damaged sled.
-        SignedCheckpoint::verify(checkpoint, key).map_err(|e| StoreError::Damaged {
-            path: layout.journal(),
-            offset: 0,
-            problem: format!("its newest checkpoint is not one of this log and key: {e}"),
-        })?;
-    }
+    let keys = keys_of(&config, &layout.journal(), &end)?;
     // 3
-    let (index, reason) = index(&end, key)?;
+    let (index, reason) = index(&end, &keys)?;
     opened.rebuilt = reason;
     let mut head = index.head()?;
     if head.as_ref().is_some_and(|h| h.size > end.size) {
@@ -214,10 +209,10 @@ fn recover(
     if let Some(head) = &head {
         index.start_at(head);
     }
-    let mut state = Catching::from_head(&index, head.take(), config.signer.verifier())?;
+    let mut state = Catching::from_head(&index, head.take(), &keys)?;
     let mut reader = Reader::open(config.disk.clone(), &layout.journal(), state.position)?;
     while let Some(block) = reader.next_block()? {
-        state.apply(&index, &block, reader.position(), config.signer.verifier())?;
+        state.apply(&index, &block, reader.position(), &keys)?;
         opened.caught_up += block.leaves.len() as u64;
     }
     if state.tree.size() != end.size {
@@ -234,6 +229,7 @@ fn recover(
     let (jobs_sender, jobs_receiver) = mpsc::channel(limits::COMMANDS_WAITING);
     let stamp = Arc::new(DirectoryStamp::default());
     let stats = Arc::new(CommitStats::default());
+    let halted = Arc::new(super::Halt::default());
     let origin = config.signer.verifier().name().to_owned();
     let writer = Writer {
         jobs: jobs_receiver,
@@ -247,6 +243,7 @@ fn recover(
         clock: config.clock.clone(),
         stamp: stamp.clone(),
         stats: stats.clone(),
+        halted: halted.clone(),
         last_time: state.last_time,
         random: config.random,
         salts: Vec::new(),
@@ -263,6 +260,7 @@ fn recover(
         clock: config.clock,
         origin,
         failed: failed_receiver,
+        halted,
         stats,
         stopped: std::sync::Mutex::default(),
     };
@@ -284,7 +282,7 @@ fn open_index(
     layout: &Layout,
     marker: Option<&CleanMarker>,
     cache_bytes: u64,
-    key: &NoteVerifier,
+    keys: &LogKeys,
 ) -> Result<(Index, Option<String>), StoreError> {
     let dir = layout.sled();
     if !dir.exists() {
@@ -293,7 +291,7 @@ fn open_index(
     }
     Index::wait_closed(&dir)?;
     let kept = marker.map_or_else(Vec::new, |_| std::fs::read(layout.keys()).unwrap_or_default());
-    match open_existing(&dir, marker, &kept, cache_bytes, key) {
+    match open_existing(&dir, marker, &kept, cache_bytes, keys) {
         Ok(index) => Ok((index, None)),
         Err(error) => {
             let mut n = 1;
@@ -314,7 +312,7 @@ fn open_existing(
     marker: Option<&CleanMarker>,
     kept_keys: &[u8],
     cache_bytes: u64,
-    key: &NoteVerifier,
+    keys: &LogKeys,
 ) -> Result<Index, String> {
     let mut kept = None;
     if let Some(marker) = marker {
@@ -342,7 +340,7 @@ fn open_existing(
                 return Err("its records are not those that were written".to_owned());
             }
             // The sum leaves the head out: its checkpoint says whether it fits the records.
-            Catching::from_head(&index, Some(head), key).map_err(|e| e.to_string())?;
+            Catching::from_head(&index, Some(head), keys).map_err(|e| e.to_string())?;
             Ok(index)
         }
     }
@@ -357,7 +355,7 @@ struct Catching {
 }
 
 impl Catching {
-    fn from_head(index: &Index, head: Option<Head>, key: &NoteVerifier) -> Result<Catching, StoreError> {
+    fn from_head(index: &Index, head: Option<Head>, keys: &LogKeys) -> Result<Catching, StoreError> {
         let Some(head) = head else {
             return Ok(Catching {
                 tree: Tree::new(),
@@ -367,8 +365,7 @@ impl Catching {
             });
         };
         let problem = |problem: String| StoreError::Index { path: "sled".into(), problem };
-        let checkpoint = SignedCheckpoint::verify(&head.checkpoint, key)
-            .map_err(|e| problem(format!("checkpoint: {e}")))?;
+        let checkpoint = keys.verify(&head.checkpoint).map_err(|e| problem(format!("checkpoint: {e}")))?;
         let tail_from = head.size - head.size % 256;
         let tail = index.leaves(tail_from, (head.size - tail_from) as usize)?;
         let tree = Tree::rebuild(head.size, index, tail.iter().map(|(_, leaf)| leaf_hash(leaf)))
@@ -393,7 +390,7 @@ impl Catching {
         index: &Index,
         block: &crate::store::journal::Block,
         journal: Position,
-        key: &NoteVerifier,
+        keys: &LogKeys,
     ) -> Result<(), StoreError> {
         let damaged = |at: u64, problem: String| StoreError::Damaged {
             path: "journal".into(),
@@ -407,12 +404,16 @@ impl Catching {
         for bytes in &block.leaves {
             let at = self.tree.size();
             let event: Event = leaf::decode(bytes).map_err(|e| damaged(at, e.to_string()))?;
+            if matches!(event.kind, EventKind::KeyChanged(_)) {
+                let (size, root) = (self.tree.size(), self.tree.root());
+                check_key_change(&event.kind, size, root, keys).map_err(|e| damaged(at, e))?;
+            }
             self.last_time = self.last_time.max(event.at);
             apply_event(&mut overlay, at, &event)?;
             self.tree.push(leaf_hash(bytes));
         }
-        let checkpoint = SignedCheckpoint::verify(&block.checkpoint, key)
-            .map_err(|e| damaged(block.end(), format!("checkpoint: {e}")))?;
+        let checkpoint =
+            keys.verify(&block.checkpoint).map_err(|e| damaged(block.end(), format!("checkpoint: {e}")))?;
         let claimed = checkpoint.checkpoint();
         if claimed.size != self.tree.size() || claimed.root != self.tree.root() {
             return Err(damaged(block.end(), "the checkpoint is not that of the events before it".into()));

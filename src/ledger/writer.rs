@@ -53,6 +53,7 @@ pub(super) struct Writer {
     pub(super) clock: Arc<dyn Clock>,
     pub(super) stamp: Arc<DirectoryStamp>,
     pub(super) stats: Arc<CommitStats>,
+    pub(super) halted: Arc<super::Halt>,
     pub(super) last_time: Timestamp,
     pub(super) random: Arc<dyn Random>,
     /// Drawn and not used yet.
@@ -147,6 +148,15 @@ impl Writer {
 
     fn commit(&mut self, group: Vec<Job>) -> Result<(), StoreError> {
         let began = Instant::now();
+        // Held to the end: whoever halts the log knows that nothing is signed after that.
+        let halted = self.halted.clone();
+        let halted = halted.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        if let Some(why) = &*halted {
+            return Err(fail(
+                group.into_iter().map(|job| job.reply),
+                StoreError::Halted { why: why.clone() },
+            ));
+        }
         // 2: content
         match self.content.sync() {
             Ok(()) | Err(StoreError::Full { .. }) => {}

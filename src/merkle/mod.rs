@@ -18,7 +18,10 @@
 
 mod checkpoint;
 mod cosignature;
+mod fork;
 mod hash;
+mod key_change;
+mod log_keys;
 mod note;
 mod note_key;
 mod proof;
@@ -33,7 +36,10 @@ pub use checkpoint::{
     Checkpoint, CheckpointError, MAX_CHECKPOINT_BYTES, SignedCheckpoint, UnverifiedCheckpoint,
 };
 pub use cosignature::{cosign, verify_cosignature};
+pub use fork::prefix_root;
 pub use hash::{Hash, ParseHashError, empty_root, leaf_hash, node_hash, sha256};
+pub use key_change::{KeyChangeError, KeyChangeStatement, MAX_KEY_CHANGE_BYTES};
+pub use log_keys::LogKeys;
 pub use note::{MAX_SIGNATURES, Note, NoteError, NoteSignature};
 pub use note_key::{KeyAlgorithm, KeyError, NoteSigner, NoteVerifier};
 pub use proof::{MAX_PROOF_HASHES, ProofInvalid, verify_consistency, verify_inclusion};

@@ -155,7 +155,7 @@ pub fn verify_consistency(
 }
 
 /// At the right edge a node may be its parent's only child for some levels: those have no hash in a path.
-fn skip_levels_without_sibling(node: &mut u64, last: &mut u64) {
+pub(super) fn skip_levels_without_sibling(node: &mut u64, last: &mut u64) {
     while *node & 1 == 0 && *node != 0 {
         *node >>= 1;
         *last >>= 1;

@@ -153,6 +153,20 @@ fn render(exchange: &Exchange, source: &StatusSource) -> String {
 
     queues(&mut text, &s.queues, now);
 
+    if let Some(stamps) = s.timestamps.filter(|t| !t.authority.is_empty()) {
+        let name = "timestamp_time_seconds";
+        text.single(
+            name,
+            gauge,
+            "The time in the newest timestamp of a checkpoint; 0: none.",
+            seconds(stamps.at),
+        );
+        text.single("timestamp_events", gauge, "Events under it.", stamps.size);
+        let failing = if stamps.failing_since == 0 { 0 } else { (now - stamps.failing_since).max(0) };
+        let help = "For how long no timestamp is had; 0 when the last try succeeded.";
+        text.single("timestamp_failing_seconds", gauge, help, seconds(failing));
+    }
+
     text.metric("clock_offset_seconds", gauge, "A peer's clock minus this node's.");
     for c in &s.clocks {
         text.sample("clock_offset_seconds", &[("peer", &c.peer)], seconds(c.offset_ms));

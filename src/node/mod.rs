@@ -1,10 +1,13 @@
-//! The composition root: build, bind, run, drain. `metrics` serves what a monitoring system asks for.
+//! The composition root: build, bind, run, drain. `metrics` serves what a monitoring system asks for; `changes` records
+//! what is another than at the last start, `refused` the connections that were turned away.
 //!
 //! [`Listeners::bind`] takes the ports; [`Node::start`] loads keys, opens directory and log, puts the steps together
 //! and serves; [`Node::stop`] drains: health says that it does not serve, no new calls begin, streams end with
 //! `stopping`, calls under way end within a limit, and what is committed is flushed.
 
+mod changes;
 mod metrics;
+mod refused;
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -19,14 +22,15 @@ use tonic_health::server::HealthReporter;
 use crate::config::{Config, Share};
 use crate::domain::decide::Command;
 use crate::domain::event::EventKind;
-use crate::domain::limits;
+use crate::domain::{NodeName, limits};
 use crate::exchange::Exchange;
 use crate::exchange::courier::{self, LocalLink, PeerLink};
 use crate::exchange::directory::{AdoptError, DirectoryHolder};
 use crate::exchange::pressure::{free_bytes, watch_disk};
 use crate::exchange::revocation::Revocation;
-use crate::exchange::transfer;
 use crate::exchange::trust::CrlFileError;
+use crate::exchange::witness::{self, OldCopy, WitnessLink};
+use crate::exchange::{timestamps, transfer};
 use crate::ledger::{Clock, Ledger, LedgerConfig, LedgerError, Opened, SystemRandom};
 use crate::merkle::{KeyError, NoteSigner};
 use crate::rpc::audit::AuditApi;
@@ -91,6 +95,9 @@ pub enum NodeError {
     /// The log.
     #[error(transparent)]
     Ledger(#[from] LedgerError),
+    /// Another node holds what this log does not have.
+    #[error(transparent)]
+    OldCopy(#[from] OldCopy),
     /// What evidence is signed with.
     #[error("evidence.certificate, evidence.key: {0}")]
     Evidence(String),
@@ -165,6 +172,7 @@ impl Node {
             })?),
         };
         let signer = log_signer(&config)?;
+        let previous = previous_signer(&config)?;
         let key = signer.verifier().clone();
         let directory = Arc::new(DirectoryHolder::open(
             &config.data,
@@ -178,6 +186,7 @@ impl Node {
             data: config.data.clone(),
             disk: disk.clone(),
             signer,
+            previous: previous.as_ref().map(|p| p.verifier().clone()),
             clock,
             random: Arc::new(SystemRandom::default()),
             cache_bytes: config.cache_bytes,
@@ -186,6 +195,10 @@ impl Node {
         let (ledger, opened) = tokio::task::spawn_blocking(|| Ledger::open(ledger_config))
             .await
             .map_err(|e| NodeError::Grpc(e.to_string()))??;
+        let in_force = directory.current();
+        ledger.stamp().set(in_force.version(), in_force.valid_until());
+        // Before anything else is written: what the log goes on with is of the new key.
+        changes::note_log_key(&ledger, &log_signer(&config)?, previous.as_ref()).await?;
         let exchange = Exchange::new(Arc::new(config), ledger, directory);
         // Known before the first call.
         if let Some(free) = free_bytes(&*disk, &exchange.config().data) {
@@ -196,12 +209,13 @@ impl Node {
             || Revocation::open(exchange)
         });
         let revocation = revocation.await.map_err(|e| NodeError::Grpc(e.to_string()))??;
-        note_start(&exchange).await?;
+        let cosigner = cosigner(exchange.config())?;
+        exchange.open_witness(disk.clone(), cosigner)?;
 
         let (stop, stopped) = watch::channel(false);
         let (close, closed) = watch::channel(false);
-        let client_quotas = Quotas::new(exchange.config().client_share);
-        let peer_quotas = Quotas::new(Share::PEER);
+        let client_quotas = Quotas::new(exchange.config().client_share, exchange.config().idle);
+        let peer_quotas = Quotas::new(Share::PEER, exchange.config().idle);
         let links = Links::new(exchange.clone(), tls.dial.clone());
         let status = StatusSource {
             queues: exchange.queues().clone(),
@@ -210,14 +224,34 @@ impl Node {
             quotas: [client_quotas.clone(), peer_quotas.clone()],
             stop: stopped.clone(),
         };
+        let (ready, begun) = watch::channel(false);
         let mut tasks = JoinSet::new();
+        let grpc = |e: tonic::transport::Error| NodeError::Grpc(e.to_string());
+        let message = limits::MESSAGE_BYTES;
+        let peer_api =
+            PeerApi::new(exchange.clone(), links.clone(), peer_quotas.clone(), begun, stopped.clone());
+        let peers = serve::builder(&peer_quotas, stopped.clone())
+            .add_service(
+                PeerServiceServer::new(peer_api.clone())
+                    .max_decoding_message_size(message)
+                    .max_encoding_message_size(message),
+            )
+            .add_service(DirectoryServiceServer::new(DirectoryApi::new(exchange.clone())));
+        let serving = serve::serve(peers, peer_quotas.clone(), listeners.peers, tls.peers, closed.clone());
+        tasks.spawn(async move { serving.await.map_err(grpc) });
+        // Hellos are answered from here on, so that nodes that start together can ask each other; nothing is signed
+        // before they were.
+        let link = |peer: &NodeName| -> Arc<dyn WitnessLink> { links.to(peer) };
+        let witnessed = witness::ask_at_start(&exchange, link, exchange.config().start_ask).await?;
+        note_start(&exchange, !witnessed).await?;
+        ready.send_replace(true);
+
         let (health, health_service) = tonic_health::server::health_reporter();
         health.set_serving::<ExchangeServiceServer<ExchangeApi>>().await;
         let reflection = tonic_reflection::server::Builder::configure()
             .register_encoded_file_descriptor_set(crate::wire::pb::DESCRIPTORS)
             .build_v1()
             .map_err(|e| NodeError::Grpc(e.to_string()))?;
-        let message = limits::MESSAGE_BYTES;
         let clients = serve::builder(&client_quotas, stopped.clone())
             .add_service(
                 ExchangeServiceServer::new(ExchangeApi::new(
@@ -238,20 +272,17 @@ impl Node {
             .add_service(DirectoryServiceServer::new(DirectoryApi::new(exchange.clone())))
             .add_service(health_service)
             .add_service(reflection);
-        let peer_api = PeerApi::new(exchange.clone(), links.clone(), peer_quotas.clone(), stopped.clone());
-        let peers = serve::builder(&peer_quotas, stopped.clone())
-            .add_service(
-                PeerServiceServer::new(peer_api.clone())
-                    .max_decoding_message_size(message)
-                    .max_encoding_message_size(message),
-            )
-            .add_service(DirectoryServiceServer::new(DirectoryApi::new(exchange.clone())));
-        let grpc = |e: tonic::transport::Error| NodeError::Grpc(e.to_string());
-        let quotas = [client_quotas.clone(), peer_quotas.clone()];
+        let quotas = [client_quotas.clone(), peer_quotas];
         let serving = serve::serve(clients, client_quotas, listeners.clients, tls.clients, closed.clone());
         tasks.spawn(async move { serving.await.map_err(grpc) });
-        let serving = serve::serve(peers, peer_quotas, listeners.peers, tls.peers, closed.clone());
-        tasks.spawn(async move { serving.await.map_err(grpc) });
+        tasks.spawn({
+            let (links, exchange, stopped) = (links.clone(), exchange.clone(), stopped.clone());
+            async move {
+                let link = move |peer: &NodeName| -> Arc<dyn WitnessLink> { links.to(peer) };
+                witness::run(exchange, link, stopped).await;
+                Ok(())
+            }
+        });
         tasks.spawn(async move {
             collect::run(peer_api).await;
             Ok(())
@@ -261,7 +292,7 @@ impl Node {
             async move {
                 let local: Arc<dyn PeerLink> = Arc::new(LocalLink::new(exchange.clone()));
                 let own = exchange.node().clone();
-                let link = move |peer: &crate::domain::NodeName| -> Arc<dyn PeerLink> {
+                let link = move |peer: &NodeName| -> Arc<dyn PeerLink> {
                     if *peer == own { local.clone() } else { links.to(peer) }
                 };
                 courier::run(exchange, link, stopped).await;
@@ -291,7 +322,21 @@ impl Node {
                 Ok(())
             });
         }
+        tasks.spawn({
+            let recording = refused::record(exchange.clone(), quotas.clone(), stopped.clone());
+            async move {
+                recording.await;
+                Ok(())
+            }
+        });
         tasks.spawn(judge_held(exchange.clone(), stopped.clone()));
+        tasks.spawn({
+            let stamping = timestamps::run(exchange.clone(), stopped.clone());
+            async move {
+                stamping.await;
+                Ok(())
+            }
+        });
         tasks.spawn(async move {
             revocation.run(stopped).await;
             Ok(())
@@ -318,6 +363,9 @@ impl Node {
     pub async fn failed(&mut self) -> NodeError {
         let ledger = self.exchange.ledger().clone();
         tokio::select! {
+            // Said first: a log that was halted fails, too, and less is said of it.
+            biased;
+            found = self.exchange.witness().contradiction() => NodeError::OldCopy(found),
             error = ledger.failure() => NodeError::Ledger(LedgerError::Failed(error)),
             ended = self.tasks.join_next() => match ended {
                 Some(Ok(Err(error))) => error,
@@ -347,6 +395,7 @@ impl Node {
             self.tasks.abort_all();
             while self.tasks.join_next().await.is_some() {}
         }
+        refused::record_last(&self.exchange, &self.quotas).await;
         // A log that failed cannot say that it stops.
         let stopped = Command::Note { kind: EventKind::Stopped { reason: reason.to_owned() } };
         let noted = self.exchange.ledger().commit(stopped).await;
@@ -366,6 +415,22 @@ pub fn log_signer(config: &Config) -> Result<NoteSigner, NodeError> {
         .map_err(|error| NodeError::Key { key: "log.key", error })
 }
 
+/// What a node cosigns the logs of others with.
+pub fn cosigner(config: &Config) -> Result<NoteSigner, NodeError> {
+    let name = format!("{}/witness", config.node);
+    NoteSigner::cosigner_from_pkcs8(&name, &tls::read_pkcs8(&config.cosign_key)?)
+        .map_err(|error| NodeError::Key { key: "log.cosign_key", error })
+}
+
+/// The signer of the key before, where the configuration names one.
+fn previous_signer(config: &Config) -> Result<Option<NoteSigner>, NodeError> {
+    let Some(file) = &config.previous_log_key else { return Ok(None) };
+    let origin = config.node.log_origin(config.generation);
+    let signer = NoteSigner::from_pkcs8(&origin, &tls::read_pkcs8(file)?)
+        .map_err(|error| NodeError::Key { key: "log.previous_key", error })?;
+    Ok(Some(signer))
+}
+
 /// A node whose log key is not listed would give receipts that nobody can verify.
 fn check_listing(config: &Config, directory: &DirectoryHolder, signer: &NoteSigner) -> Result<(), NodeError> {
     let current = directory.current();
@@ -377,7 +442,7 @@ fn check_listing(config: &Config, directory: &DirectoryHolder, signer: &NoteSign
         ))
     })?;
     let verifier = signer.verifier();
-    if listed.log_key(verifier.name()) != Some(verifier) {
+    if !listed.may_sign(verifier) {
         return Err(NodeError::Listing(format!(
             "the key of log `{}` is not the one in directory version {}: have `{verifier}` listed, or configure the \
              right `log.key`",
@@ -391,10 +456,10 @@ fn check_listing(config: &Config, directory: &DirectoryHolder, signer: &NoteSign
 /// Key of the last directory version that was recorded as adopted: state, not an event.
 const ADOPTED: &[u8] = b"p/adopted-directory";
 
-async fn note_start(exchange: &Exchange) -> Result<(), NodeError> {
+async fn note_start(exchange: &Exchange, unwitnessed: bool) -> Result<(), NodeError> {
     note_directory(exchange).await?;
-    // Witnessing at start is not built yet: nobody was asked, and the event says so.
-    let kind = EventKind::Started { version: env!("CARGO_PKG_VERSION").to_owned(), unwitnessed: true };
+    changes::note_changes(exchange.ledger(), exchange.config()).await?;
+    let kind = EventKind::Started { version: env!("CARGO_PKG_VERSION").to_owned(), unwitnessed };
     exchange.ledger().commit(Command::Note { kind }).await?;
     let calendar = exchange.config().calendar.clone();
     exchange.ledger().commit(Command::SetCalendar { calendar }).await?;

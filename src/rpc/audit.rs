@@ -13,9 +13,12 @@ use super::status::StatusSource;
 use super::{caller, refuse};
 use crate::audit::{self, Query, TilesError, export_tiles};
 use crate::config::{NodeRole, Role};
-use crate::domain::ids::{AgencyId, DeliveryId};
+use crate::directory::Agency;
+use crate::domain::administration::Extract;
+use crate::domain::ids::AgencyId;
 use crate::domain::reason::{Reason, Rejection};
 use crate::domain::{fold, limits};
+use crate::exchange::witness::own::Cosigned;
 use crate::exchange::{Caller, Exchange};
 use crate::ledger::{damaged, must_be_checked, storage, unknown_event};
 use crate::merkle::NoteVerifier;
@@ -53,16 +56,46 @@ impl AuditApi {
                 ))
             };
         }
+        let found = self.agency(agency, "agency")?;
+        if !caller.has(NodeRole::Auditor) {
+            caller.check(&found, Role::Auditor, "agency", self.exchange.ledger().now().date())?;
+        }
+        Ok(Some(found.id))
+    }
+
+    /// The agency of a code.
+    fn agency(&self, code: &str, field: &'static str) -> Result<Agency, Rejection> {
         let directory = self.exchange.directory();
         let today = self.exchange.ledger().now().date();
-        let found = directory.by_code(agency, today).ok_or_else(|| {
-            let shown = crate::domain::ids::shorten(agency);
-            Rejection::new(Reason::UnknownAgency, "agency", format!("no agency `{shown}` in the directory"))
-        })?;
-        if !caller.has(NodeRole::Auditor) {
-            caller.check(found, Role::Auditor, "agency", today)?;
-        }
-        Ok(Some(found.id.clone()))
+        directory.by_code(code, today).cloned().ok_or_else(|| {
+            let shown = crate::domain::ids::shorten(code);
+            Rejection::new(Reason::UnknownAgency, field, format!("no agency `{shown}` in the directory"))
+        })
+    }
+
+    /// The query of a request, for the events that the caller may list.
+    fn query(&self, r: &pb::ListEventsRequest, agency: Option<AgencyId>) -> Result<Query, Rejection> {
+        let counterpart = match r.counterpart.as_str() {
+            "" => None,
+            code => Some(self.agency(code, "counterpart")?.id),
+        };
+        let (limit, next) = read_page(r.page.as_ref())?;
+        let has_token = r.page.as_ref().is_some_and(|p| !p.token.is_empty());
+        let start = (r.from_index > 0).then_some(r.from_index);
+        let from = if has_token { Some(next) } else { start };
+        Ok(Query { from, limit, ..Query::read(r, agency, counterpart)? })
+    }
+
+    /// Records that something is taken out of the log, before the first byte of it goes out.
+    async fn extract(
+        &self,
+        caller: &Caller,
+        user: &str,
+        extract: Extract,
+        agency: Option<AgencyId>,
+        filter: String,
+    ) -> Result<(), Rejection> {
+        super::record_extract(&self.exchange, caller.actor(user)?, extract, agency, filter).await
     }
 
     /// Checks the log as it stands. A log that grows while it is read would look wrong where it is only new, so the
@@ -108,24 +141,6 @@ impl AuditApi {
     }
 }
 
-fn read_query(r: &pb::ListEventsRequest, agency: Option<AgencyId>) -> Result<Query, Rejection> {
-    let (limit, next) = read_page(r.page.as_ref())?;
-    let has_token = r.page.as_ref().is_some_and(|p| !p.token.is_empty());
-    let start = (!r.backwards || r.from_index > 0).then_some(r.from_index);
-    Ok(Query {
-        from: if has_token { Some(next) } else { start },
-        backwards: r.backwards,
-        limit,
-        agency,
-        delivery: if r.delivery_id.is_empty() { None } else { Some(DeliveryId::from_slice(&r.delivery_id)?) },
-        kind: (!r.kind.is_empty()).then(|| r.kind.clone()),
-        since: crate::wire::words::read_time(r.since),
-        until: crate::wire::words::read_time(r.until),
-        number: (!r.number.is_empty()).then(|| r.number.clone()),
-        reason: (!r.reason.is_empty()).then(|| r.reason.clone()),
-    })
-}
-
 #[tonic::async_trait]
 impl AuditService for AuditApi {
     async fn list_events(
@@ -135,10 +150,20 @@ impl AuditService for AuditApi {
         let caller = caller(&self.exchange, &request)?;
         let request = request.into_inner();
         let agency = self.scope(&caller, &request.agency).map_err(refuse)?;
-        let query = read_query(&request, agency).map_err(refuse)?;
+        let query = self.query(&request, agency.clone()).map_err(refuse)?;
+        if request.export && query.from.is_none() {
+            let words = Query::words(&request);
+            self.extract(&caller, &request.asking_user, Extract::Events, agency, words)
+                .await
+                .map_err(refuse)?;
+        }
         let ledger = self.exchange.ledger();
-        let size = ledger.snapshot().size();
-        let (events, next) = audit::list(ledger.index(), size, &query).map_err(|e| refuse(storage(&e)))?;
+        let (index, size) = (ledger.index().clone(), ledger.snapshot().size());
+        // Off the threads that serve calls: a page may read some hundred records.
+        let (events, next) = tokio::task::spawn_blocking(move || audit::list(&index, size, &query))
+            .await
+            .map_err(|e| Status::internal(e.to_string()))?
+            .map_err(|e| refuse(storage(&e)))?;
         let events = events.into_iter().map(|(index, leaf, _)| pb::EventEntry { index, leaf }).collect();
         Ok(Response::new(pb::ListEventsResponse { events, next_token: token(next) }))
     }
@@ -179,6 +204,7 @@ impl AuditService for AuditApi {
         Ok(Response::new(pb::GetCheckpointResponse {
             checkpoint: snapshot.checkpoint().map_or_else(String::new, |c| c.note().to_owned()),
             verifier_key: self.key.to_string(),
+            cosigned: self.exchange.cosigned().iter().map(Cosigned::note).collect(),
         }))
     }
 
@@ -245,6 +271,11 @@ impl AuditService for AuditApi {
             }
         };
         let ledger = self.exchange.ledger();
+        // Who goes on from an export after which nothing happened takes nothing.
+        if known.is_none_or(|known| known.size != ledger.snapshot().size()) {
+            let (what, filter) = (Extract::Tiles, String::new());
+            self.extract(&caller, &request.user, what, None, filter).await.map_err(refuse)?;
+        }
         let index = ledger.index().clone();
         let (pieces, receiver) = mpsc::channel(4);
         // An empty log has no checkpoint, and no files.

@@ -256,7 +256,11 @@ async fn serve_content(link: Weak<Link>) {
         let asked = async {
             let open = match &channel {
                 Some(channel) => channel.clone(),
-                None => link.dial_in_time().await?,
+                None => {
+                    let channel = link.dial_in_time().await?;
+                    link.compare_on(&channel);
+                    channel
+                }
             };
             channel = Some(open.clone());
             let (pieces, receiver) = mpsc::channel(4);

@@ -38,6 +38,7 @@ impl ContentLane {
             return Ok(channel);
         }
         let channel = Arc::new(link.dial_in_time().await?);
+        link.compare_on(&channel);
         *kept = Arc::downgrade(&channel);
         Ok(channel)
     }

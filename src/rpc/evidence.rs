@@ -18,6 +18,7 @@ use crate::domain::decide::Command;
 use crate::domain::ids::{AgencyId, DeliveryId};
 use crate::domain::limits;
 use crate::domain::reason::{Reason, Rejection};
+use crate::exchange::timestamps::Stamped;
 use crate::exchange::{Caller, Exchange};
 use crate::ledger::{LedgerError, Snapshot, must_be_checked, storage};
 use crate::signature::{Signer, SigningKey};
@@ -160,12 +161,17 @@ fn with_source<T>(
     read: impl FnOnce(&Source<'_>) -> T,
 ) -> T {
     let ledger = exchange.ledger();
-    let prove = |index| ledger.prove(index, snapshot);
+    let prove = |index, under: Option<&Stamped>| match under {
+        None => ledger.prove(index, snapshot),
+        Some(stamped) => ledger.prove_under(index, stamped.size, &stamped.note, snapshot),
+    };
     read(&Source {
         index: ledger.index(),
         log: ledger.origin(),
         size: snapshot.size(),
         prove: &prove,
+        stamps: exchange.stamping().stamps(),
+        trust: &exchange.trust(&exchange.directory()),
         content: &**ledger.content(),
         directories: &exchange.config().data.join("directories"),
         authority: &exchange.config().authority,

@@ -11,7 +11,7 @@ use tonic::{Request, Response, Status, Streaming};
 
 use super::guard::stopping;
 use super::quota::{Quotas, What, holder};
-use super::{caller, fetch, identity, notices, refuse};
+use super::{caller, fetch, identity, notices, refuse, unreadable};
 use crate::config::Role;
 use crate::domain::fold::records::{FeedKind, Incoming, IncomingState, Outgoing};
 use crate::domain::ids::{AgencyId, DeliveryId, RequestId};
@@ -25,7 +25,7 @@ use crate::exchange::track::Tracked;
 use crate::exchange::{Caller, Exchange};
 use crate::store::content::RECORD_BYTES;
 use crate::wire::pb::exchange_service_server::ExchangeService;
-use crate::wire::{failure, pb, words};
+use crate::wire::{pb, words};
 
 /// The service.
 pub struct ExchangeApi {
@@ -409,15 +409,6 @@ fn in_memory(header: &pb::SendHeader) -> usize {
     header.encoded_len() + size.min(limits::DATA_BYTES as u64 + RECORD_BYTES) as usize
 }
 
-/// A message that is over the limit or no message at all; or the client is gone, and reads no answer. What this node
-/// says by itself stays as it is.
-fn unreadable(status: Status) -> Status {
-    if failure::is_own(&status) {
-        return status;
-    }
-    refuse(Rejection::new(Reason::BadStream, "", format!("the message cannot be read: {}", status.message())))
-}
-
 fn problem(rejection: &Rejection) -> pb::Problem {
     pb::Problem {
         reason: rejection.reason.code().to_owned(),
@@ -504,6 +495,7 @@ fn read_paper(r: pb::RecordPaperRequest) -> Result<PaperRequest, Rejection> {
         mandatory: r.mandatory,
         basis: r.basis,
         withdraw: r.withdraw,
+        corrects: r.corrects,
         user: r.user,
     })
 }
@@ -557,7 +549,15 @@ fn watch_item(exchange: &Exchange, n: &Notification) -> Result<pb::WatchResponse
     let sent = outgoing.filter(|o| o.facts.sender == n.agency);
     let incoming: Option<Incoming> =
         if sent.is_none() { load(ledger, &keys::incoming(&n.delivery_id))? } else { None };
-    let reason = sent.as_ref().and_then(|o| o.reason).map_or_else(String::new, |r| r.code().to_owned());
+    // Of what is held, what could not be judged.
+    let undecided =
+        |v: crate::domain::event::RoleVerdicts| v.reason.map_or("held", |r| r.as_str()).to_owned();
+    let reason = match (n.kind, &sent, &incoming) {
+        (FeedKind::Held, Some(o), _) => o.peer_verdicts.map_or_else(String::new, undecided),
+        (FeedKind::Held, None, Some(i)) => undecided(i.verdicts),
+        (_, Some(o), _) => o.reason.map_or_else(String::new, |r| r.code().to_owned()),
+        _ => String::new(),
+    };
     let kind_sent = sent.as_ref().map(|o| o.facts.kind);
     let counterpart = match &n.message {
         Some(message) => message.sender_code.clone(),
@@ -650,8 +650,8 @@ fn view(exchange: &Exchange, t: &Tracked) -> pb::DeliveryView {
         view.ended = o.ended.as_ref().map(notices::ended);
         view.asked = notices::asked(&o.asked);
         view.peer = o.peer.to_string();
-        view.waiting_for = exchange.queues().why(&t.id, o, exchange.ledger().now());
     }
+    view.waiting_for = exchange.waits(t);
     view
 }
 

@@ -1,5 +1,7 @@
 //! What every call of a listener passes: it is counted in its caller's share, its messages are counted as they arrive,
-//! refusals are counted by reason, and while the node stops nothing new begins.
+//! refusals are counted by reason, and while the node stops nothing new begins. A request that brings nothing for too
+//! long is ended, so that its place is free: in the middle of a message always, between messages unless its call is one
+//! that may be silent ([`SILENT`]).
 //!
 //! The count of arriving bytes follows the frames of gRPC (a flag, four bytes of length, the message): what belongs to
 //! messages that are complete is counted until more is asked for, because then the decoder has handed them on.
@@ -12,6 +14,7 @@ use bytes::Bytes;
 use hyper::body::{Body as HttpBody, Frame, SizeHint};
 use hyper::{Request, Response};
 use tokio::sync::watch;
+use tokio::time::Sleep;
 use tonic::Status;
 use tonic::body::Body;
 use tower::{Layer, Service};
@@ -25,6 +28,15 @@ use crate::wire::failure;
 const PREFIX: usize = 5;
 /// Calls that are answered also while the node stops: whether it serves.
 const HEALTH: &str = "/grpc.health.v1.Health/";
+
+/// Calls that stay open for what is to be said, and may be silent as long as they like between two messages.
+const SILENT: [&str; 5] = [
+    "/lienthong.v1.ExchangeService/SendMany",
+    "/lienthong.v1.PeerService/Deliver",
+    "/lienthong.v1.PeerService/Collect",
+    "/lienthong.v1.PeerService/ServeContent",
+    "/grpc.reflection.v1.ServerReflection/ServerReflectionInfo",
+];
 
 /// Puts every call of a server behind the shares of its listener.
 #[derive(Clone)]
@@ -74,7 +86,8 @@ where
     fn call(&mut self, request: Request<Body>) -> Self::Future {
         let GuardLayer { quotas, mut stop } = self.layer.clone();
         let health = request.uri().path().starts_with(HEALTH);
-        let who = holder(request.extensions().get::<Identity>());
+        let identity = request.extensions().get::<Identity>().cloned();
+        let who = holder(identity.as_ref());
         let admitted = if *stop.borrow() && !health { Err(stopping()) } else { Ok(()) };
         let admitted = admitted.and_then(|()| quotas.take(&who, What::Calls, 1));
         let call = match admitted {
@@ -85,17 +98,18 @@ where
                 return Box::pin(async move { Ok(response) });
             }
         };
-        let request = request.map(|body| Body::new(Arriving::new(body, &quotas, &who)));
+        let silent = SILENT.contains(&request.uri().path());
+        let request = request.map(|body| Body::new(Arriving::new(body, &quotas, &who, silent)));
         let answering = self.inner.call(request);
         Box::pin(async move {
             let response = answering.await?;
             if let Some(status) = Status::from_header_map(response.headers()) {
-                quotas.answered(&status);
+                quotas.answered(&status, identity.as_ref());
             }
             // Whoever watches whether the node serves learns that it does not, and is let go.
             let end: Option<Pinned<()>> =
                 health.then(|| Box::pin(async move { drop(stop.wait_for(|s| *s).await) }) as Pinned<()>);
-            Ok(response.map(|body| Body::new(Answering { body, quotas, _call: call, end })))
+            Ok(response.map(|body| Body::new(Answering { body, quotas, identity, _call: call, end })))
         })
     }
 }
@@ -113,11 +127,36 @@ struct Arriving {
     quotas: Quotas,
     who: Arc<str>,
     frames: Frames,
+    /// It may be silent between two messages.
+    silent: bool,
+    /// While nothing comes: when that has been too long. Time in which nobody asked for more does not count.
+    until: Option<Pin<Box<Sleep>>>,
 }
 
 impl Arriving {
-    fn new(body: Body, quotas: &Quotas, who: &Arc<str>) -> Arriving {
-        Arriving { body, taken: None, quotas: quotas.clone(), who: who.clone(), frames: Frames::default() }
+    fn new(body: Body, quotas: &Quotas, who: &Arc<str>, silent: bool) -> Arriving {
+        let (quotas, who) = (quotas.clone(), who.clone());
+        Arriving { body, taken: None, quotas, who, frames: Frames::default(), silent, until: None }
+    }
+
+    /// Nothing is there: has that been so for too long?
+    fn wait(&mut self, cx: &mut Context<'_>) -> Poll<Status> {
+        if self.silent && self.frames.partial() == 0 {
+            return Poll::Pending;
+        }
+        let limit = self.quotas.quiet();
+        let until = self.until.get_or_insert_with(|| Box::pin(tokio::time::sleep(limit)));
+        ready!(until.as_mut().poll(cx));
+        let rejection = Rejection::new(
+            Reason::Idle,
+            "",
+            format!(
+                "nothing came for {} s: this call is over and its place is free; what is on the disk of a large \
+                 upload is kept: ask GetUpload, and go on there",
+                limit.as_secs_f32()
+            ),
+        );
+        Poll::Ready(failure::status(&rejection))
     }
 
     fn hold(&mut self, bytes: usize) -> Result<(), Rejection> {
@@ -143,7 +182,10 @@ impl HttpBody for Arriving {
         // Asked for more: what was complete has been handed on.
         let partial = self.frames.partial();
         let _ = self.hold(partial);
-        let frame = ready!(Pin::new(&mut self.body).poll_frame(cx));
+        let Poll::Ready(frame) = Pin::new(&mut self.body).poll_frame(cx) else {
+            return self.wait(cx).map(|status| Some(Err(status)));
+        };
+        self.until = None;
         if let Some(Ok(frame)) = &frame
             && let Some(data) = frame.data_ref()
         {
@@ -207,6 +249,7 @@ impl Frames {
 struct Answering {
     body: Body,
     quotas: Quotas,
+    identity: Option<Identity>,
     _call: Taken,
     /// When a stream that never ends by itself shall end.
     end: Option<Pinned<()>>,
@@ -224,7 +267,7 @@ impl HttpBody for Answering {
             Poll::Ready(frame) => {
                 let trailers = frame.as_ref().and_then(|f| f.as_ref().ok()).and_then(Frame::trailers_ref);
                 if let Some(status) = trailers.and_then(Status::from_header_map) {
-                    self.quotas.answered(&status);
+                    self.quotas.answered(&status, self.identity.as_ref());
                 }
                 Poll::Ready(frame)
             }

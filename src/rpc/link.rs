@@ -1,7 +1,7 @@
 //! The way to another node: one connection and one `Deliver` stream, with many messages in flight.
 //!
 //! A connection is made when something has to go, after the newest directory; it says hello first, and fetches a newer
-//! directory when the other side has one. When the stream breaks, everything in flight on it fails as
+//! directory when the other side has one; while it lasts, it says hello again every minute. When the stream breaks, everything in flight on it fails as
 //! `peer_unreachable` and stays in the outbox. To a node that cannot be reached, messages go on the `Collect` stream that
 //! it keeps open (`super::collect`), in the same way.
 
@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 
 use hyper_util::rt::TokioIo;
 use tokio::net::TcpStream;
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::{Notify, mpsc, oneshot};
 use tokio_rustls::TlsConnector;
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::Streaming;
@@ -29,11 +29,13 @@ use crate::exchange::Exchange;
 use crate::exchange::accept::{Boxed, Offer};
 use crate::exchange::courier::PeerLink;
 use crate::exchange::courier::failure::Failure;
+use crate::exchange::witness::WitnessLink;
 use crate::time::Timestamp;
 use crate::wire::pb;
 use crate::wire::pb::directory_service_client::DirectoryServiceClient;
 use crate::wire::pb::peer_service_client::PeerServiceClient;
 use crate::wire::proof::Proof;
+use crate::wire::witness::{Ask, Reply};
 
 /// All ways to peers.
 #[derive(Clone)]
@@ -91,7 +93,13 @@ struct Slot {
     failed: Option<(Instant, Rejection)>,
 }
 
-type Pending = Arc<Mutex<HashMap<u64, oneshot::Sender<Result<Proof, Failure>>>>>;
+/// What comes back for a message or a question.
+enum Answer {
+    Proof(Proof),
+    Reply(pb::WitnessReply),
+}
+
+type Pending = Arc<Mutex<HashMap<u64, oneshot::Sender<Result<Answer, Failure>>>>>;
 
 #[derive(Clone)]
 struct Connection {
@@ -101,6 +109,8 @@ struct Connection {
     pending: Pending,
     next_id: Arc<AtomicU64>,
     open: Arc<AtomicBool>,
+    /// Notified once, when it is no longer open.
+    ended: Arc<Notify>,
 }
 
 impl Connection {
@@ -156,7 +166,47 @@ impl Link {
         let (requests, receiver) = mpsc::channel(limits::PEER_IN_FLIGHT);
         let stream =
             client(&channel).deliver(ReceiverStream::new(receiver)).await.map_err(|s| read_failure(&s))?;
-        Ok(self.carry(Some(channel), requests, stream.into_inner()))
+        let connection = self.carry(Some(channel.clone()), requests, stream.into_inner());
+        self.keep_comparing(channel, &connection);
+        Ok(connection)
+    }
+
+    /// Compares clocks and directory versions again and again while a connection lasts: a clock may jump, and a
+    /// directory come into force, long after it was made.
+    fn keep_comparing(&self, channel: Channel, connection: &Connection) {
+        let (link, ended) = (self.me.clone(), connection.ended.clone());
+        let config = self.exchange.config();
+        let (every, limit) = (config.peer_compare, config.peer_connect);
+        tokio::spawn(async move {
+            loop {
+                tokio::select! {
+                    () = tokio::time::sleep(every) => {}
+                    () = ended.notified() => return,
+                }
+                let Some(link) = link.upgrade() else { return };
+                match tokio::time::timeout(limit, link.hello(&channel)).await {
+                    Ok(Ok(())) => {}
+                    Ok(Err(rejection)) => {
+                        tracing::info!(peer = %link.node, reason = %rejection, "clocks cannot be compared for now");
+                    }
+                    Err(_) => {
+                        tracing::info!(peer = %link.node, limit_s = limit.as_secs(), "no answer to a comparison");
+                    }
+                }
+            }
+        });
+    }
+
+    /// The same once, beside what a connection is there for.
+    pub(super) fn compare_on(&self, channel: &Channel) {
+        let (link, channel) = (self.me.clone(), channel.clone());
+        let limit = self.exchange.config().peer_connect;
+        tokio::spawn(async move {
+            if let Some(link) = link.upgrade() {
+                // What is wrong with the connection shows where it is used.
+                let _ = tokio::time::timeout(limit, link.hello(&channel)).await;
+            }
+        });
     }
 
     /// A connection over a stream of requests and one of answers, whoever opened them.
@@ -172,9 +222,10 @@ impl Link {
             pending: Pending::default(),
             next_id: Arc::new(AtomicU64::new(1)),
             open: Arc::new(AtomicBool::new(true)),
+            ended: Arc::default(),
         };
         let (node, waiting) = (self.node.clone(), connection.pending.clone());
-        let open = connection.open.clone();
+        let (open, ended) = (connection.open.clone(), connection.ended.clone());
         let exchange = self.exchange.clone();
         tokio::spawn(async move {
             let why = loop {
@@ -192,6 +243,7 @@ impl Link {
             };
             // From now on nothing new goes this way; what is in flight fails for now.
             open.store(false, Ordering::Release);
+            ended.notify_one();
             let rest = std::mem::take(&mut *waiting.lock().expect("no holder of this lock panics"));
             for (_, waiter) in rest {
                 let _ = waiter.send(Err(Failure::of_peer(unreachable(&node, &why))));
@@ -260,6 +312,7 @@ impl Link {
 
     /// Compares versions, and fetches a newer directory.
     async fn hello(&self, channel: &Channel) -> Result<(), Rejection> {
+        let held_checkpoint = self.exchange.held_of(&self.node);
         let own = self.exchange.directory();
         let ledger = self.exchange.ledger();
         let request = pb::HelloRequest {
@@ -269,6 +322,7 @@ impl Link {
             directory_digest: crate::wire::words::digest(&own.digest()),
             clock: ledger.now().millis(),
             checkpoint: ledger.snapshot().checkpoint().map_or_else(String::new, |c| c.note().to_owned()),
+            held_checkpoint,
         };
         let asked = ledger.now();
         let answer = client(channel).hello(request).await.map_err(|s| read_failure(&s))?.into_inner();
@@ -285,6 +339,7 @@ impl Link {
         if answer.directory_version > own.version() {
             self.fetch_directory(channel).await?;
         }
+        self.exchange.greeted(&self.node, &answer.checkpoint, &answer.held_checkpoint).await;
         Ok(())
     }
 
@@ -322,7 +377,8 @@ fn answered(pending: &Pending, answer: pb::DeliverResponse) -> Option<Proof> {
         return Proof::from_wire(proof).ok();
     };
     let result = match answer.outcome {
-        Some(Outcome::Receipt(proof)) => Proof::from_wire(proof).map_err(Failure::of_peer),
+        Some(Outcome::Receipt(proof)) => Proof::from_wire(proof).map(Answer::Proof).map_err(Failure::of_peer),
+        Some(Outcome::Reply(reply)) => Ok(Answer::Reply(reply)),
         Some(Outcome::Retry(retry)) => {
             Err(Failure::of_answer(read_retry(&retry), u64::from(retry.retry_after_ms)))
         }
@@ -343,18 +399,43 @@ impl Link {
     /// One message there and its answer back.
     async fn exchange_one(&self, offer: Offer, large: Option<DeliveryId>) -> Result<Proof, Failure> {
         let connection = self.connection().await.map_err(Failure::of_peer)?;
-        let id = connection.next_id.fetch_add(1, Ordering::Relaxed);
-        let (sender, mut receiver) = oneshot::channel();
-        connection.pending.lock().expect("no holder of this lock panics").insert(id, sender);
-        let _forget = Forget(&connection.pending, id);
         let request = pb::DeliverRequest {
-            id,
+            // The longest; it gets its own when it goes.
+            id: u64::MAX,
             envelope: offer.envelope,
             origin: Some(offer.origin.to_wire()),
             signatures: offer.signatures,
             data: offer.data.unwrap_or_default(),
             directory_version: offer.directory_version,
+            ask: None,
         };
+        // One that is over the limit would end the stream for all that are on it.
+        let size = prost::Message::encoded_len(&request);
+        if size > limits::MESSAGE_BYTES {
+            let what =
+                format!("the message has {size} bytes, at most {} go to a node", limits::MESSAGE_BYTES);
+            return Err(Failure::of_this_node(Rejection::new(Reason::ContentTooLarge, "", what)));
+        }
+        match self.send_one(connection, request, large).await? {
+            Answer::Proof(proof) => Ok(proof),
+            Answer::Reply(_) => {
+                Err(Failure::of_peer(Rejection::new(Reason::BadProof, "", "an answer to another question")))
+            }
+        }
+    }
+
+    /// A request on the stream, and what comes back for it.
+    async fn send_one(
+        &self,
+        connection: Connection,
+        mut request: pb::DeliverRequest,
+        large: Option<DeliveryId>,
+    ) -> Result<Answer, Failure> {
+        let id = connection.next_id.fetch_add(1, Ordering::Relaxed);
+        request.id = id;
+        let (sender, mut receiver) = oneshot::channel();
+        connection.pending.lock().expect("no holder of this lock panics").insert(id, sender);
+        let _forget = Forget(&connection.pending, id);
         let broke = |what| Failure::of_peer(unreachable(&self.node, what));
         let limit = self.exchange.config().peer_answer;
         let silent = || {
@@ -402,6 +483,26 @@ impl PeerLink for Link {
                 crate::wire::envelope::decode(&offer.envelope).map_err(Failure::of_this_node)?.delivery_id;
             let _serving = self.serve_content();
             self.exchange_one(offer, Some(id)).await
+        })
+    }
+}
+
+impl WitnessLink for Link {
+    fn ask(&self, ask: Ask) -> Boxed<'_, Result<Reply, Rejection>> {
+        Box::pin(async move {
+            let connection = self.connection().await?;
+            let request = pb::DeliverRequest { ask: Some(ask.to_wire()), ..pb::DeliverRequest::default() };
+            match self.send_one(connection, request, None).await.map_err(|failure| failure.rejection)? {
+                Answer::Reply(reply) => Reply::from_wire(reply),
+                Answer::Proof(_) => Err(Rejection::new(Reason::BadProof, "", "a proof answers no question")),
+            }
+        })
+    }
+
+    fn greet(&self) -> Boxed<'_, Result<(), Rejection>> {
+        Box::pin(async move {
+            let channel = self.dial_in_time().await?;
+            self.hello(&channel).await
         })
     }
 }

@@ -3,7 +3,8 @@
 //! - [`tls`]: certificates, keys, and who is at the other end.
 //! - [`evidence`]: the files of a delivery's evidence, for [`audit`].
 //! - [`serve`]: listeners: TLS 1.3, mutual, always.
-//! - [`quota`], [`guard`]: what one caller may have at once, and where every call is counted.
+//! - [`quota`], [`guard`]: what one caller may have at once, and where every call is counted; [`turned_away`]: who did not
+//!   get that far.
 //! - [`exchange`], [`audit`], [`report`], [`directory`], [`peer`]: one service each: decode, authorise, call, encode.
 //! - [`collect`]: nodes that cannot be reached, from both sides.
 //! - `content`: large content between nodes, on connections of its own; `fetch`: to the recipient's system.
@@ -27,17 +28,46 @@ pub mod report;
 pub mod serve;
 pub mod status;
 pub mod tls;
+pub mod turned_away;
 
 use tonic::{Request, Status};
 
+use crate::domain::administration::{Extract, Extracted};
+use crate::domain::decide::Command;
+use crate::domain::event::Actor;
+use crate::domain::ids::AgencyId;
 use crate::domain::reason::{Reason, Rejection};
 use crate::exchange::{Caller, Exchange};
+use crate::ledger::LedgerError;
 use crate::wire::failure;
 use tls::Identity;
 
 /// A refusal as an answer.
 pub(crate) fn refuse(rejection: Rejection) -> Status {
     failure::status(&rejection)
+}
+
+/// A message that is over the limit or no message at all; or the other side is gone, and reads no answer. What this
+/// node says by itself stays as it is.
+fn unreadable(status: Status) -> Status {
+    if failure::is_own(&status) {
+        return status;
+    }
+    refuse(Rejection::new(Reason::BadStream, "", format!("the message cannot be read: {}", status.message())))
+}
+
+/// Records that something is taken out of the log, and by whom; it is durable when this returns.
+pub(crate) async fn record_extract(
+    exchange: &Exchange,
+    actor: Actor,
+    extract: Extract,
+    agency: Option<AgencyId>,
+    filter: String,
+) -> Result<(), Rejection> {
+    let size = exchange.ledger().snapshot().size();
+    let extracted = Extracted { extract, agency, size, filter };
+    let committed = exchange.ledger().commit(Command::Extract { actor, extracted }).await;
+    committed.map(drop).map_err(LedgerError::into_rejection)
 }
 
 /// Who is at the other end of a call, by the certificate of its connection.

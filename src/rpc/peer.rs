@@ -12,7 +12,7 @@ use super::guard::stopping;
 use super::link::Links;
 use super::quota::{Quotas, What, holder};
 use super::tls::Identity;
-use super::{content, identity, refuse};
+use super::{content, identity, refuse, unreadable};
 use crate::domain::ids::NodeName;
 use crate::domain::limits;
 use crate::domain::reason::{Reason, Rejection};
@@ -21,6 +21,7 @@ use crate::exchange::accept::Offer;
 use crate::time::Timestamp;
 use crate::wire::pb::peer_service_server::PeerService;
 use crate::wire::proof::Proof;
+use crate::wire::witness::Ask;
 use crate::wire::{failure, pb, words};
 
 /// The service.
@@ -29,13 +30,30 @@ pub struct PeerApi {
     exchange: Exchange,
     links: Links,
     quotas: Quotas,
+    /// The node has begun: before, it says hello and nothing else.
+    ready: watch::Receiver<bool>,
     stop: watch::Receiver<bool>,
 }
 
 impl PeerApi {
-    /// Over the steps; large content is pulled over `links`.
-    pub fn new(exchange: Exchange, links: Links, quotas: Quotas, stop: watch::Receiver<bool>) -> PeerApi {
-        PeerApi { exchange, links, quotas, stop }
+    /// Over the steps; large content is pulled over `links`. Until `ready`, only hellos are answered: what else comes
+    /// waits, because its answer would be signed.
+    pub fn new(
+        exchange: Exchange,
+        links: Links,
+        quotas: Quotas,
+        ready: watch::Receiver<bool>,
+        stop: watch::Receiver<bool>,
+    ) -> PeerApi {
+        PeerApi { exchange, links, quotas, ready, stop }
+    }
+
+    async fn ready(&self) -> Result<(), Status> {
+        let (mut ready, mut stop) = (self.ready.clone(), self.stop.clone());
+        tokio::select! {
+            begun = ready.wait_for(|r| *r) => begun.map(|_| ()).map_err(|_| refuse(stopping())),
+            _ = stop.wait_for(|s| *s) => Err(refuse(stopping())),
+        }
     }
 }
 
@@ -132,7 +150,18 @@ impl PeerApi {
             };
             let message = match message {
                 Ok(message) => message?,
-                Err(status) => return Some(status),
+                Err(status) => {
+                    // Nothing more can be read on this stream. What came before is answered first, unless nobody is
+                    // there any more; then the other side is told why.
+                    drop(place);
+                    tokio::select! {
+                        _ = places.acquire_many(limits::PEER_IN_FLIGHT as u32) => {}
+                        () = answers.closed() => {}
+                    }
+                    let status = unreadable(status);
+                    let _ = answers.send(Err(status.clone())).await;
+                    return Some(status);
+                }
             };
             // Over its share, over all its streams, it is not read from.
             let document = quotas.wait(&who, What::Documents, 1).await;
@@ -187,6 +216,7 @@ impl PeerService for PeerApi {
 
     async fn deliver(&self, request: Request<Streaming<pb::DeliverRequest>>) -> Answer<Self::DeliverStream> {
         let name = peer(&self.exchange, &request)?;
+        self.ready().await?;
         let identity = identity(&request)?;
         let stream = request.into_inner();
         let (answers, receiver) = mpsc::channel(limits::PEER_IN_FLIGHT);
@@ -194,7 +224,9 @@ impl PeerService for PeerApi {
         // Who delivers is there to be delivered to.
         self.exchange.queues().nudge(&name);
         tokio::spawn(async move {
-            api.serve_offers(&name, &identity, stream, answers).await;
+            if let Some(status) = api.serve_offers(&name, &identity, stream, answers).await {
+                tracing::info!(peer = %name, reason = %read_failure(&status), "a stream of messages broke off");
+            }
         });
         Ok(Response::new(ReceiverStream::new(receiver)))
     }
@@ -203,6 +235,7 @@ impl PeerService for PeerApi {
 
     async fn collect(&self, request: Request<Streaming<pb::DeliverResponse>>) -> Answer<Self::CollectStream> {
         let name = peer(&self.exchange, &request)?;
+        self.ready().await?;
         let (requests, receiver) = mpsc::channel(1);
         self.links.to(&name).attach(requests, request.into_inner()).await;
         self.exchange.queues().nudge(&name);
@@ -238,10 +271,15 @@ impl PeerService for PeerApi {
         };
         let directory = self.exchange.directory();
         let ledger = self.exchange.ledger();
+        let mut held_checkpoint = String::new();
         if let Ok(name) = peer(&self.exchange, &request) {
             if request.get_ref().directory_version > directory.version() {
                 refresh(&self.links, &name);
             }
+            self.exchange
+                .greeted(&name, &request.get_ref().checkpoint, &request.get_ref().held_checkpoint)
+                .await;
+            held_checkpoint = self.exchange.held_of(&name);
             let theirs = request.get_ref().clock;
             if theirs > 0 {
                 self.exchange.clocks().heard(&name, Timestamp::from_millis(theirs), ledger.now());
@@ -255,12 +293,13 @@ impl PeerService for PeerApi {
             directory_digest: words::digest(&directory.digest()),
             clock: ledger.now().millis(),
             checkpoint,
-            held_checkpoint: String::new(),
+            held_checkpoint,
         }))
     }
 
     async fn consistency(&self, request: Request<pb::ConsistencyRequest>) -> Answer<pb::ConsistencyResponse> {
         peer(&self.exchange, &request)?;
+        self.ready().await?;
         let request = request.into_inner();
         let ledger = self.exchange.ledger();
         let snapshot = ledger.snapshot();
@@ -294,15 +333,19 @@ async fn accept(
         if let Identity::Node { network, node } = identity {
             listed(exchange, network, node)?;
         }
+        if let Some(ask) = message.ask {
+            let reply = exchange.answer(name, Ask::from_wire(ask)?).await?;
+            return Ok(Outcome::Reply(reply.to_wire()));
+        }
         let (_, mut offer, inline) = read_offer(message)?;
         if !inline && crate::wire::envelope::decode(&offer.envelope)?.content_size() > 0 {
             offer.data = None;
         }
         let link = links.to(name);
-        exchange.accept(name, offer, &*link).await
+        exchange.accept(name, offer, &*link).await.map(|proof| Outcome::Receipt(proof.to_wire()))
     };
     let outcome = match answer.await {
-        Ok(proof) => Outcome::Receipt(proof.to_wire()),
+        Ok(outcome) => outcome,
         Err(rejection) => {
             if rejection.reason == Reason::DirectoryBehind {
                 refresh(links, name);

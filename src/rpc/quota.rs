@@ -6,12 +6,15 @@
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use tokio::sync::Notify;
 use tonic::Status;
 
 use super::tls::Identity;
+use super::turned_away::TurnedAway;
 use crate::config::Share;
+use crate::domain::administration::RefusalCause;
 use crate::domain::limits;
 use crate::domain::reason::{Reason, Rejection};
 use crate::wire::failure;
@@ -62,10 +65,12 @@ pub struct Quotas {
 
 struct Inner {
     share: Share,
+    quiet: Duration,
     all_bytes: usize,
     state: Mutex<State>,
     /// Something was given back.
     released: Notify,
+    turned_away: TurnedAway,
 }
 
 #[derive(Default)]
@@ -79,14 +84,26 @@ struct State {
 }
 
 impl Quotas {
-    /// With the share of each.
-    pub fn new(share: Share) -> Quotas {
-        Quotas::with_total(share, limits::ALL_BYTES)
+    /// With the share of each, and how long a call that has begun may bring nothing.
+    pub fn new(share: Share, quiet: Duration) -> Quotas {
+        Quotas::with_total(share, quiet, limits::ALL_BYTES)
     }
 
-    fn with_total(share: Share, all_bytes: usize) -> Quotas {
-        let inner = Inner { share, all_bytes, state: Mutex::default(), released: Notify::new() };
+    fn with_total(share: Share, quiet: Duration, all_bytes: usize) -> Quotas {
+        let inner = Inner {
+            share,
+            quiet,
+            all_bytes,
+            state: Mutex::default(),
+            released: Notify::new(),
+            turned_away: TurnedAway::default(),
+        };
         Quotas { inner: Arc::new(inner) }
+    }
+
+    /// How long a call that has begun may bring nothing.
+    pub(super) fn quiet(&self) -> Duration {
+        self.inner.quiet
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
@@ -135,15 +152,25 @@ impl Quotas {
         }
     }
 
+    /// Who was turned away before anything was asked.
+    pub fn turned_away(&self) -> &TurnedAway {
+        &self.inner.turned_away
+    }
+
     /// Counts an answer that was a refusal.
     pub fn refused(&self, reason: Reason) {
         *self.lock().refusals.entry(reason.code()).or_default() += 1;
     }
 
     /// The same, read from an answer.
-    pub(super) fn answered(&self, status: &Status) {
+    pub(super) fn answered(&self, status: &Status, identity: Option<&Identity>) {
         if status.code() != tonic::Code::Ok {
-            self.refused(failure::read_status(status).reason);
+            let reason = failure::read_status(status).reason;
+            self.refused(reason);
+            if reason == Reason::UnknownCaller {
+                let origin = identity.map_or_else(String::new, ToString::to_string);
+                self.turned_away().count(RefusalCause::UnknownCaller, &origin);
+            }
         }
     }
 
@@ -246,7 +273,7 @@ mod tests {
 
     #[test]
     fn a_share_is_refused_beyond_its_end_and_given_back() {
-        let quotas = Quotas::new(SHARE);
+        let quotas = Quotas::new(SHARE, limits::IDLE);
         let (a, b) = (who("a"), who("b"));
         let held: Vec<Taken> = (0..3).map(|_| quotas.take(&a, What::Calls, 1).unwrap()).collect();
         let refusal = quotas.take(&a, What::Calls, 1).err().unwrap();
@@ -262,7 +289,7 @@ mod tests {
 
     #[test]
     fn when_all_have_too_much_those_with_more_than_an_equal_part_are_refused() {
-        let quotas = Quotas::with_total(SHARE, 150);
+        let quotas = Quotas::with_total(SHARE, limits::IDLE, 150);
         let mut greedy = quotas.take(&who("greedy"), What::Bytes, 100).unwrap();
         let _second = quotas.take(&who("second"), What::Bytes, 50).unwrap();
         assert!(quotas.take(&who("second"), What::Bytes, 30).is_err());
@@ -276,7 +303,7 @@ mod tests {
 
     #[tokio::test]
     async fn who_waits_gets_what_is_given_back_and_idle_is_when_no_call_is_left() {
-        let quotas = Quotas::new(SHARE);
+        let quotas = Quotas::new(SHARE, limits::IDLE);
         let a = who("a");
         let held = quotas.take(&a, What::Bytes, 60).unwrap();
         let call = quotas.take(&a, What::Calls, 1).unwrap();

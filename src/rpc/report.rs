@@ -7,9 +7,10 @@ use bytes::Bytes;
 use tokio_stream::Stream;
 use tonic::{Request, Response, Status};
 
-use super::{caller, refuse};
+use super::{caller, record_extract, refuse};
 use crate::config::{NodeRole, Role};
 use crate::directory::Directory;
+use crate::domain::administration::Extract;
 use crate::domain::ids::{self, AgencyId};
 use crate::domain::limits;
 use crate::domain::ratio::{Month, Period, Side};
@@ -178,6 +179,29 @@ fn enumeration<T>(
     read(number).map(Some).ok_or_else(|| words::unknown(field, number))
 }
 
+/// What was asked, in words, for the event.
+fn in_words(r: &pb::GetRatiosRequest) -> String {
+    let (basis, side) = (r.basis().as_str_name(), r.side().as_str_name());
+    let word = |name: &str| name.rsplit('_').next().unwrap_or_default().to_lowercase();
+    let given = [
+        ("from", if r.from.is_empty() { r.from_month.clone() } else { r.from.clone() }),
+        ("to", if r.to.is_empty() { r.to_month.clone() } else { r.to.clone() }),
+        ("basis", if r.basis == 0 { String::new() } else { word(basis) }),
+        ("side", if r.side == 0 { String::new() } else { word(side) }),
+        ("scope", words::read_scope(r.scope).map_or("", |s| s.as_str()).to_owned()),
+        ("direction", words::read_direction(r.direction).map_or("", |d| d.as_str()).to_owned()),
+        ("sender", r.sender.clone()),
+        ("recipient", r.recipient.clone()),
+        ("sender_level", words::read_level(r.sender_level).map_or("", |l| l.as_str()).to_owned()),
+        ("recipient_level", words::read_level(r.recipient_level).map_or("", |l| l.as_str()).to_owned()),
+        ("type", r.type_name.clone()),
+        ("urgency", if r.urgency == 0 { String::new() } else { words::read_urgency(r.urgency).map_or("", |u| u.as_str()).to_owned() }),
+        ("group_by", r.group_by.join(",")),
+    ];
+    let given = given.iter().filter(|(_, value)| !value.is_empty());
+    given.map(|(name, value)| format!("{name}={value}")).collect::<Vec<_>>().join(" ")
+}
+
 fn response(report: Report) -> Result<pb::GetRatiosResponse, Rejection> {
     if report.figures.len() > limits::REPORT_ROWS {
         return Err(Rejection::new(
@@ -243,7 +267,16 @@ impl ReportService for ReportApi {
         request: Request<pb::GetRatiosRequest>,
     ) -> Result<Response<pb::GetRatiosResponse>, Status> {
         let caller = caller(&self.exchange, &request)?;
-        let query = self.query(&caller, request.get_ref()).map_err(refuse)?;
+        let request = request.into_inner();
+        let query = self.query(&caller, &request).map_err(refuse)?;
+        if request.export {
+            let actor = caller.actor(&request.user).map_err(refuse)?;
+            // Of one agency's figures, that agency's event as well.
+            let agency = query.own.as_ref().and_then(|own| if own.len() == 1 { own.iter().next() } else { None });
+            let agency = agency.cloned();
+            let asked = in_words(&request);
+            record_extract(&self.exchange, actor, Extract::Ratios, agency, asked).await.map_err(refuse)?;
+        }
         let report = self.read(query).await?;
         response(report).map(Response::new).map_err(refuse)
     }

@@ -22,6 +22,7 @@ use tower::layer::util::Stack;
 use super::guard::GuardLayer;
 use super::quota::{Quotas, Taken, What, holder};
 use super::tls::Identity;
+use crate::domain::administration::RefusalCause;
 use crate::domain::limits;
 
 /// A connection whose other end is known.
@@ -106,26 +107,37 @@ fn accept(
             let Some(begun) = handshakes.begin(address.ip()) else {
                 tracing::info!(%address, limit = limits::HANDSHAKES_PER_ADDRESS,
                     "too many handshakes of one address at once");
+                quotas.turned_away().count(RefusalCause::TooManyHandshakes, &address.ip().to_string());
                 continue;
             };
             let (acceptor, quotas) = (acceptor.clone(), quotas.clone());
             let sender = sender.clone();
             tokio::spawn(async move {
                 let _ = socket.set_nodelay(true);
-                let handshake = acceptor.accept(socket);
+                let turned_away = |cause| quotas.turned_away().count(cause, &address.ip().to_string());
+                let handshake = async {
+                    // Who opens a connection and says nothing looks whether the port is open: a load balancer, often.
+                    if socket.peek(&mut [0]).await? == 0 {
+                        return Ok(None);
+                    }
+                    acceptor.accept(socket).await.map(Some)
+                };
                 let stream = match tokio::time::timeout(
                     Duration::from_millis(limits::HANDSHAKE_MS),
                     handshake,
                 )
                 .await
                 {
-                    Ok(Ok(stream)) => stream,
+                    Ok(Ok(Some(stream))) => stream,
+                    Ok(Ok(None)) => return,
                     Ok(Err(error)) => {
                         tracing::info!(%address, %error, "a handshake failed");
+                        turned_away(cause_of(&error));
                         return;
                     }
                     Err(_) => {
                         tracing::info!(%address, limit_ms = limits::HANDSHAKE_MS, "a handshake took too long");
+                        turned_away(RefusalCause::Timeout);
                         return;
                     }
                 };
@@ -139,6 +151,7 @@ fn accept(
                     Err(rejection) => {
                         tracing::info!(%address, reason = %rejection, "a connection was closed");
                         quotas.refused(rejection.reason);
+                        quotas.turned_away().count(RefusalCause::TooManyConnections, &identity.to_string());
                         return;
                     }
                 };
@@ -147,6 +160,23 @@ fn accept(
         }
     });
     ReceiverStream::new(receiver)
+}
+
+/// Why a handshake failed.
+fn cause_of(error: &io::Error) -> RefusalCause {
+    let tls = error.get_ref().and_then(|inner| inner.downcast_ref::<rustls::Error>());
+    match tls {
+        Some(rustls::Error::NoCertificatesPresented) => RefusalCause::NoCertificate,
+        Some(rustls::Error::InvalidCertificate(_)) => RefusalCause::BadCertificate,
+        Some(
+            rustls::Error::PeerIncompatible(_)
+            | rustls::Error::InvalidMessage(_)
+            | rustls::Error::InappropriateMessage { .. }
+            | rustls::Error::InappropriateHandshakeMessage { .. }
+            | rustls::Error::NoApplicationProtocol,
+        ) => RefusalCause::Protocol,
+        _ => RefusalCause::Handshake,
+    }
 }
 
 /// Handshakes under way, by address.

@@ -11,6 +11,7 @@ use crate::domain::fold::{keys, load};
 use crate::domain::ids::{DeliveryId, NodeName};
 use crate::exchange::Exchange;
 use crate::exchange::courier::{BreakerState, QueueState, Queues};
+use crate::exchange::witness::Standing;
 use crate::ledger::events_of;
 use crate::time::Timestamp;
 use crate::wire::{pb, words};
@@ -83,6 +84,10 @@ impl StatusSource {
             peer_connections: connections(&self.quotas[1]),
             memory_bytes: memory_bytes(),
             draining: *self.stop.borrow(),
+            witnessed: exchange.witness().standings().into_iter().map(witnessed).collect(),
+            cosigners: cosigners(exchange),
+            unwitnessed_start: exchange.witness().is_unwitnessed(),
+            timestamps: Some(timestamps(exchange)),
         }
     }
 
@@ -167,6 +172,42 @@ fn queue_status(
         waiting_by_urgency: waiting.by_urgency.to_vec(),
         oldest_delivery: oldest.map_or_else(Bytes::new, |(id, _)| words::id(&id)),
     }
+}
+
+/// What is held of another node's log.
+fn witnessed(standing: Standing) -> pb::WitnessedLog {
+    let Standing { peer, log, held, cut } = standing;
+    pb::WitnessedLog {
+        peer: peer.to_string(),
+        log,
+        held_size: held,
+        stopped: cut.as_ref().map_or_else(String::new, |cut| cut.reason().code().to_owned()),
+        since: cut.as_ref().map_or(0, |cut| cut.since().millis()),
+        why: cut.map_or_else(String::new, |cut| cut.why),
+    }
+}
+
+/// The newest cosignature of each node.
+fn cosigners(exchange: &Exchange) -> Vec<pb::Cosigner> {
+    let mut newest: BTreeMap<NodeName, pb::Cosigner> = BTreeMap::new();
+    for cosigned in exchange.cosigned() {
+        for (node, (at, _)) in &cosigned.witnesses {
+            newest.entry(node.clone()).or_insert_with(|| pb::Cosigner {
+                node: node.to_string(),
+                size: cosigned.checkpoint.checkpoint().size,
+                at: at.millis(),
+            });
+        }
+    }
+    newest.into_values().collect()
+}
+
+/// How the timestamps of checkpoints go.
+fn timestamps(exchange: &Exchange) -> pb::TimestampStatus {
+    let state = exchange.stamping().state();
+    let (size, at) = state.last.map_or((0, 0), |(size, at)| (size, at.millis()));
+    let (failing_since, last_error) = state.failing.map_or((0, String::new()), |(s, e)| (s.millis(), e));
+    pb::TimestampStatus { authority: state.authority, size, at, failing_since, last_error }
 }
 
 /// Deliveries that wait for a decision here.

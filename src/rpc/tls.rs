@@ -102,6 +102,19 @@ impl Identity {
     }
 }
 
+/// The URI of the certificates that name it.
+impl std::fmt::Display for Identity {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Identity::Node { network, node } => write!(f, "lienthong-node://{network}/{node}"),
+            Identity::Client { network, node, name } => {
+                write!(f, "lienthong-client://{network}/{node}/{name}")
+            }
+            Identity::Unknown => f.write_str("a certificate without a URI that is known"),
+        }
+    }
+}
+
 /// A certificate chain and its key.
 pub struct Credentials {
     chain: Vec<CertificateDer<'static>>,

@@ -4,12 +4,10 @@
 //! Asking a timestamp authority is not done here: [`timestamp_request`] says what for, [`timestamp_token`] reads what it
 //! answers.
 
-use super::algorithm::SHA256;
-use super::asn1::{
-    BOOLEAN, INTEGER, NULL, OCTET_STRING, OID, Reader, SEQUENCE, SET, context, definite, set_of_order, tlv,
-};
+use super::asn1::{OID, Reader, SEQUENCE, SET, context, definite, set_of_order, tlv};
 use super::cms::{CmsError, SIGNATURE_TIMESTAMP, SignedData};
 use super::digest::sha256;
+use super::stamp::TimestampQuery;
 
 /// Why a timestamp cannot be added.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -34,32 +32,12 @@ pub fn timestamp_imprint(cms: &[u8]) -> Result<[u8; 32], AttachError> {
 
 /// The request for such a timestamp (RFC 3161 §2.4.1), which wants the authority's certificate in the token.
 pub fn timestamp_request(cms: &[u8]) -> Result<Vec<u8>, AttachError> {
-    let imprint = timestamp_imprint(cms)?;
-    let algorithm = tlv(SEQUENCE, &[&tlv(OID, &[SHA256]), &[NULL, 0]]);
-    let stamped = tlv(SEQUENCE, &[&algorithm, &tlv(OCTET_STRING, &[&imprint])]);
-    Ok(tlv(SEQUENCE, &[&tlv(INTEGER, &[&[1]]), &stamped, &tlv(BOOLEAN, &[&[0xff]])]))
+    Ok(TimestampQuery::of_digest(timestamp_imprint(cms)?).to_der())
 }
 
 /// The token in an authority's reply (RFC 3161 §2.4.2), or the token itself, if it is of this signature.
 pub fn timestamp_token(reply: &[u8], cms: &[u8]) -> Result<Vec<u8>, AttachError> {
-    const WHAT: &str = "a timestamp reply";
-    let token = |e: &dyn std::fmt::Display| AttachError::Token(e.to_string());
-    let mut outer = Reader::ber(reply).enter(SEQUENCE, WHAT).map_err(|e| token(&e))?;
-    let mut bytes = reply.to_vec();
-    if let Some(status) = outer.optional(SEQUENCE).map_err(|e| token(&e))? {
-        let status = Reader::ber(status.value).expect(INTEGER, "a status").map_err(|e| token(&e))?.value;
-        if !matches!(status, [0 | 1]) {
-            return Err(token(&format!("the authority refused (status {})", hex::encode(status))));
-        }
-        bytes = outer.any().map_err(|e| token(&e))?.raw.to_vec();
-    }
-    let der = definite(&bytes).map_err(|e| token(&e))?;
-    let data = SignedData::parse(&der).map_err(|e| token(&e))?;
-    let imprint = timestamp_imprint(cms)?;
-    if super::timestamp::imprint(&data).map_err(|e| token(&e))? != imprint {
-        return Err(token(&"it is of something else than this signature"));
-    }
-    Ok(bytes)
+    TimestampQuery::of_digest(timestamp_imprint(cms)?).token(reply)
 }
 
 /// The signature with a timestamp token (a ContentInfo) as unsigned attribute signature-time-stamp. Whether the token

@@ -18,7 +18,7 @@ use super::judge::{Beside, Case, Profile};
 use super::pdf::{self, PdfSignature, PdfSignatureKind};
 use super::revocation::Sources;
 use super::revocation::embedded::Embedded;
-use super::timestamp::{self, Proof};
+use super::timestamp::{self, Proof, Stamped};
 use super::trust::Trust;
 use super::verdict::{Fault, Judgement, Reason, Verdict, Verdicts};
 
@@ -123,7 +123,7 @@ pub fn judge_pdf(bytes: &[u8], sender: &str, trust: &Trust, at: Timestamp) -> Ve
 /// Whether a token is of these digests; what SHA-1 made of the document is not looked at.
 fn is_of(token: &SignedData<'_>, digests: &Digests) -> bool {
     const SHA1: usize = 20;
-    timestamp::imprint(token).is_ok_and(|imprint| {
+    timestamp::stamped(token).is_ok_and(|Stamped { imprint, .. }| {
         imprint.len() == SHA1
             || imprint == digests.sha256
             || digests.sha384.is_some_and(|digest| imprint == digest)

@@ -12,6 +12,7 @@
 //! - `revocation`: CRLs and OCSP responses, held by the node or embedded, each verified before it counts.
 //! - `signer`, `timestamp`: whose a CMS is, and what an RFC 3161 token proves.
 //! - `judge`: the checks, in the rank of their reasons. `make`, `attach`: CAdES-B-B signatures, and with a timestamp T.
+//! - `stamp`: timestamps of anything else.
 //!
 //! Pure: no clock, disk or network; trust, revocation data and the time are arguments. Whatever the bytes, judging ends
 //! in a verdict.
@@ -36,6 +37,7 @@ mod pdf;
 mod pss;
 mod revocation;
 mod signer;
+mod stamp;
 mod timestamp;
 mod trust;
 mod verdict;
@@ -49,6 +51,7 @@ pub use make::{SignError, Signer, SigningKey};
 pub use pdf::{PdfSignError, PdfSignatureDetails, sign_pdf};
 pub use revocation::{AnswerError, CertIdHash, Crl, CrlError, CrlStore, Missed, OcspError, OcspStore, Span};
 pub use signer::certificates_of;
+pub use stamp::{Stamp, TIMESTAMP_QUERY, TimestampQuery, claimed_time, prove_timestamp};
 pub use trust::{Trust, TrustError};
 pub use verdict::{CodeError, Judgement, Reason, Role, Verdict, Verdicts};
 

@@ -36,6 +36,7 @@ pub(crate) struct Proof {
 struct TstInfo<'a> {
     digest: AlgorithmId<'a>,
     imprint: &'a [u8],
+    nonce: Option<&'a [u8]>,
     at: Timestamp,
 }
 
@@ -58,7 +59,7 @@ impl<'a> TstInfo<'a> {
         // accuracy, ordering, nonce, tsa, extensions: an extension that is critical is not known here.
         info.optional(SEQUENCE)?;
         info.optional(BOOLEAN)?;
-        info.optional(INTEGER)?;
+        let nonce = info.optional(INTEGER)?.map(|nonce| nonce.value);
         info.optional(0xa0)?;
         if let Some(extensions) = info.optional(0xa1)? {
             let mut all = Reader::ber(extensions.value);
@@ -71,14 +72,32 @@ impl<'a> TstInfo<'a> {
             }
         }
         info.end(WHAT)?;
-        Ok(TstInfo { digest, imprint, at })
+        Ok(TstInfo { digest, imprint, nonce, at })
     }
 }
 
-/// What a token, read already, is of: a digest, by whichever algorithm.
-pub(crate) fn imprint<'a>(data: &SignedData<'a>) -> Result<&'a [u8], Asn1Error> {
-    let content = data.content.ok_or(Asn1Error::Value("a timestamp without its content"))?;
-    Ok(TstInfo::read(content)?.imprint)
+/// What a token says it is of.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct Stamped<'a> {
+    /// A digest, by whichever algorithm.
+    pub imprint: &'a [u8],
+    /// What the request had, which only its sender knew.
+    pub nonce: Option<&'a [u8]>,
+}
+
+fn content<'a>(data: &SignedData<'a>) -> Result<TstInfo<'a>, Asn1Error> {
+    TstInfo::read(data.content.ok_or(Asn1Error::Value("a timestamp without its content"))?)
+}
+
+/// What a token, read already, is of.
+pub(crate) fn stamped<'a>(data: &SignedData<'a>) -> Result<Stamped<'a>, Asn1Error> {
+    let info = content(data)?;
+    Ok(Stamped { imprint: info.imprint, nonce: info.nonce })
+}
+
+/// The time that a token claims.
+pub(crate) fn claimed(data: &SignedData<'_>) -> Result<Timestamp, Asn1Error> {
+    Ok(content(data)?.at)
 }
 
 /// Judges a token, read already: what it proves of that whose digest `stamped` gives. `judged_at` is the time of

@@ -379,6 +379,17 @@ impl Index {
         Ok(self.leaves(index, 1)?.pop().filter(|(found, _)| *found == index).map(|(_, leaf)| leaf))
     }
 
+    /// The leaves of the chunk that has an index, with the index of the first of them: whoever reads one leaf after the
+    /// other need not look each up. Empty where the log has no such leaf.
+    pub fn leaves_around(&self, index: u64) -> Result<(u64, Vec<Bytes>), StoreError> {
+        let found = self.scan_back(b"l", &leaf_key(index), 1)?.pop();
+        let Some((key, chunk)) = found else { return Ok((index, Vec::new())) };
+        let first = key.get(1..).and_then(|k| k.try_into().ok()).map(u64::from_be_bytes);
+        let first = first.ok_or_else(|| self.problem("a leaf key is damaged".into()))?;
+        let leaves = self.unpack(&chunk).map(|leaf| leaf.map(Bytes::copy_from_slice));
+        Ok((first, leaves.collect::<Result<_, _>>()?))
+    }
+
     /// Up to `limit` leaves from an index on.
     pub fn leaves(&self, from: u64, limit: usize) -> Result<Vec<(u64, Bytes)>, StoreError> {
         let start = self.scan_back(b"l", &leaf_key(from), 1)?;

@@ -79,6 +79,12 @@ pub enum StoreError {
         /// The version that made it.
         made_by: String,
     },
+    /// The log must not be written any more.
+    #[error("nothing more is written: {why}")]
+    Halted {
+        /// Why.
+        why: String,
+    },
     /// Another process uses the data.
     #[error("{path} is in use by another process: stop it first")]
     InUse {

@@ -61,6 +61,8 @@ pub fn read_status(status: &Status) -> Rejection {
                 Reason::PeerUnreachable
             }
             Code::ResourceExhausted => Reason::Overloaded,
+            // What the decoder says of a message over the limit.
+            Code::OutOfRange => Reason::BadStream,
             Code::PermissionDenied | Code::Unauthenticated => Reason::NotAllowed,
             Code::Unimplemented => Reason::Unimplemented,
             _ => Reason::Internal,
@@ -79,7 +81,23 @@ pub fn explain(status: &Status) -> String {
     let rejection = read_status(status);
     let reason = rejection.reason;
     if status.get_error_details().error_info().is_none() {
-        return format!("{reason}: {}", status.message());
+        // The way to the node failed: what lies at the bottom says more than what lies on top.
+        let mut cause: Option<&(dyn std::error::Error + 'static)> = std::error::Error::source(status);
+        let mut deepest = None;
+        while let Some(error) = cause {
+            deepest = Some(error.to_string());
+            cause = error.source();
+        }
+        let deepest = deepest.filter(|text| *text != status.message());
+        let deepest = deepest.map_or_else(String::new, |text| format!(": {text}"));
+        // After a handshake of TLS 1.3 the other side has not looked at the certificate yet: it may only hang up.
+        let why = match reason {
+            Reason::PeerUnreachable => {
+                "; it is not there any more, or does not take this certificate at this port"
+            }
+            _ => "",
+        };
+        return format!("{reason}: {}{deepest}{why}", status.message());
     }
     let field = if rejection.field.is_empty() { String::new() } else { format!(" {}:", rejection.field) };
     format!("{reason}:{field} {} (docs/reasons/{reason}.md)", rejection.message)

@@ -3,11 +3,11 @@
 use bytes::Bytes;
 use prost::Message as _;
 
-use super::{figures, pb, words};
+use super::{administration, figures, paper, pb, words};
 use crate::domain::document::Urgency;
 use crate::domain::event::{
-    Actor, DocumentFacts, Event, EventKind, Item, Judged, NoticeFacts, PaperEntry, Parties, SignatureFacts,
-    Stated, Subject,
+    Actor, DocumentFacts, Event, EventKind, Item, Judged, NoticeFacts, Parties, SignatureFacts, Stated,
+    Subject,
 };
 use crate::domain::ids::{AgencyId, DeliveryId, DocumentKey, NodeName, RequestId};
 use crate::domain::limits;
@@ -159,20 +159,7 @@ fn kind(kind: &EventKind) -> Option<pb::event::Kind> {
         EventKind::HandedOver { delivery_id } => {
             K::HandedOver(pb::HandedOver { delivery_id: words::id(delivery_id) })
         }
-        EventKind::PaperEntered(entry) => K::PaperEntered(pb::PaperEntered {
-            parties: Some(parties_out(&entry.parties)),
-            recipient_name: entry.recipient_name.clone(),
-            number: entry.key.number().to_owned(),
-            notation: entry.key.notation().to_owned(),
-            issued_on: entry.issued_on.to_string(),
-            type_name: entry.type_name.clone(),
-            urgency: words::urgency(entry.urgency).into(),
-            mandatory: entry.mandatory,
-            basis: entry.basis.clone(),
-            dispatched_on: entry.dispatched_on.map_or_else(String::new, |d| d.to_string()),
-            withdrawn: entry.withdrawn,
-            request_id: entry.request_id.to_string(),
-        }),
+        EventKind::PaperEntered(entry) => K::PaperEntered(paper::entry_out(entry)),
         EventKind::Released {
             delivery_id,
             envelope_digest,
@@ -208,6 +195,11 @@ fn kind(kind: &EventKind) -> Option<pb::event::Kind> {
         EventKind::CalendarSet(calendar) => K::CalendarSet(figures::calendar_out(calendar)),
         EventKind::PaperDeclared(declared) => K::PaperDeclared(figures::declared_out(declared)),
         EventKind::PeriodClosed(closed) => K::PeriodClosed(figures::closed_out(closed)),
+        EventKind::ConfigChanged(change) => K::ConfigChanged(administration::config_out(change)),
+        EventKind::ClientChanged(change) => K::ClientChanged(administration::client_out(change)),
+        EventKind::KeyChanged(change) => K::KeyChanged(administration::key_out(change)),
+        EventKind::ConnectionsRefused(refused) => K::ConnectionsRefused(administration::refused_out(refused)),
+        EventKind::Extracted(extracted) => K::Extracted(administration::extracted_out(extracted)),
         EventKind::Unknown => return None,
     })
 }
@@ -263,7 +255,7 @@ fn item_out(item: &Item) -> pb::Item {
     out
 }
 
-fn parties_out(p: &Parties) -> pb::Parties {
+pub(super) fn parties_out(p: &Parties) -> pb::Parties {
     let text = |a: &Option<AgencyId>| a.as_ref().map_or_else(String::new, AgencyId::to_string);
     pb::Parties {
         sender_id: p.sender.to_string(),
@@ -388,7 +380,7 @@ fn read_kind(kind: pb::event::Kind) -> Result<EventKind, Rejection> {
         },
         K::Fetched(f) => EventKind::Fetched { delivery_id: DeliveryId::from_slice(&f.delivery_id)? },
         K::HandedOver(h) => EventKind::HandedOver { delivery_id: DeliveryId::from_slice(&h.delivery_id)? },
-        K::PaperEntered(p) => EventKind::PaperEntered(read_paper(p)?),
+        K::PaperEntered(p) => EventKind::PaperEntered(paper::read_entry(p)?),
         K::Released(r) => EventKind::Released {
             delivery_id: DeliveryId::from_slice(&r.delivery_id)?,
             envelope_digest: words::read_digest("envelope_digest", &r.envelope_digest)?,
@@ -412,23 +404,11 @@ fn read_kind(kind: pb::event::Kind) -> Result<EventKind, Rejection> {
             digest: words::read_digest("digest", &d.digest)?,
         },
         K::Alarm(a) => EventKind::Alarm { reason: a.reason, peer: a.peer, detail: a.detail },
-    })
-}
-
-fn read_paper(p: pb::PaperEntered) -> Result<PaperEntry, Rejection> {
-    let issued_on = words::read_date("issued_on", &p.issued_on)?;
-    Ok(PaperEntry {
-        parties: read_parties(p.parties)?,
-        recipient_name: p.recipient_name,
-        key: DocumentKey::new(&p.number, &p.notation, issued_on.year())?,
-        issued_on,
-        type_name: p.type_name,
-        urgency: read_urgency(p.urgency)?,
-        mandatory: p.mandatory,
-        basis: p.basis,
-        dispatched_on: words::read_optional_date("dispatched_on", &p.dispatched_on)?,
-        withdrawn: p.withdrawn,
-        request_id: RequestId::new(&p.request_id)?,
+        K::ConfigChanged(c) => EventKind::ConfigChanged(administration::read_config(c)?),
+        K::ClientChanged(c) => EventKind::ClientChanged(administration::read_client(c)?),
+        K::KeyChanged(k) => EventKind::KeyChanged(administration::read_key(k)?),
+        K::ConnectionsRefused(c) => EventKind::ConnectionsRefused(administration::read_refused(c)?),
+        K::Extracted(e) => EventKind::Extracted(administration::read_extracted(e)?),
     })
 }
 
@@ -487,7 +467,7 @@ fn read_item(i: pb::Item) -> Result<Item, Rejection> {
     })
 }
 
-fn read_parties(p: Option<pb::Parties>) -> Result<Parties, Rejection> {
+pub(super) fn read_parties(p: Option<pb::Parties>) -> Result<Parties, Rejection> {
     let p = p.ok_or_else(|| Rejection::missing("parties"))?;
     let optional = |t: &str| if t.is_empty() { Ok(None) } else { AgencyId::new(t).map(Some) };
     Ok(Parties {

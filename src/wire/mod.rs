@@ -4,16 +4,20 @@
 //! - [`envelope`]: an envelope as it travels.
 //! - [`figures`]: events about the ratios.
 //! - [`words`]: enumerations, metadata, parts, verdicts.
+//! - [`proof`]: proofs; [`witness`]: what witnesses ask each other.
 //! - [`failure`]: reasons and gRPC statuses.
 //!
 //! `TryFrom`-like functions come in (`read_*`), and refuse what the domain does not allow; the others go out.
 
+mod administration;
 pub mod codec;
 pub mod envelope;
 pub mod failure;
 pub mod figures;
 pub mod leaf;
+mod paper;
 pub mod proof;
+pub mod witness;
 pub mod words;
 
 /// Generated from proto/lienthong/v1.

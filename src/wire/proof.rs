@@ -129,7 +129,8 @@ impl ProofVerifier {
         Ok(VerifiedProof { event, index: proof.index, leaf_hash: hash, checkpoint })
     }
 
-    fn checkpoint(
+    /// Verifies a checkpoint by the key that `key_of` gives for it.
+    pub fn checkpoint(
         &self,
         note: &str,
         key_of: impl Fn(&UnverifiedCheckpoint) -> Option<NoteVerifier>,

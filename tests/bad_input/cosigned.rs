@@ -6,14 +6,14 @@ use lienthong::merkle::{NoteSigner, NoteVerifier, SignedCheckpoint, cosign};
 use lienthong::rpc::tls::read_pkcs8;
 use lienthong::wire::pb::{self, deliver_response::Outcome};
 
-use super::common::log::event;
+use super::common::log::{HandLog, event};
 use super::common::{TestNet, name};
 use super::forged::Forged;
 
 /// A document of c for a of 2016, that may be delivered until 2045.
-fn offer(net: &TestNet, number: &str) -> pb::DeliverRequest {
+fn offer(net: &TestNet, log: &mut HandLog, number: &str) -> pb::DeliverRequest {
     let later = "2045-01-01T00:00:00Z".parse().unwrap();
-    Forged::good(net, number).with(|e| e.not_after = later).offer(net, &mut net.hand_log("c"))
+    Forged::good(net, number).with(|e| e.not_after = later).offer(net, log)
 }
 
 /// The checkpoint of the offer's proof gets the cosignature of a node's key, or of one under its name.
@@ -40,18 +40,19 @@ fn cosigned(
 async fn a_cosigned_checkpoint_proves_when_a_document_existed() {
     let mut net = TestNet::running(&["a"]).await;
     let mut calling = net.calling("c", "a").await;
+    let mut log = net.hand_log("c");
     let now = "2016-08-30T03:00:00Z";
     let offers = [
-        ("nobody saw it", offer(&net, "1"), None),
-        ("another node saw it", offer(&net, "2"), Some(("b", "b", now))),
-        ("its own node says so", offer(&net, "3"), Some(("c", "c", now))),
-        ("somebody says so in another's name", offer(&net, "4"), Some(("b", "c", now))),
+        ("nobody saw it", offer(&net, &mut log, "1"), None),
+        ("another node saw it", offer(&net, &mut log, "2"), Some(("b", "b", now))),
+        ("its own node says so", offer(&net, &mut log, "3"), Some(("c", "c", now))),
+        ("somebody says so in another's name", offer(&net, &mut log, "4"), Some(("b", "c", now))),
         (
             "a witness saw it when the certificate had ended",
-            offer(&net, "5"),
+            offer(&net, &mut log, "5"),
             Some(("b", "b", "2040-06-01T00:00:00Z")),
         ),
-        ("a witness is ahead of time", offer(&net, "6"), Some(("b", "b", "2044-01-01T00:00:00Z"))),
+        ("a witness is ahead of time", offer(&net, &mut log, "6"), Some(("b", "b", "2044-01-01T00:00:00Z"))),
     ];
     net.clock.set("2041-01-01T00:00:00Z".parse().unwrap());
     for (what, offer, by) in offers {

@@ -204,6 +204,7 @@ impl Forged {
             signatures: self.signatures.iter().map(|s| s.clone().into()).collect(),
             data: self.data.clone().into(),
             directory_version: 0,
+            ask: None,
         }
     }
 }

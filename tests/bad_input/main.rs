@@ -15,4 +15,5 @@ mod offers;
 mod parties;
 mod repeats;
 mod statuses;
+mod streams;
 mod uploads;

@@ -25,6 +25,7 @@ pub mod client;
 pub mod document;
 pub mod log;
 pub mod peer;
+pub mod program;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::future::Future;
@@ -253,6 +254,19 @@ impl TestNet {
         self.try_start(node, disk).await.unwrap_or_else(|e| panic!("node {node} does not start: {e}"));
     }
 
+    /// Starts nodes at the same time.
+    pub async fn start_together(&mut self, nodes: &[&str]) {
+        let clock: Arc<dyn Clock> = self.clock.clone();
+        let starting: Vec<_> =
+            nodes.iter().map(|node| self.starting(node, Arc::new(RealDisk), clock.clone())).collect();
+        for (node, (runtime, started)) in nodes.iter().zip(starting) {
+            let mut running = Running { node: None, runtime: Some(runtime) };
+            running.node =
+                Some(started.await.unwrap().unwrap_or_else(|e| panic!("node {node} does not start: {e}")));
+            self.running.insert((*node).to_owned(), running);
+        }
+    }
+
     /// The same with a clock of its own.
     pub async fn start_with(&mut self, node: &str, clock: Arc<dyn Clock>) {
         self.try_start_with(node, Arc::new(RealDisk), clock).await.unwrap();
@@ -270,6 +284,21 @@ impl TestNet {
         disk: Arc<dyn Disk>,
         clock: Arc<dyn Clock>,
     ) -> Result<(), NodeError> {
+        let (runtime, starting) = self.starting(node, disk, clock);
+        let started = starting.await.unwrap();
+        let mut running = Running { node: None, runtime: Some(runtime) };
+        running.node = Some(started?);
+        self.running.insert(node.to_owned(), running);
+        Ok(())
+    }
+
+    /// A node on its way.
+    fn starting(
+        &self,
+        node: &str,
+        disk: Arc<dyn Disk>,
+        clock: Arc<dyn Clock>,
+    ) -> (Runtime, JoinHandle<Result<Node, NodeError>>) {
         assert!(!self.running.contains_key(node), "node {node} runs already");
         let config = self.config(node).clone();
         let runtime =
@@ -285,11 +314,7 @@ impl TestNet {
             })
             .await
         });
-        let started = starting.await.unwrap();
-        let mut running = Running { node: None, runtime: Some(runtime) };
-        running.node = Some(started?);
-        self.running.insert(node.to_owned(), running);
-        Ok(())
+        (runtime, starting)
     }
 
     /// Stops a node in order.

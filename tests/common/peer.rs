@@ -30,6 +30,15 @@ use super::{TestNet, eventually, key, name, pem};
 /// How a played peer answers an offer; `None`: not at all.
 pub type Answer = Arc<dyn Fn(&pb::DeliverRequest) -> Option<Outcome> + Send + Sync>;
 
+/// How a played peer answers what a witness asks.
+pub type Replies = Arc<dyn Fn(pb::WitnessAsk) -> Outcome + Send + Sync>;
+
+/// It is no witness, and has none.
+fn no_witness() -> Replies {
+    let retry = pb::Retry { reason: "unimplemented".into(), ..Default::default() };
+    Arc::new(move |_| Outcome::Retry(retry.clone()))
+}
+
 /// A peer that a test plays, on the port of a node of the network.
 pub struct FakePeer {
     state: Arc<State>,
@@ -49,6 +58,8 @@ impl Drop for FakePeer {
 struct State {
     answer: Mutex<Answer>,
     offers: Mutex<Vec<pb::DeliverRequest>>,
+    replies: Mutex<Replies>,
+    hello: Mutex<pb::HelloResponse>,
     deaf: AtomicBool,
     /// The newest stream of answers.
     answers: Mutex<Option<mpsc::Sender<Result<pb::DeliverResponse, Status>>>>,
@@ -67,11 +78,13 @@ impl FakePeer {
         let state = Arc::new(State {
             answer: Mutex::new(answer),
             offers: Mutex::default(),
+            replies: Mutex::new(no_witness()),
+            hello: Mutex::default(),
             deaf: AtomicBool::new(false),
             answers: Mutex::default(),
         });
         let (stop, stopped) = watch::channel(false);
-        let quotas = Quotas::new(Share::PEER);
+        let quotas = Quotas::new(Share::PEER, of.idle);
         let router = serve::builder(&quotas, stopped.clone())
             .add_service(PeerServiceServer::new(Service(state.clone())));
         let runtime =
@@ -87,6 +100,16 @@ impl FakePeer {
     /// From now on it answers so.
     pub fn answers(&self, answer: Answer) {
         *self.state.answer.lock().unwrap() = answer;
+    }
+
+    /// From now on it says this when it is greeted; at first it knows no newer directory, and has nothing to say.
+    pub fn greets(&self, hello: pb::HelloResponse) {
+        *self.state.hello.lock().unwrap() = hello;
+    }
+
+    /// From now on it answers witnesses so; at first it does not know how.
+    pub fn replies(&self, replies: Replies) {
+        *self.state.replies.lock().unwrap() = replies;
     }
 
     /// From the next stream on it reads nothing, or again something.
@@ -126,6 +149,12 @@ impl PeerService for Service {
                 return;
             }
             while let Ok(Some(offer)) = offers.message().await {
+                if let Some(ask) = offer.ask {
+                    let replies = state.replies.lock().unwrap().clone();
+                    let outcome = Some(replies(ask));
+                    let _ = answers.send(Ok(pb::DeliverResponse { id: offer.id, outcome })).await;
+                    continue;
+                }
                 state.offers.lock().unwrap().push(offer.clone());
                 let answer = state.answer.lock().unwrap().clone();
                 if let Some(outcome) = answer(&offer) {
@@ -162,8 +191,7 @@ impl PeerService for Service {
     }
 
     async fn hello(&self, _: Request<pb::HelloRequest>) -> Result<Response<pb::HelloResponse>, Status> {
-        // It knows no newer directory, and has nothing to say.
-        Ok(Response::new(pb::HelloResponse::default()))
+        Ok(Response::new(self.0.hello.lock().unwrap().clone()))
     }
 
     async fn consistency(

@@ -214,6 +214,7 @@ impl Play {
             },
             dispatched_on: row.issued_on.to_string(),
             withdraw: false,
+            corrects: None,
             user: "văn thư".to_owned(),
         };
         let line = self.line(self.node_of(&row.sender));

@@ -269,6 +269,7 @@ fn another_key_than_the_logs_changes_nothing() {
         data: sample.dir.path().to_owned(),
         disk: Arc::new(RealDisk),
         signer: signer_of(7),
+        previous: None,
         clock: Arc::new(SystemClock),
         random: Arc::new(SystemRandom::default()),
         cache_bytes: 16 << 20,

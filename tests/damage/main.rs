@@ -5,6 +5,7 @@
 mod altered_index;
 mod altered_journal;
 mod bytes;
+mod finding;
 #[path = "../harness/mod.rs"]
 mod harness;
 mod listing;

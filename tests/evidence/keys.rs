@@ -48,8 +48,22 @@ fn version(net: &TestNet, number: u64, change: impl FnOnce(&mut Content)) -> Str
     build::sign(&content, &NoteSigner::from_pkcs8(&format!("{NETWORK}/directory"), &key).unwrap()).unwrap()
 }
 
+/// The same with the key of a node's log withdrawn.
+pub fn with_key(net: &TestNet, node: &str, withdrawn: Timestamp) -> String {
+    version(net, 7, |content| {
+        let node = content.nodes.iter_mut().find(|n| n.name.as_str() == node).unwrap();
+        node.log_keys[0].withdrawn = Some(withdrawn);
+        let mut next = node.log_keys[0].clone();
+        let origin = format!("{}/log/2", node.name);
+        let key = read_pkcs8(&net.config("b").log_key).unwrap();
+        next.key = NoteSigner::from_pkcs8(&origin, &key).unwrap().verifier().to_string();
+        (next.first, next.last, next.withdrawn) = (0, None, None);
+        node.log_keys.push(next);
+    })
+}
+
 /// The same with the key of b's log changed.
-fn with_key(net: &TestNet, first: u64, last: Option<u64>, withdrawn: Option<Timestamp>) -> String {
+fn with_b_key(net: &TestNet, first: u64, last: Option<u64>, withdrawn: Option<Timestamp>) -> String {
     version(net, 7, |content| {
         let node = content.nodes.iter_mut().find(|n| n.name.as_str() == "b").unwrap();
         let key = &mut node.log_keys[0];
@@ -82,7 +96,7 @@ async fn receipts_verify_after_the_logs_key_was_closed_but_only_of_trees_that_it
     let files = unpack(&container);
     let sizes = sizes(&files, "b_log_1");
     let (smallest, largest) = (*sizes.iter().min().unwrap(), *sizes.iter().max().unwrap());
-    let held = net.verify_with(&container, Some(&with_key(&net, 0, Some(largest), None)));
+    let held = net.verify_with(&container, Some(&with_b_key(&net, 0, Some(largest), None)));
     assert!(held.is_verified(), "{:#?}", failed(&held));
     let proof = |size: u64| {
         let of = |p: &String| super::tools::paths(&files, p, "").len();
@@ -91,9 +105,9 @@ async fn receipts_verify_after_the_logs_key_was_closed_but_only_of_trees_that_it
         let at = sizes.iter().position(|s| *s == size).unwrap();
         paths[at].clone()
     };
-    let late = net.verify_with(&container, Some(&with_key(&net, 0, Some(largest - 1), None)));
+    let late = net.verify_with(&container, Some(&with_b_key(&net, 0, Some(largest - 1), None)));
     fails(&late, &proof(largest), &format!("signs from 0 to {}", largest - 1));
-    let early = net.verify_with(&container, Some(&with_key(&net, smallest + 1, None, None)));
+    let early = net.verify_with(&container, Some(&with_b_key(&net, smallest + 1, None, None)));
     fails(&early, &proof(smallest), &format!("signs from {} to any size", smallest + 1));
     net.finish().await;
 }
@@ -103,7 +117,7 @@ async fn what_a_withdrawn_key_signed_counts_where_a_witness_saw_it_before() {
     let (net, id) = delivered().await;
     let good = unpack(&net.exported("a", &id).await);
     let withdrawn = net.now().plus_millis(60_000);
-    let newer = with_key(&net, 0, None, Some(withdrawn));
+    let newer = with_b_key(&net, 0, None, Some(withdrawn));
     let receipts = paths(&good, "event/b_log_1", "");
     let report = net.verify_with(&repack(&good), Some(&newer));
     fails(&report, &receipts[0], "was withdrawn at");

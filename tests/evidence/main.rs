@@ -8,5 +8,12 @@ mod common;
 mod changed;
 mod keys;
 mod kinds;
+#[path = "../revocation/pki.rs"]
+#[allow(dead_code, reason = "shared with the tests of revocation")]
+mod pki;
+mod stamped;
 mod tools;
 mod way;
+#[path = "../revocation/web.rs"]
+#[allow(dead_code, reason = "shared with the tests of revocation")]
+mod web;

@@ -50,6 +50,7 @@ pub fn try_open_with(data: &Path, disk: Arc<dyn Disk>, segment: u64) -> Result<(
             data: data.to_owned(),
             disk: disk.clone(),
             signer: signer(),
+            previous: None,
             clock: Arc::new(ManualClock::new(Timestamp::from_millis(START))),
             random: Arc::new(SystemRandom::default()),
             cache_bytes: 16 << 20,

@@ -9,7 +9,7 @@ use super::proxy::{BACK, Flow};
 use super::stage::{MIB, Stage, delivery};
 
 /// Sends flash documents one after the other; the time of each from sending to the verified receipt, shortest first.
-async fn flash(net: &TestNet, first: u32, count: u32) -> Vec<Duration> {
+pub async fn flash(net: &TestNet, first: u32, count: u32) -> Vec<Duration> {
     let a = net.dms("a").await;
     let mut times = Vec::new();
     for number in first..first + count {

@@ -54,3 +54,40 @@ async fn when_three_peers_agree_the_node_says_that_its_own_clock_is_off() {
     assert_eq!(status.own_clock_offset_ms, -120_000);
     net.finish().await;
 }
+
+#[tokio::test]
+async fn a_clock_that_jumps_while_a_connection_lasts_is_noticed_at_both_ends_and_when_it_is_right_again() {
+    let mut net = TestNet::new();
+    for node in ["a", "b"] {
+        net.configure(node, |config| config.peer_compare = std::time::Duration::from_millis(50));
+    }
+    net.start("a").await;
+    let clock = Arc::new(ManualClock::new(net.now()));
+    let there: Arc<dyn Clock> = clock.clone();
+    net.start_with("b", there).await;
+    let dms = net.dms("a").await;
+    let id = dms.deliver(&net.document("H01.1", &["H01.22"], "1")).await.remove(0);
+    dms.wait_for(&id, pb::DeliveryState::Delivered).await;
+    let first = reading(&net, "a", "b").await.unwrap();
+    assert!(!first.off, "{first:?}");
+    // Nothing is sent any more, and no connection is made.
+    let begun = net.now();
+    for (ours, theirs, off) in [(0, 60, true), (60, 60, false), (120, 60, true)] {
+        // Minutes since then.
+        net.clock.set(begun.plus_millis(ours * 60_000));
+        clock.set(begun.plus_millis(theirs * 60_000));
+        let jump = (theirs - ours) * 60_000;
+        let near = |c: &pb::ClockStatus, jump: i64| (c.offset_ms - jump).abs() < 10_000;
+        eventually("a sees that the clock of b jumped", || async {
+            reading(&net, "a", "b").await.filter(|c| c.off == off && near(c, jump))
+        })
+        .await;
+        eventually("b sees that they differ", || async {
+            reading(&net, "b", "a").await.filter(|c| c.off == off && near(c, -jump))
+        })
+        .await;
+    }
+    let connections = net.status("b").await.peer_connections;
+    assert_eq!(connections, 1, "the connection is the first");
+    net.finish().await;
+}

@@ -148,6 +148,7 @@ impl PeerLink for SimLink {
                 signatures: offer.signatures,
                 data: offer.data.unwrap_or_default(),
                 directory_version: offer.directory_version,
+                ask: None,
             };
             let bytes = request.encode_to_vec();
             if !self.life.step() {
@@ -184,7 +185,7 @@ impl PeerLink for SimLink {
                     let rejection = Rejection::new(reason, "", retry.message);
                     Err(Failure::of_answer(rejection, u64::from(retry.retry_after_ms)))
                 }
-                None => Err(bad("an empty answer".to_owned())),
+                Some(Outcome::Reply(_)) | None => Err(bad("no answer to a message".to_owned())),
             }
         })
     }

@@ -271,6 +271,7 @@ impl World {
             data: PathBuf::new(),
             disk: Arc::new(site.platter.disk(life.clone())),
             signer: log_signer(&site.name),
+            previous: None,
             clock,
             random: Arc::new(self.dice.fork(1000 + at as u64)),
             cache_bytes: 0,

@@ -18,7 +18,7 @@ use crate::harness::{
 
 /// A disk on which a sync of the journal says that it was reached, and waits for what it shall answer.
 #[derive(Clone, Default)]
-struct Gate {
+pub struct Gate {
     armed: Arc<Mutex<Option<Armed>>>,
 }
 
@@ -35,7 +35,7 @@ struct GatedFile {
 
 impl Gate {
     /// The next sync of the journal says so on the receiver and waits for the sender.
-    fn arm(&self) -> (mpsc::Receiver<()>, mpsc::Sender<io::Result<()>>) {
+    pub fn arm(&self) -> (mpsc::Receiver<()>, mpsc::Sender<io::Result<()>>) {
         let (reached, at_sync) = mpsc::channel();
         let (release, released) = mpsc::channel();
         *self.armed.lock().unwrap() = Some(Armed { reached, released });

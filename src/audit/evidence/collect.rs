@@ -20,13 +20,14 @@ use crate::domain::fold::{self, keys, load};
 use crate::domain::ids::{AgencyId, DeliveryId, Digest};
 use crate::domain::limits;
 use crate::domain::reason::{Reason, Rejection};
+use crate::exchange::timestamps::{Stamped, Stamps};
 use crate::ledger::folds;
-use crate::merkle::{NoteVerifier, sha256};
-use crate::signature::{Crl, certificates_of};
+use crate::merkle::{Hash, NoteVerifier, sha256};
+use crate::signature::{Crl, Trust, certificates_of, prove_timestamp};
 use crate::store::StoreError;
 use crate::store::content::{ContentStore, StoppedContent};
 use crate::store::index::Index;
-use crate::time::Date;
+use crate::time::{Date, Timestamp};
 use crate::wire::proof::Proof;
 use crate::wire::{self, leaf};
 
@@ -93,6 +94,9 @@ impl Audience {
     }
 }
 
+/// Proves an event by its index.
+pub type Prove<'a> = dyn Fn(u64, Option<&Stamped>) -> Result<Proof, Rejection> + 'a;
+
 /// A node's store, running or not.
 pub struct Source<'a> {
     /// The log as everything reads it.
@@ -101,8 +105,12 @@ pub struct Source<'a> {
     pub log: &'a str,
     /// Its size.
     pub size: u64,
-    /// Proves an event under a checkpoint of that size.
-    pub prove: &'a dyn Fn(u64) -> Result<Proof, Rejection>,
+    /// Proves an event under a checkpoint of that size, or under one that was timestamped.
+    pub prove: &'a Prove<'a>,
+    /// The timestamped checkpoints.
+    pub stamps: &'a Stamps,
+    /// What timestamps are judged under: with revocation data, which goes along.
+    pub trust: &'a Trust,
     /// Content, signatures, envelopes, kept proofs, revocation data.
     pub content: &'a dyn Contents,
     /// The folder of directory versions.
@@ -118,6 +126,8 @@ pub(super) struct Proven {
     pub event: Event,
     pub log: String,
     pub index: u64,
+    /// The time in the timestamp that covers it.
+    pub stamped_at: Option<Timestamp>,
 }
 
 /// A part of the document or something beside it.
@@ -259,8 +269,13 @@ pub(super) fn collect(source: &Source<'_>, id: DeliveryId) -> Result<Collected, 
         None => None,
     };
 
-    let mut gathered =
-        Gathered { source, proofs: BTreeMap::new(), files: Vec::new(), versions: BTreeSet::new() };
+    let mut gathered = Gathered {
+        source,
+        proofs: BTreeMap::new(),
+        stamped: BTreeMap::new(),
+        files: Vec::new(),
+        versions: BTreeSet::new(),
+    };
     let envelope = gathered.message(id, facts.envelope_digest)?;
     let mut messages: Vec<(DeliveryId, Envelope)> = Vec::new();
     for index in about.into_iter().take(MESSAGES) {
@@ -279,9 +294,30 @@ pub(super) fn collect(source: &Source<'_>, id: DeliveryId) -> Result<Collected, 
     }
     gathered.document(&envelope)?;
     let events = gathered.events()?;
+    gathered.timestamps()?;
     let newest = gathered.directories()?;
     let files = gathered.files;
     Ok(Collected { id, envelope, messages, events, newest, files })
+}
+
+/// The files of revocation data that a judgement rests on, as far as it is held.
+pub(super) fn revocation_files(trust: &Trust, evidence: &[[u8; 32]]) -> Vec<Planned> {
+    let file = |digest: &[u8; 32]| {
+        let list = trust.crls().find(digest).map(|list| (list.der().to_vec(), true));
+        let response = trust.responses().find(digest).map(|response| (response.to_vec(), false));
+        let (bytes, is_list) = list.or(response)?;
+        Some(Planned::here(names::revocation(&Hash(*digest), is_list), bytes))
+    };
+    evidence.iter().filter_map(file).collect()
+}
+
+/// Adds files that are not there yet.
+pub(super) fn add_new(files: &mut Vec<Planned>, more: Vec<Planned>) {
+    for file in more {
+        if files.iter().all(|known| known.path != file.path) {
+            files.push(file);
+        }
+    }
 }
 
 fn event_at(source: &Source<'_>, index: u64) -> Result<Event, CollectError> {
@@ -289,13 +325,26 @@ fn event_at(source: &Source<'_>, index: u64) -> Result<Event, CollectError> {
     leaf::decode(&bytes).map_err(|e| damaged(format!("event {index}: {e}")))
 }
 
-/// A proof's bytes, its event, and whether an event names it by digest: it was kept as it came.
-type Kept = (Bytes, Event, bool);
+/// What a proof stands on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Under {
+    /// An event names it by digest: it was kept as it came, and is the one that both sides know.
+    Kept,
+    /// The newest checkpoint: it was made now.
+    Newest,
+    /// A checkpoint that was timestamped at this time.
+    Stamped(Timestamp),
+}
+
+/// A proof's bytes, its event, and what it stands on.
+type ProofOf = (Bytes, Event, Under);
 
 struct Gathered<'a> {
     source: &'a Source<'a>,
     /// By log and index: the proof as it was kept, else one that is made now; there may be several that were kept.
-    proofs: BTreeMap<(String, u64), Vec<Kept>>,
+    proofs: BTreeMap<(String, u64), Vec<ProofOf>>,
+    /// The timestamped checkpoints that proofs stand on, by size.
+    stamped: BTreeMap<u64, Stamped>,
     files: Vec<Planned>,
     versions: BTreeSet<u64>,
 }
@@ -340,7 +389,11 @@ impl Gathered<'_> {
     /// An event of this log, and the proof that it names of one in the other's.
     fn own(&mut self, index: u64, event: Event) -> Result<(), CollectError> {
         let place = (self.source.log.to_owned(), index);
-        if self.proofs.get(&place).is_some_and(|known| known.iter().any(|(_, _, kept)| !kept)) {
+        if self
+            .proofs
+            .get(&place)
+            .is_some_and(|known| known.iter().any(|(_, _, under)| *under == Under::Newest))
+        {
             return Ok(());
         }
         let kept = match &event.kind {
@@ -350,8 +403,13 @@ impl Gathered<'_> {
             EventKind::Settled { receipt_proof, .. } => Some(*receipt_proof),
             _ => None,
         };
-        let proof = (self.source.prove)(index)?;
-        self.proofs.entry(place).or_default().push((proof.encode(), event, false));
+        let proof = (self.source.prove)(index, None)?;
+        let stamped = self.stamped(index)?;
+        let known = self.proofs.entry(place).or_default();
+        known.push((proof.encode(), event.clone(), Under::Newest));
+        if let Some((proof, at)) = stamped {
+            known.push((proof.encode(), event, Under::Stamped(at)));
+        }
         let Some(digest) = kept else { return Ok(()) };
         let bytes = self
             .whole(&digest, PROOF_BYTES)?
@@ -363,7 +421,35 @@ impl Gathered<'_> {
         let log = proof.checkpoint.lines().next().unwrap_or_default().to_owned();
         let known = self.proofs.entry((log, proof.index)).or_default();
         if known.iter().all(|(other, _, _)| *other != bytes) {
-            known.push((bytes, event, true));
+            known.push((bytes, event, Under::Kept));
+        }
+        Ok(())
+    }
+
+    /// The proof of an event of this log under the first timestamped checkpoint that covers it, and its time.
+    fn stamped(&mut self, index: u64) -> Result<Option<(Proof, Timestamp)>, CollectError> {
+        let covering = self.source.stamps.covering(index).map_err(|e| damaged(e.to_string()))?;
+        // One that was made after the log was looked at.
+        let Some(stamped) = covering.filter(|stamped| stamped.size <= self.source.size) else {
+            return Ok(None);
+        };
+        let proof = (self.source.prove)(index, Some(&stamped))?;
+        let at = stamped.at;
+        self.stamped.insert(stamped.size, stamped);
+        Ok(Some((proof, at)))
+    }
+
+    /// The timestamps, each with its checkpoint, and the revocation data about their authority.
+    fn timestamps(&mut self) -> Result<(), CollectError> {
+        for (size, stamped) in std::mem::take(&mut self.stamped) {
+            let path = |ending| names::timestamp(self.source.log, size, ending);
+            let judged =
+                prove_timestamp(&stamped.token, stamped.note.as_bytes(), self.source.trust, Timestamp::MAX)
+                    .map_err(|e| damaged(format!("the timestamp of the checkpoint of {size} events: {e}")))?;
+            self.files.push(Planned::here(path("note"), stamped.note));
+            self.files.push(Planned::here(path("tst"), stamped.token));
+            let all = revocation_files(self.source.trust, &judged.evidence);
+            add_new(&mut self.files, all);
         }
         Ok(())
     }
@@ -407,15 +493,21 @@ impl Gathered<'_> {
         let mut evidence: BTreeSet<Digest> = BTreeSet::new();
         for ((log, index), mut known) in std::mem::take(&mut self.proofs) {
             // A proof that an event names by digest is the one that both sides know.
-            if known.iter().any(|(_, _, kept)| *kept) {
-                known.retain(|(_, _, kept)| *kept);
+            if known.iter().any(|(_, _, under)| *under == Under::Kept) {
+                known.retain(|(_, _, under)| *under != Under::Newest);
+                // As they came first: they are the ones that are named.
+                known.sort_by_key(|(_, _, under)| *under != Under::Kept);
             }
+            let stamped_at = known.iter().find_map(|(_, _, under)| match under {
+                Under::Stamped(at) => Some(*at),
+                Under::Kept | Under::Newest => None,
+            });
             for (again, (bytes, event, _)) in known.into_iter().enumerate() {
                 self.versions.insert(event.directory_version);
                 evidence.extend(judged_of(&event.kind).iter().flat_map(|judged| &judged.evidence));
                 self.files.push(Planned::here(names::event(&log, index, again), bytes));
                 if again == 0 {
-                    events.push(Proven { event, log: log.clone(), index });
+                    events.push(Proven { event, log: log.clone(), index, stamped_at });
                 }
             }
         }

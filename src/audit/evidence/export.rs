@@ -1,7 +1,7 @@
 //! From what was collected to the files of a container, in its order: each is hashed as it goes out, and the manifest and
 //! its signature come last.
 
-use super::collect::{Collected, Data, Planned, Source, collect};
+use super::collect::{Collected, Data, Planned, Source, add_new, collect, revocation_files};
 use super::manifest::{Manifest, Reference};
 use super::{About, EvidenceError, damaged, names, page};
 use crate::domain::ids::DeliveryId;
@@ -92,14 +92,7 @@ fn add_revocation<E>(collected: &mut Collected, seal: &Seal<'_>) -> Result<(), E
     let trial = seal.signer.sign_detached(content.as_bytes(), seal.at)?;
     let digests = crate::signature::Digests { sha256: *content.as_bytes(), sha384: None, sha512: None };
     let found = judge_detached(&[trial], &digests, "", seal.trust, seal.at);
-    for digest in found.evidence() {
-        let list = seal.trust.crls().find(&digest).map(|list| (list.der().to_vec(), true));
-        let response = seal.trust.responses().find(&digest).map(|response| (response.to_vec(), false));
-        let Some((bytes, is_list)) = list.or(response) else { continue };
-        let path = names::revocation(&Hash(digest), is_list);
-        if collected.files.iter().all(|file| file.path != path) {
-            collected.files.push(Planned::here(path, bytes));
-        }
-    }
+    let evidence: Vec<[u8; 32]> = found.evidence().into_iter().collect();
+    add_new(&mut collected.files, revocation_files(seal.trust, &evidence));
     Ok(())
 }

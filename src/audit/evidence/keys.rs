@@ -3,7 +3,7 @@
 //! - Its log's key is listed, and signs trees of its size. Entries are closed, never deleted, so receipts of years ago
 //!   verify after the keys were replaced.
 //! - A key that was withdrawn may be in anybody's hands: what it signed counts only where a witness, another node, had
-//!   cosigned the same checkpoint before.
+//!   cosigned the same checkpoint before, or an authority had timestamped it.
 //!
 //! Of each key, the entry in the newest version that lists it is the one that holds.
 
@@ -21,12 +21,22 @@ pub(super) struct Keys {
     witnesses: Vec<(NodeName, NoteVerifier)>,
 }
 
+/// Why a checkpoint does not count.
+pub(super) enum Unfit {
+    /// It is not what the key of a log signed.
+    Wrong(String),
+    /// Its key, which is given, was withdrawn, and nobody is known to have seen it before.
+    Withdrawn { key: NoteVerifier, why: String },
+}
+
 /// Why a checkpoint counts.
 pub(super) struct Counts {
     pub key: NoteVerifier,
     pub node: NodeName,
     /// For a person.
     pub how: String,
+    /// An authority timestamped it.
+    pub stamped: bool,
 }
 
 impl Keys {
@@ -53,42 +63,49 @@ impl Keys {
         keys
     }
 
-    /// The key by which a checkpoint counts. `beside` are cosignatures of the same checkpoint that came apart from it.
+    /// The key by which a checkpoint counts. `beside` are cosignatures of the same checkpoint that came apart from it;
+    /// `stamped` is the time in a timestamp of it that proves it.
     pub fn check(
         &self,
         checkpoint: &UnverifiedCheckpoint,
         beside: &[NoteSignature],
-    ) -> Result<Counts, String> {
+        stamped: Option<Timestamp>,
+    ) -> Result<Counts, Unfit> {
         let claimed = checkpoint.claimed();
         let listed = self.logs.get(&claimed.origin).map_or(&[][..], Vec::as_slice);
         let (node, key, version) =
             listed.iter().find(|(_, key, _)| key.made(checkpoint)).ok_or_else(|| {
-                format!("no key that the directory lists for log `{}` made its checkpoint", claimed.origin)
+                let log = &claimed.origin;
+                Unfit::Wrong(format!("no key that the directory lists for log `{log}` made its checkpoint"))
             })?;
         if !key.covers(claimed.size) {
             let to = key.last.map_or_else(|| "any size".to_owned(), |last| last.to_string());
-            return Err(format!(
+            return Err(Unfit::Wrong(format!(
                 "its checkpoint is of {} events, the key that made it signs from {} to {to} by directory version {version}",
                 claimed.size, key.first
-            ));
+            )));
         }
         let mut how = format!(
             "its path leads to the root of {} events that the log's key signed, which directory version {version} lists \
              for node {node}",
             claimed.size
         );
-        if let Some(withdrawn) = key.withdrawn {
-            let (witness, at) = self.seen_before(node, checkpoint, beside, withdrawn).ok_or_else(|| {
-                format!(
-                    "the key that made its checkpoint was withdrawn at {withdrawn}, and no witness that the directory \
-                     lists cosigned the checkpoint before"
-                )
-            })?;
-            how.push_str(&format!(
-                "; the key was withdrawn at {withdrawn}, node {witness} had cosigned the checkpoint at {at}"
-            ));
+        if let Some(at) = stamped {
+            how.push_str(&format!("; it existed at {at}, as an authority's timestamp proves"));
         }
-        Ok(Counts { key: key.key.clone(), node: node.clone(), how })
+        if let Some(withdrawn) = key.withdrawn {
+            how.push_str(&format!("; the key was withdrawn at {withdrawn}"));
+            if let Some((witness, at)) = self.seen_before(node, checkpoint, beside, withdrawn) {
+                how.push_str(&format!(", node {witness} had cosigned the checkpoint at {at}"));
+            } else if stamped.is_none_or(|at| at >= withdrawn) {
+                let why = format!(
+                    "the key that made its checkpoint was withdrawn at {withdrawn}, and no witness that the directory \
+                     lists cosigned the checkpoint before, nor did an authority timestamp it"
+                );
+                return Err(Unfit::Withdrawn { key: key.key.clone(), why });
+            }
+        }
+        Ok(Counts { key: key.key.clone(), node: node.clone(), how, stamped: stamped.is_some() })
     }
 
     /// The witness that saw a checkpoint first, before a time.

@@ -11,11 +11,12 @@
 //! certificate/<sha256>.cer              certificates of those who signed
 //! revocation/<sha256>.crl|.ocsp         what their revocation was judged by
 //! checkpoint/<name>.note                checkpoints as witnesses cosigned them, where there are any
+//! timestamp/<log>-<size>.note|.tst      checkpoints that an authority timestamped, and its tokens (RFC 3161)
 //! META-INF/ASiCManifest.xml             SHA-256 of every file above
 //! META-INF/signature.p7s                CAdES over the manifest, where the node has a certificate for it
 //! ```
-//! Timestamps of checkpoints will be `timestamp/<name>.tst`. A file at any other place is refused: nothing in a container
-//! goes unchecked.
+//! An event of the exporting node's log is proven under the newest checkpoint and, where one that was timestamped covers
+//! it, under the first such one too. A file at any other place is refused: nothing in a container goes unchecked.
 //!
 //! What proves something stands on its own proofs: the events on the logs' signatures, the document on the signatures
 //! in it, both on the directory. The manifest's signature says who exported; without it, the page and `evidence.json` are
@@ -33,7 +34,9 @@ mod manifest;
 mod messages;
 mod names;
 mod page;
+mod proofs;
 mod report;
+mod stamped;
 mod verify;
 
 use crate::domain::ids::{AgencyId, DeliveryId, Digest};
@@ -42,7 +45,7 @@ use crate::merkle::CheckpointError;
 use crate::signature::SignError;
 use crate::store::StoreError;
 
-pub use collect::{Audience, Contents, Source, find, on_behalf_of};
+pub use collect::{Audience, Contents, Prove, Source, find, on_behalf_of};
 pub use container::{Broken, Container, Entry, Packer};
 pub use export::{Seal, export};
 pub use manifest::{Manifest, Reference};

@@ -32,6 +32,8 @@ pub const REVOCATION: &str = "revocation/";
 pub const CERTIFICATE: &str = "certificate/";
 /// Folder of checkpoints as others cosigned them.
 pub const CHECKPOINT: &str = "checkpoint/";
+/// Folder of timestamps, and of the checkpoints that they are over.
+pub const TIMESTAMP: &str = "timestamp/";
 
 /// Bytes of a file's name: what file systems take, with room for the ending of a signature.
 const NAME_BYTES: usize = 200;
@@ -48,14 +50,21 @@ pub fn notice_signature(id: &DeliveryId, at: usize) -> String {
 
 /// A proven event; `again` is 0, or counts further proofs of the same one.
 pub fn event(log: &str, index: u64, again: usize) -> String {
-    let log: String = log
-        .chars()
-        .map(|c| if c.is_ascii_alphanumeric() || c == '-' || c == '.' { c } else { '_' })
-        .collect();
+    let log = of_log(log);
     match again {
         0 => format!("{EVENT}{log}-{index:010}.proof"),
         n => format!("{EVENT}{log}-{index:010}.{}.proof", n + 1),
     }
+}
+
+/// A log's origin as a part of a name.
+fn of_log(log: &str) -> String {
+    log.chars().map(|c| if c.is_ascii_alphanumeric() || c == '-' || c == '.' { c } else { '_' }).collect()
+}
+
+/// A timestamp (`tst`) of the checkpoint of so many events, or that checkpoint (`note`).
+pub fn timestamp(log: &str, size: u64, ending: &str) -> String {
+    format!("{TIMESTAMP}{}-{size:010}.{ending}", of_log(log))
 }
 
 /// A directory version.
@@ -82,6 +91,7 @@ pub fn media_type(path: &str) -> &'static str {
         "p7s" => "application/pkcs7-signature",
         "cer" => "application/pkix-cert",
         "crl" => "application/pkix-crl",
+        "tst" => "application/timestamp-token",
         "ocsp" => "application/ocsp-response",
         "xml" => "text/xml",
         _ => "application/octet-stream",

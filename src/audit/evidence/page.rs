@@ -94,7 +94,7 @@ fn timeline(page: &mut String, collected: &Collected) {
             page,
             "<tr><td>{}</td><td>{}<br><span class=\"en\" lang=\"en\">Node {} recorded {}.</span></td>\
              <td>{} # {}<br><code>{}</code></td></tr>",
-            moment(proven.event.at),
+            when(proven),
             escape(&vietnamese(proven, collected)),
             escape(node),
             escape(&words(&proven.event)),
@@ -104,6 +104,15 @@ fn timeline(page: &mut String, collected: &Collected) {
         );
     }
     page.push_str("</table>\n");
+}
+
+/// When, by the node's clock, and until when at the latest, by an authority's.
+fn when(proven: &Proven) -> String {
+    let at = moment(proven.event.at);
+    let Some(stamped) = proven.stamped_at.map(moment) else { return at };
+    format!(
+        "{at}<br><span class=\"en\">dấu thời gian / <span lang=\"en\">timestamped</span> {stamped}</span>"
+    )
 }
 
 /// `2016-08-08T09:00:00.000+07:00` as `08/08/2016 09:00:00`.
@@ -191,6 +200,12 @@ fn checks(page: &mut String, log: &str, size: u64) {
              tlog-checkpoint); khóa có trong danh bạ do cơ quan quản lý danh bạ ký.",
             "Every event: a Merkle path leads from it to the root of the log, signed by the log's key (RFC 9162, C2SP \
              tlog-checkpoint); the key is listed in the directory, which its authority signed.",
+        ),
+        (
+            "Thời điểm: đồng hồ của nút ghi; nơi có timestamp/*.tst, một tổ chức cấp dấu thời gian (RFC 3161) xác nhận nhật ký \
+             đã có sự kiện đó vào lúc ấy.",
+            "The time: by the clock of the node that recorded; where there is timestamp/*.tst, an authority (RFC 3161) says \
+             that the log had the event by then.",
         ),
         (
             "Hai bên: sự kiện của nút nhận nêu đúng sự kiện của nút gửi, phong bì và mọi giá trị băm của nội dung; và ngược \

@@ -4,26 +4,25 @@
 //! A file that is not what the manifest says ends the checking: the rest would only repeat it. Everything else is checked
 //! on, so that the list of statements says all that is wrong.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io::{Read, Seek};
 
-use super::collect::{PROOF_BYTES, REVOCATION_BYTES};
+use super::collect::REVOCATION_BYTES;
 use super::container::{Broken, Container, Entry};
 use super::judged::{self, Judging};
 use super::keys::Keys;
 use super::manifest::{self, Manifest};
 use super::messages::{self, Message, ProvenEvent};
+use super::proofs::{self, Proofs, Seen};
 use super::report::{Given, Report};
-use super::{About, FORMAT, file_of_digest, names};
+use super::{About, FORMAT, file_of_digest, names, stamped};
 use crate::directory::{Directory, MAX_BYTES};
 use crate::domain::envelope::Body;
-use crate::domain::event::EventKind;
 use crate::domain::ids::Digest;
 use crate::domain::limits;
 use crate::merkle::{Hash, MAX_CHECKPOINT_BYTES, NoteSignature, SignedCheckpoint, sha256};
 use crate::signature::{DigestNeeds, Hasher};
 use crate::wire;
-use crate::wire::proof::{Proof, ProofVerifier};
 
 /// Bytes of the page and of other files that are read whole.
 const SMALL_BYTES: u64 = 16 << 20;
@@ -59,10 +58,13 @@ impl<R: Read + Seek> Check<'_, R> {
         let Some(about) = self.about()? else { return Ok(()) };
         let directories = self.directories()?;
         let keys = Keys::of(&directories);
-        let cosigned = self.cosigned(&keys)?;
-        let events = self.events(&keys, &cosigned)?;
-        let messages = self.messages()?;
         let revocation = self.revocation()?;
+        let seen = Seen {
+            cosigned: self.cosigned(&keys)?,
+            stamped: stamped::check(self.report, &mut self.container, self.given.roots, &revocation)?,
+        };
+        let Proofs { events, trees } = proofs::check(self.report, &mut self.container, &keys, &seen)?;
+        let messages = self.messages()?;
         judged::manifest(
             self.report,
             &mut self.container,
@@ -70,7 +72,7 @@ impl<R: Read + Seek> Check<'_, R> {
             &revocation,
             (manifest.signed, &xml),
         )?;
-        let Some(main) = self.about_agrees(&about, &events, &messages) else { return Ok(()) };
+        let Some(main) = self.about_agrees(&about, &trees, &messages) else { return Ok(()) };
         messages::check(self.report, &directories, &about.log, &events, &messages);
         for message in &messages {
             self.content(message)?;
@@ -179,7 +181,12 @@ impl<R: Read + Seek> Check<'_, R> {
     }
 
     /// The message that is the document, when what the container says of itself is what is in it.
-    fn about_agrees(&mut self, about: &About, events: &[ProvenEvent], messages: &[Message]) -> Option<usize> {
+    fn about_agrees(
+        &mut self,
+        about: &About,
+        trees: &BTreeSet<(String, u64)>,
+        messages: &[Message],
+    ) -> Option<usize> {
         let what = "it says what the container is about";
         let main = messages.iter().position(|m| m.id.to_string() == about.delivery_id);
         let Some(main) = main.filter(|main| messages[*main].envelope.kind.is_document()) else {
@@ -187,7 +194,7 @@ impl<R: Read + Seek> Check<'_, R> {
             self.report.fails(names::ABOUT, what, why);
             return None;
         };
-        if !events.iter().any(|e| e.log == about.log && e.checkpoint.checkpoint().size == about.size) {
+        if !trees.contains(&(about.log.clone(), about.size)) {
             let why = format!("no event is proven in `{}` of {} events", about.log, about.size);
             self.report.fails(names::ABOUT, what, why);
         } else {
@@ -284,75 +291,6 @@ impl<R: Read + Seek> Check<'_, R> {
             self.report.holds(&entry.path, what, format!("by {}: keys of the directory", by.join(", ")));
             let note = checkpoint.note();
             found.entry(note.text.clone()).or_default().extend(note.signatures.iter().cloned());
-        }
-        Ok(found)
-    }
-
-    /// The proofs: checkpoint, path, leaf.
-    fn events(
-        &mut self,
-        keys: &Keys,
-        cosigned: &BTreeMap<String, Vec<NoteSignature>>,
-    ) -> Result<Vec<ProvenEvent>, Broken> {
-        let verifier = ProofVerifier::default();
-        let mut found: Vec<ProvenEvent> = Vec::new();
-        for entry in self.under(names::EVENT) {
-            let what = "an event stands in a log";
-            let bytes = self.container.whole(&entry, PROOF_BYTES)?;
-            let proof = match Proof::decode(&bytes) {
-                Ok(proof) => proof,
-                Err(error) => {
-                    self.report.fails(&entry.path, what, error.to_string());
-                    continue;
-                }
-            };
-            let checked = SignedCheckpoint::parse_unverified(&proof.checkpoint).map_err(|e| e.to_string());
-            let checked = checked.and_then(|checkpoint| {
-                let beside = cosigned.get(&checkpoint.note().text).map_or(&[][..], Vec::as_slice);
-                let counts = keys.check(&checkpoint, beside)?;
-                let verified =
-                    verifier.verify(&proof, |_| Some(counts.key.clone())).map_err(|e| e.message)?;
-                Ok((counts, verified))
-            });
-            let (counts, verified) = match checked {
-                Ok(checked) => checked,
-                Err(why) => {
-                    self.report.fails(&entry.path, what, why);
-                    continue;
-                }
-            };
-            let place = verified.log_ref();
-            let again = found.iter().filter(|e| e.log == place.log && e.index == place.index).count();
-            if entry.path != names::event(&place.log, place.index, again) {
-                let why =
-                    format!("it proves event {} of `{}`, not the one of its name", place.index, place.log);
-                self.report.fails(&entry.path, what, why);
-                continue;
-            }
-            if matches!(verified.event().kind, EventKind::Unknown) {
-                self.report.fails(&entry.path, what, "its kind is of a newer version of this program");
-                continue;
-            }
-            if again == 0 {
-                let event = verified.event();
-                let what = format!("{}: node {} recorded {}", event.at, counts.node, messages::words(event));
-                self.report.holds(
-                    &entry.path,
-                    what,
-                    format!("event {} of `{}`: {}", place.index, place.log, counts.how),
-                );
-            }
-            found.push(ProvenEvent {
-                file: entry.path,
-                node: counts.node,
-                log: place.log,
-                index: place.index,
-                leaf_hash: place.leaf_hash,
-                checkpoint: verified.checkpoint().clone(),
-                digest: sha256(&bytes),
-                again: again > 0,
-                event: verified.event().clone(),
-            });
         }
         Ok(found)
     }
@@ -472,8 +410,14 @@ impl<R: Read + Seek> Check<'_, R> {
             let path = file.path.as_str();
             let part = files.iter().position(|f| f.content == path);
             let beside = files.iter().any(|f| f.signatures.iter().any(|s| s == path));
-            let folders =
-                [names::EVENT, names::DIRECTORY, names::REVOCATION, names::CERTIFICATE, names::CHECKPOINT];
+            let folders = [
+                names::EVENT,
+                names::DIRECTORY,
+                names::REVOCATION,
+                names::CERTIFICATE,
+                names::CHECKPOINT,
+                names::TIMESTAMP,
+            ];
             let known = [names::PAGE, names::ABOUT].contains(&path)
                 || part.is_some()
                 || beside

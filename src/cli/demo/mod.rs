@@ -14,6 +14,8 @@ use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use tokio::task::JoinSet;
+
 use super::network::{self, ExtraTrust, Network, Plan};
 use super::scenario::{self, Row};
 use super::{CliError, Format, Outcome, note};
@@ -103,15 +105,20 @@ pub async fn run(args: DemoArgs) -> Result<Outcome, CliError> {
     let unreachable = network::unreachable(&args.unreachable, &agencies)?;
     let (network, listeners) =
         make(&dir, &agencies, &unreachable, &rows, folder.as_ref(), clock.now()).await?;
-    let mut nodes = BTreeMap::new();
+    // All at once: each asks the others at its start what they hold of its log.
+    let mut starting = JoinSet::new();
     for (name, listeners) in listeners {
         let config =
             network.nodes.get(&name).cloned().ok_or_else(|| CliError::failed("a node is missing"))?;
         let (clients, peers) = listeners.addresses().map_err(CliError::failed)?;
         note(format!("node {name}: clients on {clients}, peers on {peers}"));
         let clock: Arc<dyn Clock> = clock.clone();
-        let node = Node::start(config, clock, listeners).await.map_err(CliError::failed)?;
-        nodes.insert(name, node);
+        starting.spawn(async move { (name, Node::start(config, clock, listeners).await) });
+    }
+    let mut nodes = BTreeMap::new();
+    while let Some(started) = starting.join_next().await {
+        let (name, node) = started.map_err(CliError::failed)?;
+        nodes.insert(name, node.map_err(CliError::failed)?);
     }
     let result = play(&network, &agencies, rows, folder.as_ref(), &clock).await;
     if let Ok(result) = &result {

@@ -241,6 +241,7 @@ impl Systems {
             },
             dispatched_on: row.issued_on.to_string(),
             withdraw: false,
+            corrects: None,
             user: "văn thư".to_owned(),
         };
         self.client(&row.sender)?.exchange().record_paper(request).await?;

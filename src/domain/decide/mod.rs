@@ -9,11 +9,14 @@ mod asks;
 mod figures;
 mod submit;
 
+use super::administration::Extracted;
 use super::document::Kind;
 use super::event::{
     Actor, EventKind, Item, Judged, LogRef, PaperDeclared, PaperEntry, PeriodClosed, RoleVerdicts,
 };
-use super::fold::records::{AttemptRecord, Ended, Incoming, IncomingState, Outgoing, RequestRecord};
+use super::fold::records::{
+    AttemptRecord, Ended, Incoming, IncomingState, Outgoing, PaperRecord, RequestRecord,
+};
 use super::fold::{self, Records, ViewError, keys, load};
 use super::ids::{AgencyId, DeliveryId, Digest, NodeName, RequestId};
 use super::ratio::Calendar;
@@ -69,6 +72,8 @@ pub enum Command {
     SetCalendar { calendar: Calendar },
     /// The node writes something about itself.
     Note { kind: EventKind },
+    /// Something is taken out of the log, by whom the actor says.
+    Extract { actor: Actor, extracted: Extracted },
 }
 
 impl Command {
@@ -284,12 +289,22 @@ pub fn decide(command: Command, view: &(impl Records + ?Sized)) -> Result<Decisi
                 }
                 return Ok(nothing(actor, known.index));
             }
+            if let Some(index) = entry.corrects {
+                let standing = load::<PaperRecord>(view, &keys::paper(index))?;
+                if standing.is_none_or(|record| record.sender != entry.parties.sender) {
+                    let what = format!(
+                        "event {index} is no entry of this agency that stands: correct the entry that took its place"
+                    );
+                    return Err(Rejection::new(Reason::UnknownEvent, "corrects", what).into());
+                }
+            }
             Ok(one(actor, EventKind::PaperEntered(*entry)))
         }
         Command::ClosePeriod { actor, closed, changes } => figures::close(view, actor, *closed, changes),
         Command::DeclarePaper { actor, declared } => figures::declare(view, actor, declared),
         Command::SetCalendar { calendar } => figures::calendar(view, calendar),
         Command::Note { kind } => Ok(one(Actor::node(), kind)),
+        Command::Extract { actor, extracted } => Ok(one(actor, EventKind::Extracted(extracted))),
     }
 }
 

@@ -1,6 +1,7 @@
 //! The key of every record: a letter for its kind, then its parts. Texts end in a zero byte, numbers are big-endian,
 //! so that keys of one kind sort by their parts.
 
+use crate::domain::administration::KeyPurpose;
 use crate::domain::document::Urgency;
 use crate::domain::ids::{AgencyId, DeliveryId, Digest, DocumentKey, NodeName, RequestId, framed};
 use crate::domain::ratio::{Month, Period};
@@ -124,6 +125,51 @@ pub fn delivery_event(id: &DeliveryId, index: u64) -> Vec<u8> {
     bytes(delivery_events(id), &index.to_be_bytes())
 }
 
+/// Terms of events that are not in a block yet (`fold::search`).
+pub fn pendings() -> Vec<u8> {
+    bytes(key(b's'), &[0])
+}
+
+/// Those of the 64 events around an index.
+pub fn pending(index: u64) -> Vec<u8> {
+    bytes(pendings(), &(index >> 6).to_be_bytes())
+}
+
+/// Events by the terms of a bucket, all blocks.
+pub fn blocks(bucket: u8) -> Vec<u8> {
+    bytes(key(b's'), &[1, bucket])
+}
+
+/// Those of the block of 4,096 events around an index.
+pub fn block(bucket: u8, index: u64) -> Vec<u8> {
+    bytes(blocks(bucket), &(index >> 12).to_be_bytes())
+}
+
+/// An entry of the paper register that stands, by the event that made it.
+pub fn paper(index: u64) -> Vec<u8> {
+    bytes(key(b'y'), &index.to_be_bytes())
+}
+
+/// The configuration that was last recorded.
+pub fn configuration() -> Vec<u8> {
+    bytes(key(b'm'), b"c")
+}
+
+/// Every client that was last recorded.
+pub fn clients() -> Vec<u8> {
+    bytes(key(b'm'), b"l")
+}
+
+/// One of them, by its name.
+pub fn client(name: &str) -> Vec<u8> {
+    bytes(clients(), name.as_bytes())
+}
+
+/// The key that was last recorded for a purpose.
+pub fn key_in_use(purpose: KeyPurpose) -> Vec<u8> {
+    bytes(bytes(key(b'm'), b"k"), purpose.as_str().as_bytes())
+}
+
 fn number(mut key: Vec<u8>, number: i32) -> Vec<u8> {
     // Negative numbers come before the others.
     key.extend_from_slice(&(number as u32 ^ 0x8000_0000).to_be_bytes());
@@ -189,7 +235,7 @@ pub fn arrivals() -> Vec<u8> {
 
 /// How many changes the rows of a month have seen.
 pub fn changes(month: Month) -> Vec<u8> {
-    number(key(b'm'), month.number())
+    number(key(b'l'), month.number())
 }
 
 /// The event that first closed a period which has this month.
@@ -225,7 +271,7 @@ pub fn restated(month: Month, index: u64, row: &[u8]) -> Vec<u8> {
 
 /// Who declared its paper register of a month complete.
 pub fn declared_in(month: Month) -> Vec<u8> {
-    number(key(b'y'), month.number())
+    number(key(b'f'), month.number())
 }
 
 /// Whether an agency did.

@@ -4,14 +4,17 @@
 //! applies the whole log to an empty view and compares. It is one function, so they cannot disagree. No fold reads
 //! an envelope, a clock or the directory: all that it needs is in the event.
 //!
-//! [`keys`] has the key of every record, [`records`] their content.
+//! [`keys`] has the key of every record, [`records`] their content; [`search`] is the index by which events are found.
 
+mod about;
+mod administration;
 mod arrivals;
 pub mod keys;
 mod notices;
 mod periods;
 pub mod records;
 mod rows;
+pub mod search;
 mod sets;
 mod sums;
 
@@ -138,7 +141,7 @@ pub fn apply(view: &mut (impl View + ?Sized), index: u64, event: &Event) -> Resu
             agencies.extend(entry.parties.recipient.clone());
             let request = keys::request(&entry.parties.sender, &entry.request_id);
             store(view, request, &RequestRecord { digest: rows::paper_digest(entry), index });
-            rows::paper(view, index, entry)?;
+            agencies.extend(rows::paper(view, index, entry)?);
         }
         EventKind::Released { delivery_id, .. } => {
             released(view, index, event, delivery_id, &mut agencies)?;
@@ -149,7 +152,12 @@ pub fn apply(view: &mut (impl View + ?Sized), index: u64, event: &Event) -> Resu
         }
         EventKind::PeriodClosed(closed) => periods::closed(view, index, event.at, closed)?,
         EventKind::CalendarSet(calendar) => store(view, keys::calendar(), calendar),
-        EventKind::Started { .. }
+        EventKind::ConfigChanged(_) | EventKind::ClientChanged(_) | EventKind::KeyChanged(_) => {
+            administration::apply(view, index, &event.kind)?;
+        }
+        EventKind::Extracted(extracted) => agencies.extend(extracted.agency.clone()),
+        EventKind::ConnectionsRefused(_)
+        | EventKind::Started { .. }
         | EventKind::Stopped { .. }
         | EventKind::DirectoryAdopted { .. }
         | EventKind::Alarm { .. }
@@ -164,7 +172,7 @@ pub fn apply(view: &mut (impl View + ?Sized), index: u64, event: &Event) -> Resu
     {
         view.put(keys::delivery_event(&id, index), Vec::new());
     }
-    Ok(())
+    search::insert(view, index, event, &agencies)
 }
 
 fn parties_of(item: &Item, agencies: &mut Vec<AgencyId>) {
@@ -598,6 +606,7 @@ pub fn notice_digest(item: &Item) -> Option<super::ids::Digest> {
     }
 }
 
+pub use about::{About, about};
 pub use rows::paper_digest;
 pub use sets::{arrived, concerns, read_bitmap, told};
 

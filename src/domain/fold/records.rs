@@ -11,7 +11,7 @@ use crate::domain::status::{Ask, AskState, DeliveryState, EndedBy, Status};
 use crate::time::{Date, Timestamp};
 
 /// Form of the records; another number means: rebuild.
-pub const VERSION: u32 = 6;
+pub const VERSION: u32 = 7;
 
 /// What both sides know of a message.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -303,4 +303,50 @@ pub enum FeedKind {
     Undelivered,
     /// A revoke or an update arrived.
     Notice(Kind),
+}
+
+/// An entry of the paper register that stands.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PaperRecord {
+    /// Its document.
+    pub document: DocumentKey,
+    /// The hash that names its recipient in the row that it counts in.
+    pub to: [u8; super::keys::ROW_HASH],
+    /// By what it can be asked for.
+    pub dims: Dims,
+    /// Whose it is.
+    pub sender: AgencyId,
+    /// Its recipient, where that has a code.
+    pub recipient: Option<AgencyId>,
+}
+
+/// The configuration as it was last recorded.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ConfigRecord {
+    /// Of all settings.
+    pub digest: Digest,
+    /// Each by name, with the first bytes of the digest of its value.
+    pub settings: Vec<(String, [u8; 8])>,
+}
+
+/// A client as it was last recorded.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[expect(missing_docs, reason = "the fields of domain::administration::Rights")]
+pub struct ClientRecord {
+    pub identity: String,
+    pub roles: Vec<String>,
+    pub node_roles: Vec<String>,
+    pub all_agencies: bool,
+    pub agencies: Vec<String>,
+    pub agency_count: u32,
+    pub agencies_digest: Digest,
+}
+
+/// A key as it was last recorded.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct KeyRecord {
+    /// As in `domain::administration::KeyChange`.
+    pub key: String,
+    /// The event that says so.
+    pub index: u64,
 }

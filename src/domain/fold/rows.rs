@@ -1,6 +1,6 @@
 //! The fold of the ratios on the sender's side: one row per delivery; sums follow every change of a row.
 
-use super::records::{MessageFacts, Outgoing};
+use super::records::{MessageFacts, Outgoing, PaperRecord};
 use super::sums::{self, Name};
 use super::{View, ViewError, keys, load, periods, store};
 use crate::domain::event::{DocumentFacts, NoticeFacts, PaperEntry, Parties, RoleVerdicts};
@@ -98,7 +98,7 @@ pub(super) fn kept(view: &mut (impl View + ?Sized), record: &Outgoing, index: u6
     let Some(name) = of_message(&record.facts) else { return Ok(()) };
     change(view, &name, index, None, |row| {
         if let Some(earlier) = row.earlier.take() {
-            *row = Row { paper: row.paper, ..*earlier };
+            *row = Row { papers: std::mem::take(&mut row.papers), ..*earlier };
         }
         row.electronic = Electronic::Delivered;
         row.arrived_at = record.received_at;
@@ -132,22 +132,62 @@ fn reported(row: &mut Row, status: Status, at: Timestamp) {
     }
 }
 
-/// The paper register changed.
+/// The paper register changed: an entry, the correction of one, or a withdrawal. The recipient of an entry that no longer
+/// stands is told as well.
 pub(super) fn paper(
     view: &mut (impl View + ?Sized),
     index: u64,
     entry: &PaperEntry,
-) -> Result<(), ViewError> {
+) -> Result<Option<AgencyId>, ViewError> {
     let parties = &entry.parties;
     let recipient = keys::recipient(parties.recipient.as_ref(), &entry.recipient_name);
     let name = Name { sender: &parties.sender, document: &entry.key, recipient };
-    let dims = Dims::new(parties, entry.issued_on, &entry.type_name, entry.urgency);
-    let new = (!entry.withdrawn).then(|| Row::new(dims.clone()));
-    change(view, &name, index, new, |row| {
-        row.paper = (!entry.withdrawn).then_some(entry.mandatory);
-        if row.submitted_at.is_none() && !entry.withdrawn {
-            // What was sent says best what the document is; of one on paper only, its newest entry.
-            row.dims = dims;
+    let mut before = None;
+    if let Some(corrected) = entry.corrects {
+        if let Some(record) = load::<PaperRecord>(view, &keys::paper(corrected))? {
+            let own = Name { sender: &record.sender, document: &record.document, recipient: record.to };
+            without(view, &own, index, |at| at != corrected)?;
+            before = record.recipient;
+        }
+        view.delete(&keys::paper(corrected));
+    } else if entry.withdrawn {
+        let standing = load::<Row>(view, &name.key())?.map_or_else(Vec::new, |row| row.papers);
+        standing.iter().for_each(|(at, _)| view.delete(&keys::paper(*at)));
+        without(view, &name, index, |_| false)?;
+    }
+    if !entry.withdrawn {
+        let dims = Dims::new(parties, entry.issued_on, &entry.type_name, entry.urgency);
+        change(view, &name, index, Some(Row::new(dims.clone())), |row| {
+            row.papers.push((index, entry.mandatory));
+            if row.submitted_at.is_none() {
+                // What was sent says best what the document is; of one on paper only, its newest entry.
+                row.dims = dims.clone();
+            }
+        })?;
+        let (sender, recipient) = (parties.sender.clone(), parties.recipient.clone());
+        let record = PaperRecord { document: entry.key.clone(), to: name.recipient, dims, sender, recipient };
+        store(view, keys::paper(index), &record);
+    }
+    Ok(before)
+}
+
+/// Leaves only these entries standing in a row; of a document on paper only, the newest of them says what it is.
+fn without(
+    view: &mut (impl View + ?Sized),
+    name: &Name<'_>,
+    index: u64,
+    stands: impl Fn(u64) -> bool,
+) -> Result<(), ViewError> {
+    let row = load::<Row>(view, &name.key())?;
+    let newest = row.and_then(|row| row.papers.iter().rev().find(|(at, _)| stands(*at)).map(|(at, _)| *at));
+    let newest = match newest {
+        None => None,
+        Some(at) => load::<PaperRecord>(view, &keys::paper(at))?,
+    };
+    change(view, name, index, None, |row| {
+        row.papers.retain(|(at, _)| stands(*at));
+        if let (None, Some(entry)) = (row.submitted_at, newest) {
+            row.dims = entry.dims;
         }
     })
 }
@@ -176,5 +216,6 @@ pub fn paper_digest(entry: &PaperEntry) -> Digest {
         entry.basis.as_bytes(),
         entry.type_name.as_bytes(),
         &entry.dispatched_on.map_or(0, Date::days).to_be_bytes(),
+        &entry.corrects.map_or_else(Vec::new, |index| index.to_be_bytes().to_vec()),
     ])
 }

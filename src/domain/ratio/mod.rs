@@ -108,8 +108,9 @@ pub struct Row {
     pub arrived_at: Option<Timestamp>,
     /// When 01, 02 or 03 was first reported.
     pub acknowledged_at: Option<Timestamp>,
-    /// In the paper register; whether with a mandatory basis.
-    pub paper: Option<bool>,
+    /// Its entries in the paper register that stand: the event of each, and whether with a mandatory basis. The last one
+    /// counts.
+    pub papers: Vec<(u64, bool)>,
     /// While a later attempt is under way: what was delivered before it. It counts again when that is withdrawn.
     pub earlier: Option<Box<Row>>,
 }
@@ -163,14 +164,14 @@ impl Row {
             signed_there: false,
             arrived_at: None,
             acknowledged_at: None,
-            paper: None,
+            papers: Vec::new(),
             earlier: None,
         }
     }
 
     /// The channel; `None` when the delivery does not count.
     pub fn channel(&self) -> Option<Channel> {
-        match (self.electronic, self.paper.is_some()) {
+        match (self.electronic, !self.papers.is_empty()) {
             (Electronic::Pending | Electronic::Held, _) => Some(Channel::Pending),
             (Electronic::Delivered, false) => Some(Channel::Electronic),
             (Electronic::Delivered, true) => Some(Channel::Dual),
@@ -184,6 +185,7 @@ impl Row {
     pub fn count(&self) -> Counters {
         let Some(channel) = self.channel() else { return Counters::default() };
         let delivered = matches!(channel, Channel::Electronic | Channel::Dual);
+        let mandatory = self.papers.last().is_some_and(|(_, mandatory)| *mandatory);
         let on_paper = matches!(channel, Channel::Dual | Channel::Paper);
         let sent = self.submitted_at.is_some() && self.electronic != Electronic::Withdrawn;
         Counters {
@@ -197,8 +199,8 @@ impl Row {
             effective: one(channel == Channel::Electronic && self.signed_here && self.signed_there),
             signed: one(delivered && self.signed_here),
             scanned: one(delivered && self.origin == Origin::Scanned),
-            avoidable: one(channel == Channel::Dual && self.paper == Some(false)),
-            mandatory: one(on_paper && self.paper == Some(true)),
+            avoidable: one(channel == Channel::Dual && !mandatory),
+            mandatory: one(on_paper && mandatory),
             sent: one(sent),
             on_time: one(sent && self.on_time),
             acknowledged: one(delivered && same_day(self.arrived_at, self.acknowledged_at)),
@@ -286,7 +288,8 @@ mod tests {
             (E::Withdrawn, Some(false), Some(C::Paper)),
         ];
         for (electronic, paper, channel) in cases {
-            let row = Row { electronic, paper, ..Row::new(dims.clone()) };
+            let papers = paper.map(|mandatory| (0, mandatory)).into_iter().collect();
+            let row = Row { electronic, papers, ..Row::new(dims.clone()) };
             assert_eq!(row.channel(), channel, "{electronic:?} {paper:?}");
             let c = row.count();
             assert_eq!(c.electronic + c.dual + c.paper + c.undelivered + c.pending, c.deliveries);

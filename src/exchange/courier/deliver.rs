@@ -51,6 +51,9 @@ async fn attempt(
         // The revoke goes first: what has not arrived then never comes into force.
         return Err(here(Rejection::new(Reason::Revoked, "", "its revoke goes first")));
     }
+    if peer != exchange.node() {
+        exchange.check_peer(peer).map_err(here)?;
+    }
     let head = exchange.stored_head(&record.facts.envelope_digest).map_err(here)?;
     let (head, _room) = match budget.try_take(size(&head)) {
         Some(room) => (head, room),

@@ -130,6 +130,7 @@ pub async fn run(
                     break;
                 }
                 queues.nudge_all();
+                queues.reopened();
             }
             () = tokio::time::sleep(IDLE), if again => {}
         }

@@ -147,6 +147,15 @@ impl Queues {
         }
     }
 
+    /// Exchange with peers goes on, or their logs have a new generation: what waited for that is tried now.
+    pub fn reopened(&self) {
+        let queues: Vec<_> = self.lock().values().cloned().collect();
+        for queue in queues {
+            queue.schedule().reopened(self.moment());
+            queue.wake.notify_one();
+        }
+    }
+
     /// Of every peer that there is a queue for; `now` is the node's time.
     pub fn all(&self, now: Timestamp) -> BTreeMap<NodeName, QueueState> {
         let queues: Vec<_> = self.lock().iter().map(|(peer, queue)| (peer.clone(), queue.clone())).collect();

@@ -27,6 +27,7 @@ use super::ring::Ring;
 use crate::domain::document::Urgency;
 use crate::domain::ids::{AgencyId, DeliveryId};
 use crate::domain::limits;
+use crate::domain::reason::Reason;
 
 /// Messages that wait in memory for a later try.
 const DELAYED: usize = 4_096;
@@ -317,7 +318,7 @@ impl Schedule {
             self.current = 0;
         }
         if back {
-            self.hasten(now, |m| m.tries < SUSPECT);
+            self.hasten(now, |m, failure| failure.fault == Fault::Peer && m.tries < SUSPECT);
         }
         back
     }
@@ -338,19 +339,26 @@ impl Schedule {
             .min_by_key(|m| (m.tries, m.entry.urgency, m.entry.index))
             .map(|m| m.entry.id);
         if let Some(probe) = probe {
-            self.hasten(now, |m| m.entry.id == probe);
+            self.hasten(now, |m, failure| failure.fault == Fault::Peer && m.entry.id == probe);
         }
     }
 
-    /// What was put off by the peer's failure is due now.
-    fn hasten(&mut self, now: Moment, which: impl Fn(&Message) -> bool) {
+    /// Exchange with the peer was stopped, and goes on: what waited for that is due now.
+    pub fn reopened(&mut self, now: Moment) {
+        self.hasten(now, |_, failure| {
+            matches!(failure.rejection.reason, Reason::LogForked | Reason::LogSuspect)
+        });
+    }
+
+    /// What was put off by such a failure is due now.
+    fn hasten(&mut self, now: Moment, which: impl Fn(&Message, &Failure) -> bool) {
         let due: Vec<(Moment, u64)> = self
             .delayed
             .iter()
             .filter(|(_, id)| {
-                self.known.get(*id).is_some_and(|m| {
-                    matches!(&m.last, Some(Last::Failed(f)) if f.fault == Fault::Peer) && which(m)
-                })
+                self.known
+                    .get(*id)
+                    .is_some_and(|m| matches!(&m.last, Some(Last::Failed(failure)) if which(m, failure)))
             })
             .map(|(key, _)| *key)
             .collect();

@@ -18,9 +18,9 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use serde::{Deserialize, Serialize};
 
-use super::http::Target;
 use super::limits::{LISTS_BYTES, RESPONSES_BYTES};
 use super::plan::{Key, Kind, Source};
+use crate::exchange::http::Target;
 use crate::signature::{AnswerError, Crl, Missed, Span};
 
 /// A list or a response.

@@ -1,16 +1,7 @@
 //! Every limit of asking others for revocation data, in one place, each with its reason.
 
-use std::time::Duration;
-
 /// Bytes of one fetched OCSP response: an answer with a responder's certificate has two to four thousand.
 pub(super) const RESPONSE_BYTES: usize = 64 * 1024;
-
-/// Time until the head of an answer has come, the name's resolution and the connection included.
-pub(super) const HEAD: Duration = Duration::from_secs(10);
-
-/// Time until all of it has come. A list at its largest takes this long at 4 Mbit/s; who sends slower, or without an
-/// end, holds one of a few places, and no document.
-pub(super) const WHOLE: Duration = Duration::from_secs(60);
 
 /// Requests at once: enough that a slow host delays few others, and that memory stays at a few lists.
 pub(super) const AT_ONCE: usize = 4;
@@ -50,6 +41,3 @@ pub(super) const RESPONSES_BYTES: usize = 16 * 1024 * 1024;
 
 /// How far thisUpdate may lie ahead of this node's clock: clocks that differ. Later ones would keep true ones out.
 pub(super) const FUTURE_MS: i64 = 10 * 60 * 1000;
-
-/// Bytes of the head of an answer.
-pub(super) const HEAD_BYTES: usize = 16 * 1024;

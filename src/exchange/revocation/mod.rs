@@ -10,12 +10,11 @@
 //! All of it is in the background: a document is judged with what is there, and held when that is not enough. Only
 //! certificates whose path leads to a trusted root are asked about, so the URLs are those of authorities that the
 //! directory trusts; `http` still goes to no private address. What comes is verified before it is kept (`kept`) and
-//! again at each use. `plan` says when; `limits` says how much.
+//! again at each use. `plan` says when; `limits` says how much; `http` is [`super::http`].
 //!
 //! [`Revocation::open`] has the data of the last run and of the folder in force before the first call is served.
 
 mod folder;
-mod http;
 mod kept;
 mod limits;
 mod missed;
@@ -32,12 +31,12 @@ use tokio::task::{JoinError, JoinSet, spawn_blocking};
 use tokio::time::{Instant, sleep};
 
 use self::folder::Folder;
-use self::http::FetchError;
 use self::kept::{Data, Kept, Put};
 use self::limits::{FUTURE_MS, RESPONSE_BYTES};
 pub(crate) use self::missed::Queue;
 use self::plan::{Key, Kind, Outcome, Plan, Source};
 use super::Exchange;
+use super::http::{self, FetchError};
 use super::trust::{CrlFileError, MAX_CRL_BYTES};
 use crate::signature::{AnswerError, CertIdHash, CrlStore, OcspStore, Span};
 use crate::time::Timestamp;

@@ -14,11 +14,11 @@
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
-use super::http::Target;
 use super::limits::{
     AT_ONCE, BACKOFF_MAX_MS, BACKOFF_MS, FORGET_MS, REFRESH_MAX_MS, REFRESH_MIN_MS, RESPONSE_INTEREST_MS,
     SOURCES,
 };
+use crate::exchange::http::Target;
 use crate::merkle::sha256;
 use crate::signature::{Missed, Span};
 use crate::time::Timestamp;

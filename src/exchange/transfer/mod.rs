@@ -19,6 +19,7 @@ use std::time::Duration;
 use tokio::sync::{Semaphore, watch};
 
 use super::Exchange;
+use super::pressure::{Pledge, Pressure, Wants};
 use crate::domain::ids::Digest;
 use crate::domain::limits;
 use crate::domain::reason::{Reason, Rejection};
@@ -28,6 +29,7 @@ use crate::signature::{DigestNeeds, Digests, Hasher};
 use crate::store::content::partial::{Found, Head, Mark, Partial};
 use crate::store::{StoreError, content};
 use places::Places;
+pub(crate) use pull::pull_id;
 use receiving::{Fate, Kept, Position};
 pub(crate) use receiving::{Receiving, is_small};
 
@@ -130,6 +132,8 @@ struct Known {
     durable: u64,
     /// When its newest mark was written, in milliseconds since 1970.
     touched: i64,
+    /// Room for what is to come: from the beginning on, and for a while after it broke off.
+    room: Option<Arc<Pledge>>,
     /// Who holds it may write.
     right: Arc<tokio::sync::Mutex<()>>,
     /// Ends the call that is at it.
@@ -170,21 +174,22 @@ pub(crate) struct Transfers {
 
 impl Transfers {
     /// With what was there at opening.
-    pub fn new(found: Vec<Found>) -> Transfers {
+    pub fn new(found: Vec<Found>, pressure: &Pressure) -> Transfers {
         let registry = Registry::default();
         registry.lock().extend(found.into_iter().map(|f| {
             let (announced, durable) = (f.head.total(), f.mark.total(&f.head.sizes));
-            let known = known(f.head.owner, f.head.fingerprint, announced, durable, f.mark.at);
-            (f.name, known)
+            let room = Arc::new(pressure.keep(announced.saturating_sub(durable)));
+            let known = Known { durable, ..known(f.head.owner, f.head.fingerprint, announced, f.mark.at) };
+            (f.name, Known { room: Some(room), ..known })
         }));
         let threads = || Semaphore::new(limits::TRANSFER_THREADS);
         Transfers { registry, threads: threads(), readers: threads(), places: Places::default() }
     }
 }
 
-fn known(owner: String, fingerprint: Hash, announced: u64, durable: u64, touched: i64) -> Known {
+fn known(owner: String, fingerprint: Hash, announced: u64, touched: i64) -> Known {
     let cancel = watch::Sender::new(false);
-    Known { owner, fingerprint, announced, durable, touched, right: Arc::default(), cancel }
+    Known { owner, fingerprint, announced, durable: 0, touched, room: None, right: Arc::default(), cancel }
 }
 
 fn bad_offset(asked: u64, durable: u64) -> Rejection {
@@ -231,13 +236,24 @@ impl Exchange {
                         if let Resume::At(asked @ 1..) = from {
                             return Err(bad_offset(asked, 0));
                         }
+                        // What is only checked does not stay.
+                        let wants = (!id.once).then_some(Wants::Document(head.total()));
+                        let room = wants.map(|wants| self.pressure().admit(wants)).transpose()?;
                         self.make_room(&mut all, &id.owner, head.total())?;
                         let now = self.ledger().now().millis();
-                        let known = known(id.owner.clone(), id.fingerprint, head.total(), 0, now);
-                        all.insert(id.name, known);
+                        let known = known(id.owner.clone(), id.fingerprint, head.total(), now);
+                        all.insert(id.name, Known { room: room.map(Arc::new), ..known });
                     }
                 }
-                let known = all.get(&id.name).expect("it was there, or was put there");
+                let known = all.get_mut(&id.name).expect("it was there, or was put there");
+                let same = known.fingerprint == id.fingerprint;
+                if (known.room.is_none() || !same) && !id.once {
+                    known.room = None;
+                    let total = head.total();
+                    let rest = Wants::Rest(total.saturating_sub(known.durable));
+                    let wants = if same { rest } else { Wants::Document(total) };
+                    known.room = Some(Arc::new(self.pressure().admit(wants)?));
+                }
                 known.cancel.send_replace(true);
                 known.right.clone()
             };
@@ -251,13 +267,13 @@ impl Exchange {
                     ),
                 )
             })?;
-            let cancelled = {
+            let (cancelled, room) = {
                 let mut all = registry.lock();
                 match all.get_mut(&id.name) {
                     Some(known) if Arc::ptr_eq(&known.right, &right) => {
                         known.cancel = watch::Sender::new(false);
-                        known.fingerprint = id.fingerprint;
-                        known.cancel.subscribe()
+                        (known.fingerprint, known.announced) = (id.fingerprint, head.total());
+                        (known.cancel.subscribe(), known.room.clone())
                     }
                     // The call before came to its end, one way or the other.
                     _ => continue,
@@ -274,9 +290,10 @@ impl Exchange {
                         exchange.inner.transfers.registry.forget(&name);
                     }
                 })?;
-                Ok(Kept {
+                let kept = Kept {
                     exchange,
                     partial,
+                    room,
                     fate: if once { Fate::Remove } else { Fate::Keep },
                     unmarked: 0,
                     interval: limits::MARK_BYTES.max(head.total() / MARKS),
@@ -284,7 +301,9 @@ impl Exchange {
                     position,
                     cancelled,
                     _guard: guard,
-                })
+                };
+                kept.count_room();
+                Ok(kept)
             });
             let kept = opened.await.map_err(|error| {
                 tracing::error!(%error, "a transfer could not be begun");
@@ -297,6 +316,12 @@ impl Exchange {
             })??;
             return Receiving::kept(kept, self);
         }
+    }
+
+    /// Whether a transfer was begun and may be gone on with.
+    pub(crate) fn is_under_way(&self, id: &TransferId) -> bool {
+        let all = self.inner.transfers.registry.lock();
+        all.get(&id.name).is_some_and(|known| known.fingerprint == id.fingerprint)
     }
 
     /// Content that is kept nowhere but in memory, or not at all.
@@ -320,7 +345,7 @@ impl Exchange {
         registry.lock().get(&id.name).map_or(0, |known| known.durable)
     }
 
-    /// Removes what nobody went on with in time.
+    /// Removes what nobody went on with in time; before that, its room is given to others.
     pub(crate) fn expire(&self) {
         let keep = self.config().partial_ms;
         let now = self.ledger().now().millis();
@@ -329,6 +354,12 @@ impl Exchange {
             all.iter().filter(|(_, known)| now - known.touched > keep).map(|(name, _)| *name).collect();
         for name in expired {
             self.drop_partial(&mut all, &name);
+        }
+        for known in all.values_mut().filter(|known| now - known.touched > limits::PLEDGED_MS) {
+            // Who is at it keeps it.
+            if known.right.try_lock().is_ok() {
+                known.room = None;
+            }
         }
     }
 
@@ -368,6 +399,7 @@ impl Exchange {
         let Some(known) = all.get_mut(name) else { return false };
         let Ok(right) = known.right.clone().try_lock_owned() else { return false };
         (known.owner, known.announced, known.durable) = (String::new(), 0, 0);
+        known.room = None;
         let (exchange, name) = (self.clone(), *name);
         let remove = move || {
             if let Err(error) = exchange.ledger().content().remove_partial(&name) {

@@ -7,11 +7,10 @@ use bytes::Bytes;
 
 use super::{Receiving, Resume, TransferId, Wanted, is_small};
 use crate::domain::Envelope;
-use crate::domain::ids::{Digest, NodeName};
+use crate::domain::ids::{DeliveryId, Digest, NodeName};
 use crate::domain::reason::{Reason, Rejection};
 use crate::exchange::Exchange;
 use crate::exchange::accept::ContentSource;
-use crate::exchange::pressure::Pledge;
 use crate::signature::{Digests, digest_needs};
 
 /// How long a pull waits for the next piece.
@@ -26,7 +25,7 @@ impl Exchange {
         envelope: &Envelope,
         envelope_digest: Digest,
         signatures: &[Vec<Bytes>],
-        (source, room): (&dyn ContentSource, &mut Pledge),
+        source: &dyn ContentSource,
     ) -> Result<(Vec<Digests>, Receiving), Rejection> {
         let _place = self.inner.transfers.places.pulls.take(peer.as_str()).await?;
         let parts = envelope.parts();
@@ -43,14 +42,11 @@ impl Exchange {
         let mut content = if is_small(envelope.content_size()) {
             self.receive_small(wanted, false)?
         } else {
-            let id = TransferId::pull(peer.as_str(), &delivery.to_string(), envelope_digest);
-            self.receive(id, wanted, Resume::Newest).await?
+            self.receive(pull_id(peer, &delivery, envelope_digest), wanted, Resume::Newest).await?
         };
         let superseded = content.cancelled();
         tokio::pin!(superseded);
         let (first, offset) = content.position();
-        // What an earlier pull brought is on the disk already.
-        room.came(parts.iter().take(first).fold(offset, |n, part| n.saturating_add(part.size)));
         for (i, part) in parts.iter().enumerate().skip(first) {
             if part.size == 0 {
                 continue;
@@ -78,7 +74,6 @@ impl Exchange {
                     ));
                 }
                 left -= piece.len() as u64;
-                room.came(piece.len() as u64);
                 content.push(piece).await?;
             }
         }
@@ -86,6 +81,11 @@ impl Exchange {
         content.store().await?;
         Ok((digests, content))
     }
+}
+
+/// The transfer of a delivery that a peer offered.
+pub(crate) fn pull_id(peer: &NodeName, delivery: &DeliveryId, envelope: Digest) -> TransferId {
+    TransferId::pull(peer.as_str(), &delivery.to_string(), envelope)
 }
 
 fn stopped(peer: &NodeName, part: usize, what: &str) -> Rejection {

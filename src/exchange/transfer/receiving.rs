@@ -15,6 +15,7 @@ use crate::domain::ids;
 use crate::domain::limits;
 use crate::domain::reason::{Reason, Rejection};
 use crate::exchange::Exchange;
+use crate::exchange::pressure::Pledge;
 use crate::ledger::storage;
 use crate::merkle::Hash;
 use crate::signature::{Digests, Hasher};
@@ -59,6 +60,8 @@ enum Body {
 pub(super) struct Kept {
     pub exchange: Exchange,
     pub partial: Partial,
+    /// Room for what is to come.
+    pub room: Option<Arc<Pledge>>,
     pub fate: Fate,
     /// Bytes since the newest mark, and after how many the next is written.
     pub unmarked: u64,
@@ -129,6 +132,15 @@ impl Kept {
         Ok(())
     }
 
+    /// What has come needs no room any more.
+    pub fn count_room(&self) {
+        if let Some(room) = &self.room {
+            let Position { part, seen, .. } = &self.position;
+            let all = self.wanted.iter().skip(*part).fold(0, |n: u64, w| n.saturating_add(w.size));
+            room.set(all.saturating_sub(*seen));
+        }
+    }
+
     fn registry(&self) -> &Registry {
         &self.exchange.inner.transfers.registry
     }
@@ -174,6 +186,7 @@ impl Flow {
                 hasher: self.hasher.clone(),
                 digests: Vec::new(),
             };
+            kept.count_room();
             if fault {
                 kept.fate = Fate::Remove;
             } else if kept.unmarked >= kept.interval

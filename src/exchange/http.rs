@@ -8,6 +8,7 @@
 use std::future::{pending, poll_fn};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::pin::{Pin, pin};
+use std::time::Duration;
 
 use bytes::Bytes;
 use http_body_util::Full;
@@ -18,11 +19,19 @@ use hyper_util::rt::TokioIo;
 use tokio::net::TcpStream;
 use tokio::time::{Instant, timeout_at};
 
-use super::limits::{HEAD, HEAD_BYTES, WHOLE};
+/// Time until the head of an answer has come, the name's resolution and the connection included.
+const HEAD: Duration = Duration::from_secs(10);
+
+/// Time until all of it has come. A revocation list at its largest takes this long at 4 Mbit/s; who sends slower, or
+/// without an end, holds one of a few places, and no document.
+const WHOLE: Duration = Duration::from_secs(60);
+
+/// Bytes of the head of an answer.
+const HEAD_BYTES: usize = 16 * 1024;
 
 /// Why nothing was fetched.
 #[derive(Debug, thiserror::Error)]
-pub(super) enum FetchError {
+pub(crate) enum FetchError {
     #[error("no URL that is asked: `http://host[:port]/path` without a user")]
     Url,
     #[error("the name cannot be resolved: {0}")]
@@ -49,7 +58,7 @@ pub(super) enum FetchError {
 
 /// A URL that may be asked.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Target {
+pub(crate) struct Target {
     url: String,
     host: String,
     port: u16,
@@ -88,7 +97,7 @@ impl Target {
 }
 
 /// Gets what is there, or posts a request of a media type. Takes at most `limit` bytes.
-pub(super) async fn fetch(
+pub(crate) async fn fetch(
     target: &Target,
     post: Option<(&'static str, Vec<u8>)>,
     limit: usize,

@@ -1,0 +1,166 @@
+//! What a witness keeps, durably: one small file for each log in `witness/`, the proofs of forks in `forks/`, and what
+//! others cosigned in `witness/own/`, a file a day.
+//!
+//! Files are replaced whole: written beside, synced, renamed, and the folder synced. So each is as it was before or as it
+//! is after, and what a cosignature rests on is durable before it is given.
+
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
+
+use crate::domain::reason::Reason;
+use crate::store::StoreError;
+use crate::store::disk::Disk;
+use crate::time::Timestamp;
+
+/// What is kept of one log of another node.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Kept {
+    /// Origin line.
+    pub(super) log: String,
+    /// The newest checkpoint that is held.
+    pub(super) held: Option<String>,
+    /// Exchange with it is stopped.
+    pub(super) cut: Option<Cut>,
+}
+
+/// Why exchange with a log is stopped.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Cut {
+    /// Two histories are proven; otherwise it did not show that there is one.
+    pub proven: bool,
+    /// Since when, in milliseconds since 1970.
+    pub since_ms: i64,
+    /// What was found, for a person.
+    pub why: String,
+    /// The alarm is in the log.
+    pub(super) alarmed: bool,
+}
+
+impl Cut {
+    /// The stable reason of what is refused for it.
+    pub fn reason(&self) -> Reason {
+        if self.proven { Reason::LogForked } else { Reason::LogSuspect }
+    }
+
+    /// Since when.
+    pub fn since(&self) -> Timestamp {
+        Timestamp::from_millis(self.since_ms)
+    }
+}
+
+/// The folders.
+#[derive(Clone)]
+pub(super) struct Files {
+    disk: Arc<dyn Disk>,
+    witness: PathBuf,
+    own: PathBuf,
+    forks: PathBuf,
+}
+
+/// Folder of the proofs of forks, in a node's data.
+pub fn forks_folder(data: &Path) -> PathBuf {
+    data.join("forks")
+}
+
+/// A log's origin as the name of a file: no name of a key has a plus sign.
+pub(super) fn file_name(log: &str) -> String {
+    format!("{}.json", log.replace('/', "+"))
+}
+
+impl Files {
+    /// Makes the folders where they are missing.
+    pub(super) fn open(disk: Arc<dyn Disk>, data: &Path) -> Result<Files, StoreError> {
+        let files = Files {
+            disk,
+            witness: data.join("witness"),
+            own: data.join("witness").join("own"),
+            forks: forks_folder(data),
+        };
+        for dir in [&files.own, &files.forks] {
+            files.disk.create_dir(dir).map_err(StoreError::io("creating", dir))?;
+        }
+        Ok(files)
+    }
+
+    /// What is kept of every log. A file that cannot be read is an error: what it said was a promise to others.
+    pub(super) fn logs(&self) -> Result<Vec<Kept>, StoreError> {
+        let mut kept = Vec::new();
+        for (path, text) in self.texts(&self.witness)? {
+            let read = serde_json::from_str(&text);
+            kept.push(read.map_err(|e| StoreError::Damaged {
+                path,
+                offset: 0,
+                problem: format!("it says which checkpoint of a peer is held, and cannot be read: {e}"),
+            })?);
+        }
+        Ok(kept)
+    }
+
+    /// Keeps what is held of a log.
+    pub(super) fn keep(&self, kept: &Kept) -> Result<(), StoreError> {
+        let json = serde_json::to_vec_pretty(kept).unwrap_or_default();
+        self.replace(&self.witness, &file_name(&kept.log), &json)
+    }
+
+    /// Keeps the proof of a fork; gives back where.
+    pub(super) fn keep_fork(&self, log: &str, json: &[u8]) -> Result<PathBuf, StoreError> {
+        let name = file_name(log);
+        self.replace(&self.forks, &name, json)?;
+        Ok(self.forks.join(name))
+    }
+
+    /// Keeps what others cosigned on a day.
+    pub(super) fn keep_own(&self, day: &str, notes: &[String]) -> Result<(), StoreError> {
+        let json = serde_json::to_vec_pretty(notes).unwrap_or_default();
+        self.replace(&self.own, &format!("{day}.json"), &json)
+    }
+
+    /// What others cosigned on the newest of these days that there is, and on each before while `more` says so.
+    pub(super) fn own(&self, mut more: impl FnMut(Vec<String>) -> bool) -> Result<(), StoreError> {
+        for (_, text) in self.texts(&self.own)?.into_iter().rev() {
+            // Cosignatures are others' word and come again: one file less is no damage to the log.
+            if !more(serde_json::from_str(&text).unwrap_or_default()) {
+                break;
+            }
+        }
+        Ok(())
+    }
+
+    fn texts(&self, dir: &Path) -> Result<Vec<(PathBuf, String)>, StoreError> {
+        let mut texts = Vec::new();
+        for name in self.disk.list(dir).map_err(StoreError::io("listing", dir))? {
+            if !name.ends_with(".json") {
+                continue;
+            }
+            let path = dir.join(name);
+            let read = || -> io::Result<String> {
+                let file = self.disk.open_read(&path)?;
+                let mut bytes = vec![0; usize::try_from(file.len()?).unwrap_or(usize::MAX)];
+                file.read_at(&mut bytes, 0)?;
+                String::from_utf8(bytes).map_err(|e| io::Error::new(io::ErrorKind::InvalidData, e))
+            };
+            let text = read().map_err(StoreError::io("reading", &path))?;
+            texts.push((path, text));
+        }
+        Ok(texts)
+    }
+
+    fn replace(&self, dir: &Path, name: &str, bytes: &[u8]) -> Result<(), StoreError> {
+        let (path, fresh) = (dir.join(name), dir.join(format!("{name}.tmp")));
+        // What a crash left.
+        let _ = self.disk.remove(&fresh);
+        let write = || -> io::Result<()> {
+            let file = self.disk.create(&fresh)?;
+            file.write_at(bytes, 0)?;
+            file.sync()?;
+            self.disk.rename(&fresh, &path)?;
+            self.disk.sync_dir(dir)
+        };
+        write().map_err(StoreError::io("writing", &path))
+    }
+}

@@ -1,0 +1,221 @@
+//! Checkpoints that an authority timestamps (RFC 3161): OpenSSL's, where it is installed, behind HTTP on loopback.
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::time::Duration;
+
+use lienthong::config::Timestamps;
+use lienthong::ledger::{Clock as _, SystemClock};
+use lienthong::time::Timestamp;
+use lienthong::wire::pb;
+use rcgen::{CertificateParams, CustomExtension, Issuer, KeyPair, KeyUsagePurpose};
+
+use super::common::{TestNet, eventually};
+use super::keys::with_key;
+use super::pki::Authority;
+use super::tools::{failed, fails, file, noted, paths, repack, run, spill, text, unpack};
+use super::web::{Answer, Web};
+
+/// A network at the machine's own time, which is that of the authority, with revocation lists of today.
+fn today() -> TestNet {
+    let net = TestNet::new();
+    let now = SystemClock.now();
+    net.clock.set(now);
+    let day = |days: i32| now.date().plus_days(days).to_string();
+    let list = Authority::of(&net).list(&day(-2), &day(5), &[]);
+    for node in ["a", "b"] {
+        std::fs::write(net.path(&format!("{node}/crls/documents-ca.crl")), &list).unwrap();
+    }
+    net
+}
+
+fn ask(net: &mut TestNet, node: &str, url: &str) {
+    let interval = Duration::from_millis(20);
+    net.configure(node, |config| config.timestamps = Some(Timestamps { url: url.to_owned(), interval }));
+}
+
+/// Certificate and key of an authority for timestamps under the documents' root, and OpenSSL's configuration for it.
+fn authority(net: &TestNet) -> PathBuf {
+    let dir = net.path("tsa");
+    std::fs::create_dir(&dir).unwrap();
+    let read = |ending: &str| std::fs::read_to_string(net.path(&format!("authority/documents-ca.{ending}")));
+    let key = KeyPair::from_pem(&read("key").unwrap()).unwrap();
+    let issuer = Issuer::from_ca_cert_pem(&read("pem").unwrap(), key).unwrap();
+    let mut params = CertificateParams::default();
+    params.distinguished_name.push(rcgen::DnType::CommonName, "Dấu thời gian");
+    params.key_usages = vec![KeyUsagePurpose::DigitalSignature];
+    params.use_authority_key_identifier_extension = true;
+    (params.not_before, params.not_after) =
+        (rcgen::date_time_ymd(2015, 1, 1), rcgen::date_time_ymd(2040, 1, 1));
+    // SEQUENCE { id-kp-timeStamping }, critical (RFC 3161 §2.3).
+    let usage = [0x30, 0x0a, 0x06, 0x08, 0x2b, 6, 1, 5, 5, 7, 3, 8];
+    let mut extension = CustomExtension::from_oid_content(&[2, 5, 29, 37], usage.to_vec());
+    extension.set_criticality(true);
+    params.custom_extensions = vec![extension];
+    let own = KeyPair::generate().unwrap();
+    std::fs::write(dir.join("tsa.pem"), params.signed_by(&own, &issuer).unwrap().pem()).unwrap();
+    std::fs::write(dir.join("tsa.key"), own.serialize_pem()).unwrap();
+    let config = format!(
+        "[tsa]\ndefault_tsa = it\n[it]\nserial = {}\nsigner_digest = sha256\ndefault_policy = 1.3.6.1.4.1.1\n\
+         digests = sha256\ness_cert_id_alg = sha256\n",
+        dir.join("serial").display()
+    );
+    std::fs::write(dir.join("ts.cnf"), config).unwrap();
+    dir
+}
+
+/// What OpenSSL's authority answers.
+fn reply(dir: &Path, query: &[u8]) -> Vec<u8> {
+    let file = |name: &str| dir.join(name);
+    std::fs::write(file("query"), query).unwrap();
+    let done = Command::new("openssl")
+        .args(["ts", "-reply", "-queryfile"])
+        .arg(file("query"))
+        .arg("-config")
+        .arg(file("ts.cnf"))
+        .arg("-signer")
+        .arg(file("tsa.pem"))
+        .arg("-inkey")
+        .arg(file("tsa.key"))
+        .arg("-out")
+        .arg(file("reply"))
+        .output()
+        .unwrap();
+    assert!(done.status.success(), "{}", String::from_utf8_lossy(&done.stderr));
+    std::fs::read(file("reply")).unwrap()
+}
+
+#[tokio::test]
+async fn events_are_proven_by_the_time_of_an_authority_which_also_outlasts_a_withdrawn_key() {
+    if run("openssl", &["version"]).is_none() {
+        eprintln!("skipped: there is no openssl here");
+        return;
+    }
+    let mut net = today();
+    let dir = authority(&net);
+    let web = Web::serve("127.0.0.1").await;
+    let tsa = dir.clone();
+    web.put("/tsa", Answer::Reply(Box::new(move |query| reply(&tsa, query))));
+    for node in ["a", "b"] {
+        ask(&mut net, node, &web.url("/tsa"));
+        net.start(node).await;
+    }
+    let (a, b) = (net.dms("a").await, net.dms("b").await);
+    let doc = net.document("H01.1", &["H01.22"], "12");
+    let id = a.deliver(&doc).await.remove(0);
+    a.wait_for(&id, pb::DeliveryState::Delivered).await;
+    b.fetch("H01.22", &id).await.unwrap();
+    b.acknowledge("H01.22", &id).await.unwrap();
+    eventually("the status arrives", || async { (a.statuses(&id).await.len() == 1).then_some(()) }).await;
+    let settled = || async { (net.events("b", "settled").await.len() == 1).then_some(()) };
+    eventually("the status is settled", settled).await;
+    for node in ["a", "b"] {
+        let exchange = net.node(node).exchange().clone();
+        eventually("the log's last checkpoint is timestamped", || async {
+            let size = exchange.ledger().snapshot().size();
+            (exchange.stamping().state().last?.0 == size).then_some(())
+        })
+        .await;
+        assert_eq!(exchange.stamping().state().failing, None);
+        let status = net.status(node).await;
+        let stamps = status.timestamps.unwrap();
+        assert_eq!((stamps.size, stamps.failing_since), (status.log_size, 0));
+    }
+    // A log that does not grow asks nothing: each request brought one of a size of its own.
+    let stamps = ["a", "b"].map(|n| net.node(n).exchange().stamping().stamps().sizes().len());
+    assert_eq!(web.requests(), stamps.iter().sum::<usize>(), "{stamps:?}");
+
+    let good = unpack(&net.exported("a", &id).await);
+    let report = net.good(&repack(&good));
+    let stamps = paths(&good, "timestamp/", ".tst");
+    assert!(!stamps.is_empty());
+    for stamp in &stamps {
+        let held = report.statements.iter().any(|s| s.file == *stamp && s.how.contains("RFC 3161"));
+        assert!(held, "{:#?}", report.statements);
+    }
+    let covered = report.statements.iter().filter(|s| s.how.contains("as an authority's timestamp proves"));
+    let own = paths(&good, "event/a_log_1", ".2.proof");
+    assert!(own.len() >= 3, "{own:?}");
+    assert_eq!(covered.count(), own.len());
+
+    // OpenSSL verifies the token over the checkpoint.
+    let unpacked = net.path("unpacked");
+    spill(&good, &unpacked);
+    let stamp = unpacked.join(&stamps[0]);
+    let (token, note) = (text(&stamp), text(&stamp.with_extension("note")));
+    let root = text(&net.path("documents/root-documents.pem"));
+    let args = ["ts", "-verify", "-in", &token, "-token_in", "-data", &note, "-CAfile", &root];
+    let said = run("openssl", &args).unwrap();
+    assert_eq!(said.code, Some(0), "{} {}", said.out, said.err);
+
+    // The log's key was withdrawn: before its checkpoints were timestamped, or after.
+    let report = net.verify_with(&repack(&good), Some(&with_key(&net, "a", net.now().plus_millis(-60_000))));
+    fails(&report, &own[0], "nor did an authority timestamp it");
+    // What the newest checkpoint alone proves nobody else saw; what was timestamped counts.
+    let later = with_key(&net, "a", SystemClock.now().plus_millis(60_000));
+    let report = net.verify_with(&repack(&good), Some(&later));
+    assert!(report.is_verified(), "{:#?}", failed(&report));
+    assert!(noted(&report).iter().any(|s| s.how.contains("was withdrawn at")), "{:#?}", noted(&report));
+
+    // Another token, another checkpoint, one of them alone.
+    let note = stamps[0].replace(".tst", ".note");
+    let spoil = |change: &dyn Fn(&mut super::tools::Files)| {
+        let mut files = good.clone();
+        change(&mut files);
+        net.verify(&repack(&files))
+    };
+    let report = spoil(&|files| *file(files, &stamps[0]).last_mut().unwrap() ^= 1);
+    fails(&report, &stamps[0], "digest_mismatch");
+    let report = spoil(&|files| file(files, &stamps[0]).truncate(100));
+    fails(&report, &stamps[0], "the timestamp:");
+    let report = spoil(&|files| file(files, &note).extend(b"\xe2\x80\x94 x/y AAAAAAAA\n"));
+    fails(&report, &stamps[0], "the timestamp is of something else");
+    let report = spoil(&|files| files.retain(|(path, _)| *path != note));
+    fails(&report, &stamps[0], "is not in the container");
+    let report = spoil(&|files| files.retain(|(path, _)| *path != stamps[0]));
+    fails(&report, "timestamp/", "has no timestamp");
+    // Without the authority's revocation data it proves nothing, and that is said.
+    let report = spoil(&|files| files.retain(|(path, _)| !path.starts_with("revocation/")));
+    assert!(noted(&report).iter().any(|s| s.file == stamps[0] && s.how.contains("is intact, but")));
+
+    // Kept over a restart, and for who reads the files.
+    let sizes = net.node("a").exchange().stamping().stamps().sizes();
+    net.stop("a").await;
+    net.start("a").await;
+    let again = net.node("a").exchange().stamping().stamps().sizes();
+    assert!(again.starts_with(&sizes), "{sizes:?} {again:?}");
+    net.finish().await;
+}
+
+#[tokio::test]
+async fn without_an_answer_the_node_goes_on_and_says_since_when() {
+    let mut net = TestNet::new();
+    let began = net.now();
+    let web = Web::serve("127.0.0.1").await;
+    ask(&mut net, "a", &web.url("/tsa"));
+    for node in ["a", "b"] {
+        net.start(node).await;
+    }
+    let mut since = Vec::new();
+    let mut says = async |says: &'static str| {
+        let failing = eventually(says, || async {
+            let stamps = net.status("a").await.timestamps.unwrap();
+            (stamps.last_error.contains(says) && stamps.size == 0).then_some(stamps.failing_since)
+        });
+        since.push(Timestamp::from_millis(failing.await));
+    };
+    says("404").await;
+    web.put("/tsa", Answer::Bytes(b"not a reply".to_vec()));
+    says("the timestamp:").await;
+    // It refuses: status 2, rejection.
+    web.put("/tsa", Answer::Bytes(vec![0x30, 5, 0x30, 3, 2, 1, 2]));
+    says("the authority refused (status 02)").await;
+    assert!(since[0] >= began && since.iter().all(|at| *at == since[0]), "{began} {since:?}");
+    web.put("/tsa", Answer::Never);
+    let a = net.dms("a").await;
+    let id = a.deliver(&net.document("H01.1", &["H01.22"], "12")).await.remove(0);
+    a.wait_for(&id, pb::DeliveryState::Delivered).await;
+    let stamps = net.status("a").await.timestamps.unwrap();
+    assert_eq!((stamps.authority, stamps.failing_since), (web.url("/tsa"), since[0].millis()));
+    net.finish().await;
+}
