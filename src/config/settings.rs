@@ -7,6 +7,7 @@ use std::path::Path;
 
 use super::{Config, RevocationUnknown, Share};
 use crate::domain::limits;
+use crate::time::Date;
 
 /// A setting and its value.
 pub type Named = (&'static str, String);
@@ -56,6 +57,7 @@ impl Config {
             client_share: Share { connections, streams, documents, bytes },
             drain,
             clock_tolerance_ms,
+            calendar,
             metrics,
         } = self;
         let (evidence_certificate, evidence_key) = evidence.as_ref().map(|(c, k)| (c, k)).unzip();
@@ -108,6 +110,8 @@ impl Config {
             ("limits.client_mib", text(bytes)),
             ("limits.drain_seconds", text(drain.as_secs())),
             ("limits.clock_tolerance_ms", text(clock_tolerance_ms)),
+            ("figures.holidays", days(&calendar.holidays)),
+            ("figures.workdays", days(&calendar.workdays)),
             ("metrics.listen", optional(metrics.as_ref().map(text))),
         ];
         settings.sort_unstable();
@@ -126,6 +130,10 @@ fn text(value: impl Display) -> String {
 
 fn path(path: &Path) -> String {
     path.display().to_string()
+}
+
+fn days(days: &[Date]) -> String {
+    days.iter().map(text).collect::<Vec<_>>().join(",")
 }
 
 fn optional(value: Option<String>) -> String {

@@ -195,7 +195,14 @@ fn in_words(r: &pb::GetRatiosRequest) -> String {
         ("sender_level", words::read_level(r.sender_level).map_or("", |l| l.as_str()).to_owned()),
         ("recipient_level", words::read_level(r.recipient_level).map_or("", |l| l.as_str()).to_owned()),
         ("type", r.type_name.clone()),
-        ("urgency", if r.urgency == 0 { String::new() } else { words::read_urgency(r.urgency).map_or("", |u| u.as_str()).to_owned() }),
+        (
+            "urgency",
+            if r.urgency == 0 {
+                String::new()
+            } else {
+                words::read_urgency(r.urgency).map_or("", |u| u.as_str()).to_owned()
+            },
+        ),
         ("group_by", r.group_by.join(",")),
     ];
     let given = given.iter().filter(|(_, value)| !value.is_empty());
@@ -272,7 +279,8 @@ impl ReportService for ReportApi {
         if request.export {
             let actor = caller.actor(&request.user).map_err(refuse)?;
             // Of one agency's figures, that agency's event as well.
-            let agency = query.own.as_ref().and_then(|own| if own.len() == 1 { own.iter().next() } else { None });
+            let agency =
+                query.own.as_ref().and_then(|own| if own.len() == 1 { own.iter().next() } else { None });
             let agency = agency.cloned();
             let asked = in_words(&request);
             record_extract(&self.exchange, actor, Extract::Ratios, agency, asked).await.map_err(refuse)?;

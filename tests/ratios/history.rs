@@ -448,9 +448,20 @@ impl History {
             basis: String::new(),
             dispatched_on: None,
             withdrawn: dice.one_in(5),
+            corrects: self.entry_of(dice, from),
             request_id: self.request(),
         };
         self.commit(Command::Paper { actor: Actor::node(), entry: Box::new(entry) });
+    }
+
+    /// An earlier entry of an agency, to correct or withdraw it; whether it still stands, the decision says.
+    fn entry_of(&self, dice: &mut Dice, agency: &Agency) -> Option<u64> {
+        let entries = self.node.log.iter().enumerate().filter_map(|(index, event)| match &event.kind {
+            EventKind::PaperEntered(entry) if entry.parties.sender == id(agency.id) => Some(index as u64),
+            _ => None,
+        });
+        let entries: Vec<u64> = entries.collect();
+        (!entries.is_empty() && dice.one_in(3)).then(|| *dice.pick(&entries))
     }
 
     /// A document comes from outside, or one of this node's own for another agency here.

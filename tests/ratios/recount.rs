@@ -195,10 +195,10 @@ fn reported(log: &[Event]) -> Vec<(DeliveryId, AgencyId, Status, Timestamp)> {
 
 fn outgoing(log: &[Event]) -> Vec<Delivery> {
     let mut attempts: BTreeMap<Place, Vec<Attempt>> = BTreeMap::new();
-    // Dimensions of the newest entry that stands, and the basis unless it was withdrawn.
-    let mut paper: BTreeMap<Place, (Option<Dims>, Option<bool>)> = BTreeMap::new();
+    // The entries that stand, each with its index.
+    let mut paper: Vec<(usize, Place, Dims, bool)> = Vec::new();
     let mut calendar = Calendar::default();
-    for event in log {
+    for (index, event) in log.iter().enumerate() {
         match &event.kind {
             EventKind::CalendarSet(set) => calendar = set.clone(),
             EventKind::Submitted { item, verdicts, .. } => {
@@ -229,31 +229,39 @@ fn outgoing(log: &[Event]) -> Vec<Delivery> {
             EventKind::PaperEntered(entry) => {
                 let recipient = keys::recipient(entry.parties.recipient.as_ref(), &entry.recipient_name);
                 let place = (entry.parties.sender.clone(), entry.key.clone(), recipient);
-                let known = paper.entry(place).or_default();
-                known.1 = (!entry.withdrawn).then_some(entry.mandatory);
+                match entry.corrects {
+                    Some(corrected) => paper.retain(|(at, ..)| *at as u64 != corrected),
+                    None if entry.withdrawn => paper.retain(|(_, at, ..)| *at != place),
+                    None => {}
+                }
                 if !entry.withdrawn {
                     let dims = Dims::new(&entry.parties, entry.issued_on, &entry.type_name, entry.urgency);
-                    known.0 = Some(dims);
+                    paper.push((index, place, dims, entry.mandatory));
                 }
             }
             _ => {}
         }
     }
     let statuses = reported(log);
-    let places: BTreeSet<&Place> = attempts.keys().chain(paper.keys()).collect();
+    let places: BTreeSet<&Place> = attempts.keys().chain(paper.iter().map(|(_, place, ..)| place)).collect();
     let mut deliveries = Vec::new();
     for place in places {
-        let (on_paper, entry) = paper.get(place).map_or((None, None), |(dims, basis)| (*basis, dims.clone()));
+        let entry = paper.iter().rfind(|(_, at, ..)| at == place);
+        let on_paper = entry.map(|(.., mandatory)| *mandatory);
         let tries = attempts.get(place).map_or(&[][..], |tries| tries);
         let Some(newest) = tries.last() else {
-            let Some(dims) = entry else { continue };
+            let Some((_, _, dims, _)) = entry else { continue };
             let counts = Counters {
                 deliveries: n(on_paper.is_some()),
                 paper: n(on_paper.is_some()),
                 mandatory: n(on_paper == Some(true)),
                 ..Counters::default()
             };
-            deliveries.push(Delivery { document: (place.0.clone(), place.1.clone()), dims, counts });
+            deliveries.push(Delivery {
+                document: (place.0.clone(), place.1.clone()),
+                dims: dims.clone(),
+                counts,
+            });
             continue;
         };
         let withdrawn = |a: &Attempt| a.outcome == Some(DeliveryState::Withdrawn);
