@@ -165,6 +165,7 @@ async fn a_closed_period_stays_as_it_was_and_later_changes_are_listed() {
     doc.header.metadata.as_mut().unwrap().issued_on = "2016-07-04".into();
     let id = dms.deliver(&doc).await.remove(0);
     dms.wait_for(&id, pb::DeliveryState::Delivered).await;
+    dms.node.exchange().record_paper(paper("H01.2", "H01.21", "9", "2016-07-29")).await.unwrap();
     for restarted in [false, true] {
         if restarted {
             net.kill("a");
@@ -200,14 +201,18 @@ async fn a_closed_period_stays_as_it_was_and_later_changes_are_listed() {
             [
                 ("paper_entered", "2", "", "paper"),
                 ("submitted", "1", "paper", "pending"),
-                ("settled", "1", "pending", "dual")
+                ("settled", "1", "pending", "dual"),
+                ("paper_entered", "9", "", "paper"),
             ]
         );
         assert_eq!(found[0].log_index, late.get_ref().log_index);
         assert_eq!((found[0].sender.as_str(), found[0].recipient.as_str()), ("H01.1", "H01.22"));
         let now = ratios(&admin, ask(&["month"])).await.unwrap();
-        assert_eq!(lines(&now), [("2016-07", 2, 0)]);
-        assert_eq!((now.closed[0].period.as_str(), now.closed[0].restatements), ("2016-07", 3));
+        assert_eq!(lines(&now), [("2016-07", 3, 0)]);
+        assert_eq!((now.closed[0].period.as_str(), now.closed[0].restatements), ("2016-07", 4));
+        // Another agency's changes are not counted for it.
+        let own = ratios(&net.client("a", "operator").await, ask(&["month"])).await.unwrap();
+        assert_eq!(own.closed[0].restatements, 3);
         // What it was: in the event, and in the text that the event names.
         let (_, event) = net.events("a", "period_closed").await.remove(0);
         let EventKind::PeriodClosed(event) = event.kind else { panic!("the period's event") };

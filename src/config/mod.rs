@@ -3,6 +3,7 @@
 //! Every error names the key, the offending value and what is allowed. Paths are relative to the file. Secrets are
 //! never in the file, only the paths of their files.
 
+mod calendar;
 mod raw;
 mod settings;
 
@@ -15,7 +16,6 @@ use crate::domain::ids::NodeName;
 use crate::domain::limits;
 use crate::domain::ratio::Calendar;
 use crate::merkle::NoteVerifier;
-use crate::time::Date;
 
 pub use raw::Raw;
 pub use settings::Named;
@@ -403,7 +403,7 @@ impl Config {
                 1,
                 3_600_000,
             )? as i64,
-            calendar: calendar_of(&raw.figures)?,
+            calendar: calendar::calendar_of(&raw.figures)?,
             metrics: raw.metrics.listen.as_deref().map(|a| address("metrics.listen", a)).transpose()?,
         })
     }
@@ -412,38 +412,6 @@ impl Config {
     pub fn client(&self, name: &str) -> Option<&Client> {
         self.clients.iter().find(|c| c.name == name)
     }
-}
-
-/// Each day once, sorted; a holiday is a weekday and a workday is none, or it is a mistake.
-fn calendar_of(raw: &raw::Figures) -> Result<Calendar, ConfigError> {
-    let days = |name: &str, texts: &[String], at_weekend: bool| {
-        let key = format!("figures.{name}");
-        let bad = |value: &str, allowed: &str| ConfigError::Value {
-            key: key.clone(),
-            value: value.to_owned(),
-            allowed: allowed.to_owned(),
-        };
-        if texts.len() > limits::CALENDAR_DAYS {
-            let most = format!("at most {} days", limits::CALENDAR_DAYS);
-            return Err(bad(&format!("{} days", texts.len()), &most));
-        }
-        let mut days = Vec::with_capacity(texts.len());
-        for text in texts {
-            let day: Date = text.parse().map_err(|_| bad(text, "days such as 2016-02-08"))?;
-            if day.is_weekend() != at_weekend {
-                let allowed = if at_weekend { "Saturdays and Sundays" } else { "Mondays to Fridays" };
-                return Err(bad(text, allowed));
-            }
-            days.push(day);
-        }
-        days.sort_unstable();
-        days.dedup();
-        Ok(days)
-    };
-    Ok(Calendar {
-        holidays: days("holidays", &raw.holidays, false)?,
-        workdays: days("workdays", &raw.workdays, true)?,
-    })
 }
 
 fn timestamps_of(raw: raw::Timestamps) -> Result<Timestamps, ConfigError> {

@@ -7,11 +7,10 @@ use std::fmt::Write as _;
 
 use super::query::{Basis, Dimension, Filter, Query};
 use super::{ReportError, SCOPES, Source, engine};
-use crate::domain::event::PeriodTotal;
 use crate::domain::event::{Direction, Scope};
 use crate::domain::fold::records::{ClosedRecord, RestatedRecord};
 use crate::domain::fold::{decode, keys};
-use crate::domain::ratio::{Counters, Month, Period};
+use crate::domain::ratio::{Counters, Month, Period, PeriodTotal};
 
 /// First line of the text.
 const FORMAT: &str = "lienthong/period/1";
@@ -172,10 +171,19 @@ pub(super) fn touched(
         for number in begin.number()..=end.number() {
             let month = Month::from_number(number);
             let prefix = keys::restated_in(month);
-            source.scan(&prefix, &keys::restated_from(month, closed.record.index + 1), &mut |_, _| {
-                changes += 1;
-                Ok(true)
-            })?;
+            source.scan(
+                &prefix,
+                &keys::restated_from(month, closed.record.index + 1),
+                &mut |key, value| {
+                    // Of others' deliveries an agency learns nothing, not even how many changed.
+                    let counts = match &query.own {
+                        None => true,
+                        Some(own) => own.contains(&decode::<RestatedRecord>(key, value)?.dims.sender),
+                    };
+                    changes += u64::from(counts);
+                    Ok(true)
+                },
+            )?;
         }
         found.push((closed.period.to_string(), changes));
     }

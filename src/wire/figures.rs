@@ -1,9 +1,8 @@
 //! Events about the figures, and sums of them, as bytes and back.
 
 use super::{pb, words};
-use crate::domain::event::{PaperDeclared, PeriodClosed, PeriodTotal};
 use crate::domain::ids::AgencyId;
-use crate::domain::ratio::{Calendar, Counters, Month};
+use crate::domain::ratio::{Calendar, Counters, Month, PaperDeclared, PeriodClosed, PeriodTotal};
 use crate::domain::reason::{Reason, Rejection};
 use crate::time::Date;
 

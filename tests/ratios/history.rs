@@ -4,13 +4,13 @@ use std::collections::BTreeMap;
 
 use lienthong::domain::decide::{Arrival, Command, Declined, Prepared, decide, next_attempt, notice_state};
 use lienthong::domain::event::{
-    Actor, Direction, DocumentFacts, Event, EventKind, Item, Judged, Level, LogRef, NoticeFacts,
-    PaperDeclared, PaperEntry, Parties, PeriodClosed, RoleVerdicts, Scope, Stated, Subject,
+    Actor, DocumentFacts, Event, EventKind, Item, Judged, LogRef, NoticeFacts, PaperEntry, RoleVerdicts,
+    Stated, Subject,
 };
 use lienthong::domain::fold::records::{Incoming, IncomingState, Outgoing};
 use lienthong::domain::fold::{self, Records, View, ViewError, keys, load};
 use lienthong::domain::ids::{AgencyId, DeliveryId, DocumentKey, NodeName, RequestId};
-use lienthong::domain::ratio::{Calendar, Dims, Month, Period};
+use lienthong::domain::ratio::{Calendar, Month, PaperDeclared, Period, PeriodClosed};
 use lienthong::domain::{DeliveryState, Kind, Origin, Reason, Status, Urgency};
 use lienthong::merkle::sha256;
 use lienthong::report::{Each, ReportError, Source, engine, periods};
@@ -18,94 +18,10 @@ use lienthong::signature::Verdict;
 use lienthong::time::{Date, Timestamp};
 
 use super::dice::Dice;
+use super::tree::{AGENCIES, Agency, TYPES, id, of, parties};
 
-/// An agency of the tree.
-pub struct Agency {
-    pub id: &'static str,
-    codes: &'static [&'static str],
-    level: Level,
-    parent: Option<&'static str>,
-    /// This node hosts it.
-    here: bool,
-}
-
-const fn agency(
-    id: &'static str,
-    codes: &'static [&'static str],
-    level: Level,
-    parent: Option<&'static str>,
-    here: bool,
-) -> Agency {
-    Agency { id, codes, level, parent, here }
-}
-
-/// A province with a department that has a subunit and an old code, a district with a commune, and one outside.
-pub const AGENCIES: [Agency; 8] = [
-    agency("p", &["H09"], Level::Province, None, true),
-    agency("d1", &["H09.1", "000.00.01.H09"], Level::Department, Some("p"), true),
-    agency("d1.s", &["H09.1.7"], Level::Subunit, Some("d1"), true),
-    agency("d2", &["H09.2"], Level::Department, Some("p"), true),
-    agency("t", &["H09.21"], Level::District, Some("p"), true),
-    agency("c", &["H09.21.3"], Level::Commune, Some("t"), false),
-    agency("x", &["H29"], Level::Province, None, false),
-    agency("x.s", &["H29.4.1"], Level::Subunit, Some("x"), false),
-];
-
-const TYPES: [&str; 4] = ["công văn", "Công văn", "báo cáo", "tờ trình"];
 const START: &str = "2016-01-25T08:00:00+07:00";
 const HOUR: i64 = 3_600_000;
-
-pub fn id(text: &str) -> AgencyId {
-    AgencyId::new(text).unwrap()
-}
-
-fn of(id: &str) -> &'static Agency {
-    AGENCIES.iter().find(|a| a.id == id).unwrap()
-}
-
-fn ancestry(agency: &'static Agency) -> Vec<&'static Agency> {
-    std::iter::successors(Some(agency), |a| a.parent.map(of)).collect()
-}
-
-fn parties(from: &'static Agency, to: Option<&'static Agency>, alias: usize) -> Parties {
-    let registered = |a| *ancestry(a).iter().find(|a| a.level != Level::Subunit).unwrap();
-    let sender = registered(from);
-    let (scope, direction) = match to.map(registered) {
-        Some(recipient) if recipient.id == sender.id => (Scope::Internal, None),
-        Some(recipient) if ancestry(recipient).last().unwrap().id == ancestry(sender).last().unwrap().id => {
-            let up = ancestry(sender).iter().any(|a| a.id == recipient.id);
-            let down = ancestry(recipient).iter().any(|a| a.id == sender.id);
-            let direction = match (up, down) {
-                (true, _) => Direction::Up,
-                (_, true) => Direction::Down,
-                _ => Direction::Horizontal,
-            };
-            (Scope::InProvince, Some(direction))
-        }
-        _ => (Scope::Outside, None),
-    };
-    Parties {
-        sender: id(from.id),
-        sender_code: from.codes[alias % from.codes.len()].into(),
-        recipient: to.map(|to| id(to.id)),
-        recipient_code: to.map_or("", |to| to.codes[alias % to.codes.len()]).into(),
-        sender_registered: id(sender.id),
-        recipient_registered: to.map(|to| id(registered(to).id)),
-        sender_level: from.level,
-        recipient_level: to.map(|to| to.level),
-        scope,
-        direction,
-    }
-}
-
-/// What a delivery may be, for filters.
-pub fn some_dims(dice: &mut Dice) -> Dims {
-    let (from, to) = (dice.pick(&AGENCIES), dice.pick(&AGENCIES));
-    let parties = parties(from, Some(to), 0);
-    let day: Date = "2016-01-20".parse().unwrap();
-    let day = day.plus_days(dice.below(120) as i32);
-    Dims::new(&parties, day, *dice.pick(&TYPES), *dice.pick(&Urgency::ALL))
-}
 
 /// A node's log, and what it means.
 #[derive(Default)]

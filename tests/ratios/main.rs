@@ -6,14 +6,16 @@
 mod dice;
 mod history;
 mod recount;
+mod tree;
 
 use lienthong::domain::fold;
 use lienthong::domain::ratio::{Counters, Month, Period, Side};
 use lienthong::report::{Basis, Dimension, Filter, Query, engine, periods};
 
 use dice::Dice;
-use history::{AGENCIES, History, Node};
+use history::{History, Node};
 use recount::Recount;
+use tree::AGENCIES;
 
 /// Histories of each test; `LIENTHONG_HISTORIES` asks for more.
 fn histories() -> u64 {
@@ -35,7 +37,7 @@ fn query(dice: &mut Dice) -> Query {
         }
     }
     let mut filter = Filter::default();
-    let dims = history::some_dims(dice);
+    let dims = tree::some_dims(dice);
     match dice.below(10) {
         0 => filter.scope = Some(dims.scope),
         1 => filter.direction = dims.direction,
@@ -59,9 +61,8 @@ fn query(dice: &mut Dice) -> Query {
         2 => (None, Some(Period::quarter_of(Month::of(dims.day)).days().1)),
         _ => (None, None),
     };
-    let own = dice
-        .one_in(5)
-        .then(|| (0..2).map(|_| history::id(AGENCIES[dice.below(AGENCIES.len())].id)).collect());
+    let own =
+        dice.one_in(5).then(|| (0..2).map(|_| tree::id(AGENCIES[dice.below(AGENCIES.len())].id)).collect());
     Query { side, basis, from, to, filter, own, group }
 }
 

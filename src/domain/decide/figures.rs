@@ -1,10 +1,10 @@
 //! What is recorded about the figures: closed periods, declarations about paper, the calendar.
 
 use super::{Decision, Declined, nothing, one};
-use crate::domain::event::{Actor, EventKind, PaperDeclared, PeriodClosed};
+use crate::domain::event::{Actor, EventKind};
 use crate::domain::fold::records::{ClosedRecord, DeclaredRecord};
 use crate::domain::fold::{Records, keys, load};
-use crate::domain::ratio::{Calendar, Month};
+use crate::domain::ratio::{Calendar, Month, PaperDeclared, PeriodClosed};
 
 /// Closes a period with its figures, when its months have not changed since these were read: `changes` is how often they
 /// had by then.

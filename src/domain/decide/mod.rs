@@ -11,15 +11,13 @@ mod submit;
 
 use super::administration::Extracted;
 use super::document::Kind;
-use super::event::{
-    Actor, EventKind, Item, Judged, LogRef, PaperDeclared, PaperEntry, PeriodClosed, RoleVerdicts,
-};
+use super::event::{Actor, EventKind, Item, Judged, LogRef, PaperEntry, RoleVerdicts};
 use super::fold::records::{
     AttemptRecord, Ended, Incoming, IncomingState, Outgoing, PaperRecord, RequestRecord,
 };
 use super::fold::{self, Records, ViewError, keys, load};
 use super::ids::{AgencyId, DeliveryId, Digest, NodeName, RequestId};
-use super::ratio::Calendar;
+use super::ratio::{Calendar, PaperDeclared, PeriodClosed};
 use super::reason::{Reason, Rejection};
 use super::status::{Ask, DeliveryState, EndedBy, Status};
 use crate::time::Timestamp;

@@ -3,8 +3,7 @@
 use super::records::{ClosedRecord, DeclaredRecord, RestatedRecord};
 use super::sums::Name;
 use super::{View, ViewError, keys, load, store};
-use crate::domain::event::{PaperDeclared, PeriodClosed};
-use crate::domain::ratio::{Counters, Month, Row};
+use crate::domain::ratio::{Channel, Counters, Month, PaperDeclared, PeriodClosed, Row};
 use crate::time::Timestamp;
 
 /// A row counts otherwise than before: its months have changed, and where one of them is closed this is a restatement.
@@ -28,7 +27,7 @@ pub(super) fn changed(
     in_month(view, name, index, new, after, None, Some(is))
 }
 
-type Counts = (Counters, Option<crate::domain::ratio::Channel>);
+type Counts = (Counters, Option<Channel>);
 
 fn in_month(
     view: &mut (impl View + ?Sized),

@@ -9,6 +9,7 @@ mod calendar;
 pub mod cell;
 mod counters;
 mod period;
+mod recorded;
 
 use serde::{Deserialize, Serialize};
 
@@ -20,6 +21,7 @@ use crate::time::{Date, Timestamp};
 pub use calendar::Calendar;
 pub use counters::{Counters, Ratio, Side};
 pub use period::{Month, Period, PeriodError};
+pub use recorded::{PaperDeclared, PeriodClosed, PeriodTotal};
 
 /// How far the electronic delivery of a row is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
