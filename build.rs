@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-const PROTOS: [&str; 8] = [
+const PROTOS: [&str; 9] = [
     "lienthong/v1/common.proto",
     "lienthong/v1/envelope.proto",
     "lienthong/v1/event.proto",
@@ -11,6 +11,7 @@ const PROTOS: [&str; 8] = [
     "lienthong/v1/audit.proto",
     "lienthong/v1/report.proto",
     "lienthong/v1/directory.proto",
+    "lienthong/v1/retention.proto",
 ];
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {

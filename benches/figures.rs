@@ -55,10 +55,10 @@ struct Overlay<'a> {
 /// What a record is about.
 fn family(key: &[u8]) -> &'static str {
     match key.get(1) {
-        Some(b'w' | b'u') => "rows",
+        Some(b'w' | b'U') => "rows",
         Some(b'c') => "cells",
-        Some(b'd') => "sums of documents",
-        Some(b'l') => "numbers of changes",
+        Some(b'D') => "sums of documents",
+        Some(b'M') => "numbers of changes",
         _ => "everything else",
     }
 }

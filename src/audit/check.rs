@@ -1,18 +1,21 @@
 //! Checking a log: everything that [`verify`](fn@super::verify) does, and a recount: all events are applied to an empty
 //! state by the same fold that the writer uses, and every record of sled is compared with the outcome.
 //!
-//! The recount is in memory. A running log moves on while it is compared: what differs is compared again after the new
-//! events are applied, until the log stands still for that moment; the sum is judged only when it stood still all along.
+//! The recount's records are in memory and in a temporary file (`counted`), so that a log may be of any length. A running
+//! log moves on while it is compared: what differs is compared again after the new events are applied, until the log
+//! stands still for that moment; the sum is judged only when it stood still all along.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::path::Path;
 use std::sync::Arc;
 
-use super::verify::{Extent, walk};
+use super::counted::Counted;
+use super::verify::{Extent, always, walk};
 use super::{Checked, Findings, Place};
 use crate::domain::event::Event;
 use crate::domain::fold::{self, Records, View, ViewError, keys};
 use crate::domain::ratio::Month;
+use crate::ledger::folds;
 use crate::merkle::NoteVerifier;
 use crate::store::StoreError;
 use crate::store::disk::Disk;
@@ -21,6 +24,8 @@ use crate::wire::leaf;
 
 /// Comparisons of what differs that are tried while the log moves on: each is a few reads.
 const TRIES: u32 = 100;
+/// Records that differ and are looked at again; one event that is gone can make as many as there are.
+const DIFFERING: usize = 10_000;
 
 /// Verifies the log and recounts every fold. A running log is read up to where it stands at the beginning.
 pub fn check(
@@ -30,7 +35,18 @@ pub fn check(
     key: &NoteVerifier,
     progress: impl FnMut(u64),
 ) -> Result<Checked, StoreError> {
-    recount(Extent::Known, journal_dir, disk, index, key, progress)
+    recount(Extent::Known, journal_dir, disk, index, key, always(progress)).map(Option::unwrap_or_default)
+}
+
+/// The same for as long as `go_on`, which is told how many events are done, says so; `None` when it was cut short.
+pub fn check_while(
+    journal_dir: &Path,
+    disk: Arc<dyn Disk>,
+    index: &Index,
+    key: &NoteVerifier,
+    go_on: impl FnMut(u64) -> bool,
+) -> Result<Option<Checked>, StoreError> {
+    recount(Extent::Known, journal_dir, disk, index, key, go_on)
 }
 
 /// The same of a log that is read to an end of choice.
@@ -40,16 +56,22 @@ pub(super) fn recount(
     disk: Arc<dyn Disk>,
     index: &Index,
     key: &NoteVerifier,
-    progress: impl FnMut(u64),
-) -> Result<Checked, StoreError> {
-    let mut recount = Recount::default();
+    go_on: impl FnMut(u64) -> bool,
+) -> Result<Option<Checked>, StoreError> {
+    let mut recount = Recount::new()?;
     let apply = |at: u64, event: &Event| recount.apply(at, event);
-    let mut walked = walk(extent, journal_dir, disk, Some(index), key, apply, progress)?;
+    let mut walked = walk(extent, journal_dir, disk, Some(index), key, apply, go_on)?;
+    if walked.cut_short {
+        return Ok(None);
+    }
     let size = walked.events();
+    if let Some(error) = recount.failed.take() {
+        return Err(folds(error));
+    }
     if let Err(error) = compare(index, recount, size, &mut walked.findings) {
         walked.findings.store(&error);
     }
-    Ok(walked.checked())
+    Ok(Some(walked.checked()))
 }
 
 /// Compares everything; what differs is looked at again with the head standing still, because the log may move on.
@@ -64,7 +86,7 @@ fn compare(
         // sled is behind, or has a hole: reported by the walk, and nothing to compare with.
         return Ok(());
     }
-    let (mut differing, sum) = differences(index, &recount, findings)?;
+    let (mut differing, sum) = differences(index, &mut recount, findings)?;
     for _ in 0..TRIES {
         let Some(head) = index.head()? else { return Ok(()) };
         if !recount.catch_up(index, &mut size, head.size, findings)? {
@@ -73,16 +95,19 @@ fn compare(
         let mut found = Findings::default();
         let mut rest = BTreeSet::new();
         for key in differing {
-            if let Some((at, problem)) = recount.difference(&key, index.get(&key)?.as_deref()) {
+            let difference = recount.difference(&key, index.get(&key)?.as_deref()).map_err(folds)?;
+            if let Some((at, problem)) = difference {
                 found.add(Place::Fold, at, format!("{} {problem}", describe(&key)));
                 rest.insert(key);
             }
         }
-        if index.head()?.is_some_and(|now| now.size == head.size) {
+        let stands_still = index.head()?.is_some_and(|now| now.size == head.size);
+        if stands_still || rest.is_empty() {
             for finding in found.listed {
                 findings.add(finding.place, finding.index, finding.message);
             }
             findings.unlisted += found.unlisted;
+            findings.first = findings.first.into_iter().chain(found.first).min();
             // A sum over records that changed under the reading says nothing.
             if head == before && sum != Sum(head.sum) {
                 findings.add(Place::Sum, None, "the sum over sled's records is not the one in its head");
@@ -98,42 +123,50 @@ fn compare(
 /// The keys of fold records that are not what the events give, and the sum over all records.
 fn differences(
     index: &Index,
-    recount: &Recount,
+    recount: &mut Recount,
     findings: &mut Findings,
 ) -> Result<(BTreeSet<Vec<u8>>, Sum), StoreError> {
     let mut differing = BTreeSet::new();
     let mut sum = Sum::default();
-    let mut expected = recount.records.iter().filter(|(_, (value, _))| value.is_some()).peekable();
+    let mut failed = None;
     index.for_each(|key, value| {
         if Sum::counts(key) {
             sum.add(key, value);
         }
         match key.first() {
             Some(&keys::FOLD) => {
-                while let Some((missing, _)) = expected.next_if(|(k, _)| k.as_slice() < key) {
-                    differing.insert(missing.clone());
-                }
-                let _ = expected.next_if(|(k, _)| k.as_slice() == key);
-                if recount.difference(key, Some(value)).is_some() {
-                    differing.insert(key.to_vec());
+                recount.records.see(key);
+                match recount.difference(key, Some(value)) {
+                    Ok(None) => {}
+                    Ok(Some(_)) if differing.len() < DIFFERING => drop(differing.insert(key.to_vec())),
+                    Ok(Some(_)) => {}
+                    Err(error) => failed = Some(error),
                 }
             }
             Some(b'h' | b'l' | b'p' | b't') => {}
             _ => findings.add(Place::Store, None, format!("an unknown record {}", hex::encode(key))),
         }
     })?;
-    differing.extend(expected.map(|(missing, _)| missing.clone()));
+    if let Some(error) = failed {
+        return Err(folds(error));
+    }
+    differing.extend(recount.records.unseen(DIFFERING).map_err(folds)?);
     Ok((differing, sum))
 }
 
 /// The state as the events give it: each record with the newest event that touched it, removed ones as well.
-#[derive(Default)]
 struct Recount {
-    records: BTreeMap<Vec<u8>, (Option<Vec<u8>>, u64)>,
+    records: Counted,
     at: u64,
+    /// The recount's own file cannot be written or read: nothing can be said.
+    failed: Option<ViewError>,
 }
 
 impl Recount {
+    fn new() -> Result<Recount, StoreError> {
+        Ok(Recount { records: Counted::new()?, at: 0, failed: None })
+    }
+
     fn apply(&mut self, at: u64, event: &Event) -> Result<(), String> {
         self.at = at;
         fold::apply(self, at, event).map_err(|e| e.to_string())
@@ -167,32 +200,44 @@ impl Recount {
     }
 
     /// How a record differs from what the events give, and the newest event that touched it.
-    fn difference(&self, key: &[u8], found: Option<&[u8]>) -> Option<(Option<u64>, &'static str)> {
-        match (self.records.get(key), found) {
-            (Some((Some(right), _)), Some(found)) if right == found => None,
-            (None | Some((None, _)), None) => None,
-            (Some((Some(_), at)), Some(_)) => Some((Some(*at), "is not what the events give")),
-            (Some((Some(_), at)), None) => Some((Some(*at), "is missing")),
-            (Some((None, at)), Some(_)) => Some((Some(*at), "is there, but this event removed it")),
+    fn difference(
+        &self,
+        key: &[u8],
+        found: Option<&[u8]>,
+    ) -> Result<Option<(Option<u64>, &'static str)>, ViewError> {
+        Ok(match (self.records.touched(key), found) {
+            (Some((at, true)), Some(found)) => {
+                let right = self.records.value(key)?;
+                (right.as_deref() != Some(found)).then_some((Some(at), "is not what the events give"))
+            }
+            (None | Some((_, false)), None) => None,
+            (Some((at, true)), None) => Some((Some(at), "is missing")),
+            (Some((at, false)), Some(_)) => Some((Some(at), "is there, but this event removed it")),
             (None, Some(_)) => Some((None, "is there, but no event gives it")),
+        })
+    }
+
+    fn set(&mut self, key: &[u8], value: Option<Vec<u8>>) {
+        if let Err(error) = self.records.set(key, value, self.at) {
+            self.failed.get_or_insert(error);
         }
     }
 }
 
 impl Records for Recount {
     fn get(&self, key: &[u8]) -> Result<Option<Vec<u8>>, ViewError> {
-        Ok(self.records.get(key).and_then(|(value, _)| value.clone()))
+        self.records.value(key)
     }
 }
 
 impl View for Recount {
     fn put(&mut self, key: Vec<u8>, value: Vec<u8>) {
-        self.records.insert(key, (Some(value), self.at));
+        self.set(&key, Some(value));
     }
 
     fn delete(&mut self, key: &[u8]) {
-        if let Some(record) = self.records.get_mut(key) {
-            *record = (None, self.at);
+        if self.records.touched(key).is_some() {
+            self.set(key, None);
         }
     }
 }
@@ -221,19 +266,21 @@ fn describe(key: &[u8]) -> String {
         Some(b'h') => "list of what is held".to_owned(),
         Some(b'e') => format!("event list entry of {}", name()),
         Some(b'v') => format!("event list entry of delivery {}", hex::encode(rest.get(..32).unwrap_or(rest))),
+        Some(b'p') => format!("purge of {}", hex::encode(rest)),
+        Some(b'l') => format!("legal hold {}", hex::encode(rest)),
         Some(b's') => "index of what events have".to_owned(),
         Some(b'y') => "entry of the paper register".to_owned(),
         Some(b'm') => "what the node last recorded of itself".to_owned(),
         Some(b'w') => format!("ratio row {}", hex::encode(rest)),
-        Some(b'u') => format!("ratio row of an arrival at {}", name()),
-        Some(b'd') => format!("ratio sum of a document of {}", name()),
+        Some(b'U') => format!("ratio row of an arrival at {}", name()),
+        Some(b'D') => format!("ratio sum of a document of {}", name()),
         Some(b'c') => format!("ratio cell {}", hex::encode(rest)),
-        Some(b'l') => format!("number of changes of month {}", month(rest)),
-        Some(b'b') => format!("closing of month {}", month(rest)),
-        Some(b'p') => format!("closed period {}", name()),
-        Some(b'z') => format!("restatement of month {}", month(rest)),
-        Some(b'f') => format!("declaration about the paper of month {}", month(rest)),
-        Some(b'g') => "calendar of working days".to_owned(),
+        Some(b'M') => format!("number of changes of month {}", month(rest)),
+        Some(b'B') => format!("closing of month {}", month(rest)),
+        Some(b'P') => format!("closed period {}", name()),
+        Some(b'Z') => format!("restatement of month {}", month(rest)),
+        Some(b'F') => format!("declaration about the paper of month {}", month(rest)),
+        Some(b'G') => "calendar of working days".to_owned(),
         _ => format!("unknown record {}", hex::encode(key)),
     }
 }
@@ -242,6 +289,7 @@ fn describe(key: &[u8]) -> String {
 mod tests {
     use super::*;
     use crate::domain::document::Urgency;
+    use crate::domain::hold::HoldScope;
     use crate::domain::ids::{AgencyId, DeliveryId, DocumentKey, NodeName, RequestId};
     use crate::domain::ratio::{Period, cell};
 
@@ -276,6 +324,8 @@ mod tests {
             (keys::restated(month, 1, &[7; 40]), "restatement of month 2016-03"),
             (keys::declared(month, &agency), "declaration about the paper of month 2016-03"),
             (keys::calendar(), "calendar of working days"),
+            (keys::purged(&id), "purge of 0707"),
+            (keys::hold(&HoldScope::Delivery(id)), "legal hold "),
             (keys::paper(1), "entry of the paper register"),
             (keys::client("dms"), "what the node last recorded of itself"),
             (keys::pending(1), "index of what events have"),

@@ -2,16 +2,21 @@
 //!
 //! - [`verify`](fn@verify): journal and sled side by side, every leaf, tile and checkpoint.
 //! - [`check`](fn@check): the same, and every fold recounted from the events.
+//! - [`check_content`]: every content that an event names, read and hashed.
 //! - [`list`](fn@list): events by agency, counterpart, delivery, document, kind, actor, verdict, reason and time, a page
 //!   at a time.
 //! - [`export_tiles`]: the log as a static directory for anybody's tools.
-//! - [`Offline`]: a stopped node's files, never changed.
+//! - [`Offline`]: a stopped node's files, never changed; [`backup`]: copies of them.
 //!
 //! What is wrong becomes a [`Finding`], and the reading goes on where it still makes sense. An error is returned only
 //! where nothing can be said: the operating system does not give the journal's bytes. A finding names the place and,
 //! where there is one, the index of the event. Nothing here repairs anything: the next start does, or a person.
 
+pub mod backup;
+mod blocks;
 mod check;
+mod content;
+mod counted;
 pub mod evidence;
 mod find;
 mod leaves;
@@ -26,7 +31,8 @@ use std::fmt;
 use crate::merkle::Hash;
 use crate::store::StoreError;
 
-pub use check::check;
+pub use check::{check, check_while};
+pub use content::{ContentChecked, ContentRead, ContentSource, check_content, check_content_of};
 pub use list::{Page, Query, list};
 pub use offline::Offline;
 pub use tiles::{CHECKPOINT, Known, TilesError, export_tiles};
@@ -56,9 +62,25 @@ pub enum Place {
     Sum,
     /// sled as a whole: its head, or it cannot be read.
     Store,
+    /// Content that a delivery names; the index is that of the event.
+    Content,
 }
 
 impl Place {
+    /// Every place.
+    pub const ALL: [Place; 10] = [
+        Place::Journal,
+        Place::Block,
+        Place::Leaf,
+        Place::Tile,
+        Place::Checkpoint,
+        Place::Event,
+        Place::Fold,
+        Place::Sum,
+        Place::Store,
+        Place::Content,
+    ];
+
     /// The word for it.
     pub fn as_str(self) -> &'static str {
         match self {
@@ -71,7 +93,16 @@ impl Place {
             Place::Fold => "fold",
             Place::Sum => "sum",
             Place::Store => "store",
+            Place::Content => "content",
         }
+    }
+}
+
+impl std::str::FromStr for Place {
+    type Err = ();
+
+    fn from_str(word: &str) -> Result<Place, ()> {
+        Place::ALL.into_iter().find(|place| place.as_str() == word).ok_or(())
     }
 }
 
@@ -114,9 +145,23 @@ pub struct Checked {
     pub findings: Vec<Finding>,
     /// Findings beyond those listed.
     pub unlisted: u64,
+    /// The lowest index that a finding is about, listed or not.
+    pub first: Option<u64>,
+    /// The content that deliveries name, where it was read.
+    pub content: Option<ContentRead>,
 }
 
 impl Checked {
+    /// Takes in what the content was found to be.
+    pub fn with_content(mut self, content: ContentChecked) -> Checked {
+        let room = LISTED.saturating_sub(self.findings.len());
+        self.unlisted += content.unlisted + content.findings.len().saturating_sub(room) as u64;
+        self.first = self.first.into_iter().chain(content.first).min();
+        self.findings.extend(content.findings.into_iter().take(room));
+        self.content = Some(content.read);
+        self
+    }
+
     /// Whether nothing is wrong.
     pub fn is_clean(&self) -> bool {
         self.findings.is_empty() && self.unlisted == 0
@@ -128,12 +173,15 @@ impl Checked {
 struct Findings {
     listed: Vec<Finding>,
     unlisted: u64,
+    first: Option<u64>,
 }
 
 impl Findings {
     fn add(&mut self, place: Place, index: impl Into<Option<u64>>, message: impl Into<String>) {
+        let index = index.into();
+        self.first = self.first.into_iter().chain(index).min();
         if self.listed.len() < LISTED {
-            self.listed.push(Finding { place, index: index.into(), message: message.into() });
+            self.listed.push(Finding { place, index, message: message.into() });
         } else {
             self.unlisted += 1;
         }

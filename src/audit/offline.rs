@@ -7,17 +7,23 @@ use std::sync::Arc;
 use tempfile::TempDir;
 
 use super::check::recount;
-use super::verify::{Extent, walk};
+use super::content::{ContentChecked, check_content};
+use super::verify::{Extent, always, walk};
 use super::{Checked, Finding, Place};
+use crate::domain::event::Event;
 use crate::ledger::offline_index;
 use crate::merkle::NoteVerifier;
 use crate::store::StoreError;
+use crate::store::content::StoppedContent;
 use crate::store::disk::RealDisk;
 use crate::store::index::Index;
+use crate::store::journal::{Position, Reader};
+use crate::wire::leaf;
 
 /// A stopped node's log.
 pub struct Offline {
     journal: PathBuf,
+    content: PathBuf,
     index: Result<Index, Finding>,
     /// Holds the copy; goes after the index.
     _copy: TempDir,
@@ -55,7 +61,7 @@ impl Offline {
             Err("sled is missing: the next start makes it again from the journal".to_owned())
         };
         let index = index.map_err(|message| Finding { place: Place::Store, index: None, message });
-        Ok(Offline { journal, index, _copy: copy, _lock: lock })
+        Ok(Offline { journal, content: data.join("content"), index, _copy: copy, _lock: lock })
     }
 
     /// sled's copy, for listing and reports; a finding where it cannot be opened.
@@ -71,11 +77,18 @@ impl Offline {
         }
     }
 
+    /// Reads all content that the events of the journal name.
+    pub fn check_content(&self, progress: impl FnMut(u64)) -> Result<ContentChecked, StoreError> {
+        let content = StoppedContent::open(&self.content)?;
+        let each = |each: &mut dyn FnMut(u64, &Event)| each_event(&self.journal, each);
+        check_content(&each, &content, &|_| false, progress)
+    }
+
     /// As [`verify`](fn@super::verify), to the journal's end; of the journal alone where sled cannot be opened.
     pub fn verify(&self, key: &NoteVerifier, progress: impl FnMut(u64)) -> Result<Checked, StoreError> {
         let index = self.index.as_ref().ok();
         let disk = Arc::new(RealDisk);
-        let walked = walk(Extent::Whole, &self.journal, disk, index, key, |_, _| Ok(()), progress)?;
+        let walked = walk(Extent::Whole, &self.journal, disk, index, key, |_, _| Ok(()), always(progress))?;
         let mut checked = walked.checked();
         if let Err(finding) = &self.index {
             checked.findings.insert(0, finding.clone());
@@ -86,8 +99,43 @@ impl Offline {
     /// As [`check`](fn@super::check), to the journal's end; of the journal alone where sled cannot be opened.
     pub fn check(&self, key: &NoteVerifier, progress: impl FnMut(u64)) -> Result<Checked, StoreError> {
         match &self.index {
-            Ok(index) => recount(Extent::Whole, &self.journal, Arc::new(RealDisk), index, key, progress),
+            Ok(index) => {
+                let disk = Arc::new(RealDisk);
+                let checked = recount(Extent::Whole, &self.journal, disk, index, key, always(progress))?;
+                Ok(checked.unwrap_or_default())
+            }
             Err(_) => self.verify(key, progress),
+        }
+    }
+}
+
+/// Checks a folder that has no sled yet: the journal by itself, and all content that it names.
+pub(super) fn check_without_sled(
+    data: &Path,
+    key: &NoteVerifier,
+    progress: impl FnMut(u64),
+) -> Result<Checked, StoreError> {
+    let (journal, disk) = (data.join("journal"), Arc::new(RealDisk));
+    let walked = walk(Extent::Whole, &journal, disk, None, key, |_, _| Ok(()), always(progress))?;
+    let content = StoppedContent::open(&data.join("content"))?;
+    let each = |each: &mut dyn FnMut(u64, &Event)| each_event(&journal, each);
+    let content = check_content(&each, &content, &|_| false, |_| {})?;
+    Ok(walked.checked().with_content(content))
+}
+
+/// Every event of a journal that can be read: that one cannot is a finding of the check of the log.
+pub(super) fn each_event(journal: &Path, each: &mut dyn FnMut(u64, &Event)) -> Result<(), StoreError> {
+    let mut reader = Reader::open(Arc::new(RealDisk), journal, Position::default())?;
+    loop {
+        let block = match reader.next_block() {
+            Ok(Some(block)) => block,
+            Ok(None) | Err(StoreError::Damaged { .. }) => return Ok(()),
+            Err(error) => return Err(error),
+        };
+        for (at, bytes) in (block.first..).zip(&block.leaves) {
+            if let Ok(event) = leaf::decode(bytes) {
+                each(at, &event);
+            }
         }
     }
 }

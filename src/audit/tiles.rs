@@ -89,11 +89,11 @@ pub struct Known {
     pub root: Hash,
 }
 
-/// Exports the log under `checkpoint`, file by file: path below the log's prefix, and content of at most 16 MiB. The full
+/// Exports the log under `checkpoint`, whose note may have cosignatures beside, file by file: path below the log's prefix, and content of at most 16 MiB. The full
 /// tiles and bundles of an earlier export are left out, when this log grew out of that.
 pub fn export_tiles<E>(
     index: &Index,
-    checkpoint: &SignedCheckpoint,
+    (checkpoint, note): (&SignedCheckpoint, &str),
     known: Option<Known>,
     mut write: impl FnMut(&str, Vec<u8>) -> Result<(), E>,
 ) -> Result<(), TilesError<E>> {
@@ -147,7 +147,7 @@ pub fn export_tiles<E>(
             break;
         }
     }
-    write(CHECKPOINT, checkpoint.note().as_bytes().to_vec()).map_err(TilesError::Write)
+    write(CHECKPOINT, note.as_bytes().to_vec()).map_err(TilesError::Write)
 }
 
 /// The leaves of one bundle, all of them.

@@ -9,7 +9,7 @@
 //! 5. the events are read: form and time, and what the caller wants of them.
 //!
 //! Where the journal cannot be read on or ends before sled does, the leaves of sled alone are followed to the
-//! checkpoint in its head. Memory is bounded by one block, one journal segment and a page of sled. A log may grow
+//! checkpoint in its head. Memory is bounded by a few blocks, two journal segments and a page of sled (`blocks`). A log may grow
 //! meanwhile: sled is compared up to where its head stood at the beginning.
 
 use std::path::Path;
@@ -17,15 +17,16 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 
+use super::blocks::{ReadBlock, each_block};
 use super::leaves::{StoreLeaves, unpack};
 use super::{Checked, Findings, Place};
 use crate::domain::event::Event;
 use crate::ledger::{check_key_change, key_changes};
-use crate::merkle::{Hash, LogKeys, NoteVerifier, TILE_WIDTH, TileId, Tree, leaf_hash};
+use crate::merkle::{Hash, LogKeys, NoteVerifier, SignedCheckpoint, TILE_WIDTH, TileId, Tree, leaf_hash};
 use crate::store::StoreError;
 use crate::store::disk::Disk;
 use crate::store::index::{Head, Index, leaf_key, tile_bytes, tile_key};
-use crate::store::journal::{Block, Position, Reader};
+use crate::store::journal::{Position, Reader};
 use crate::time::Timestamp;
 use crate::wire::leaf;
 
@@ -47,7 +48,15 @@ pub fn verify(
     key: &NoteVerifier,
     progress: impl FnMut(u64),
 ) -> Result<Checked, StoreError> {
-    Ok(walk(Extent::Known, journal_dir, disk, Some(index), key, |_, _| Ok(()), progress)?.checked())
+    Ok(walk(Extent::Known, journal_dir, disk, Some(index), key, |_, _| Ok(()), always(progress))?.checked())
+}
+
+/// Goes on whatever is told.
+pub(super) fn always(mut progress: impl FnMut(u64)) -> impl FnMut(u64) -> bool {
+    move |n| {
+        progress(n);
+        true
+    }
 }
 
 /// What a walk found, and where sled stood when it began.
@@ -56,12 +65,15 @@ pub(super) struct Walked {
     events: u64,
     root: Option<Hash>,
     checkpoint: Option<String>,
+    /// It was told to end.
+    pub(super) cut_short: bool,
 }
 
 impl Walked {
     pub(super) fn checked(self) -> Checked {
-        let Walked { findings, events, root, checkpoint } = self;
-        Checked { events, root, checkpoint, findings: findings.listed, unlisted: findings.unlisted }
+        let Walked { findings, events, root, checkpoint, .. } = self;
+        let Findings { listed, unlisted, first } = findings;
+        Checked { events, root, checkpoint, findings: listed, unlisted, first, content: None }
     }
 
     /// Events read.
@@ -70,7 +82,7 @@ impl Walked {
     }
 }
 
-/// Reads the whole log; `apply` is given every event in order, and its error is a finding. Without an index only the
+/// Reads the whole log, for as long as `go_on` says so; `apply` is given every event in order, and its error is a finding. Without an index only the
 /// journal is read.
 pub(super) fn walk(
     extent: Extent,
@@ -79,7 +91,7 @@ pub(super) fn walk(
     index: Option<&Index>,
     key: &NoteVerifier,
     apply: impl FnMut(u64, &Event) -> Result<(), String>,
-    mut progress: impl FnMut(u64),
+    mut go_on: impl FnMut(u64) -> bool,
 ) -> Result<Walked, StoreError> {
     let mut findings = Findings::default();
     let (head, end) = match index.map(Index::head).transpose() {
@@ -108,30 +120,31 @@ pub(super) fn walk(
         apply,
     };
     let mut at_head = None;
+    let mut cut_short = false;
     match Reader::open(disk, journal_dir, Position::default()) {
-        Ok(mut reader) => {
-            while walk.tree.size() < end {
-                match reader.next_block() {
-                    Ok(Some(block)) => {
-                        walk.block(&block);
-                        if block.end() == walk.known {
-                            at_head = Some((block.checkpoint, walk.last_time, reader.position()));
-                        }
-                        progress(walk.tree.size());
-                    }
-                    Ok(None) => break,
-                    Err(error) => {
-                        walk.journal_stops(error)?;
-                        break;
-                    }
+        Ok(reader) => {
+            let keys = walk.keys.clone();
+            let read = each_block(reader, end, extent, &keys, |read| {
+                walk.block(&read);
+                if read.block.end() == walk.known {
+                    at_head = Some((read.block.checkpoint, walk.last_time, read.end));
                 }
+                cut_short = !go_on(walk.tree.size());
+                !cut_short && walk.tree.size() < end
+            });
+            if let Err(error) = read {
+                walk.journal_stops(error)?;
             }
         }
         Err(error) => walk.journal_stops(error)?,
     }
+    if cut_short {
+        let Walk { findings, tree, checkpoint, .. } = walk;
+        return Ok(Walked { findings, events: tree.size(), root: None, checkpoint, cut_short });
+    }
     let journal_end = walk.tree.size();
     if journal_end < walk.known {
-        walk.store_alone(&head, &mut progress);
+        walk.store_alone(&head, &mut go_on);
         walk.findings.add(
             Place::Journal,
             journal_end,
@@ -146,7 +159,7 @@ pub(super) fn walk(
     walk.end_of_store(journal_end);
     let events = walk.tree.size();
     let root = (events > 0 && !walk.unsigned).then(|| walk.tree.root());
-    Ok(Walked { findings: walk.findings, events, root, checkpoint: walk.checkpoint })
+    Ok(Walked { findings: walk.findings, events, root, checkpoint: walk.checkpoint, cut_short })
 }
 
 struct Walk<'a, F> {
@@ -168,7 +181,8 @@ struct Walk<'a, F> {
 }
 
 impl<F: FnMut(u64, &Event) -> Result<(), String>> Walk<'_, F> {
-    fn block(&mut self, block: &Block) {
+    fn block(&mut self, read: &ReadBlock) {
+        let block = &read.block;
         if block.epoch < self.epoch {
             let message =
                 format!("the block that begins here is of epoch {} after {}", block.epoch, self.epoch);
@@ -180,19 +194,19 @@ impl<F: FnMut(u64, &Event) -> Result<(), String>> Walk<'_, F> {
         let mut differing = Vec::new();
         let mut stored: Vec<Option<Bytes>> = Vec::with_capacity(block.leaves.len());
         let mut other: Option<Tree> = None;
-        for (at, leaf) in (block.first..).zip(&block.leaves) {
+        for ((at, leaf), hash) in (block.first..).zip(&block.leaves).zip(&read.hashes) {
             let theirs = self.stored(at);
             if let Some(theirs) = theirs.as_ref().filter(|t| *t != leaf) {
                 differing.push(at);
                 other.get_or_insert_with(|| self.tree.clone()).push(leaf_hash(theirs));
             } else if let Some(other) = &mut other {
-                other.push(leaf_hash(leaf));
+                other.push(*hash);
             }
-            self.tree.push(leaf_hash(leaf));
+            self.tree.push(*hash);
             stored.push(theirs);
         }
         // 3
-        let signed = self.signed(&block.checkpoint, block.end());
+        let signed = self.signed(&read.signed, block.end());
         let other = other.filter(|other| signed.is_some_and(|root| root == other.root()));
         let by_store = other.is_some();
         let by_journal = signed.is_some_and(|root| root == self.tree.root());
@@ -216,9 +230,12 @@ impl<F: FnMut(u64, &Event) -> Result<(), String>> Walk<'_, F> {
         }
         // 4 and 5
         self.tiles();
-        for ((at, leaf), theirs) in (block.first..).zip(&block.leaves).zip(&stored) {
-            let leaf = theirs.as_ref().filter(|_| by_store).unwrap_or(leaf);
-            self.event(at, leaf, before);
+        for (((at, leaf), event), theirs) in (block.first..).zip(&block.leaves).zip(&read.events).zip(&stored)
+        {
+            match theirs.as_ref().filter(|theirs| by_store && *theirs != leaf) {
+                Some(theirs) => self.event(at, &decode(theirs), before),
+                None => self.event(at, event, before),
+            }
         }
     }
 
@@ -261,9 +278,9 @@ impl<F: FnMut(u64, &Event) -> Result<(), String>> Walk<'_, F> {
     }
 
     /// The root that the checkpoint signs for `size` events, if it is this log's.
-    fn signed(&mut self, checkpoint: &str, size: u64) -> Option<Hash> {
+    fn signed(&mut self, checkpoint: &Result<SignedCheckpoint, String>, size: u64) -> Option<Hash> {
         let at = size.checked_sub(1);
-        match self.keys.verify(checkpoint) {
+        match checkpoint {
             Ok(signed) if signed.checkpoint().size == size => Some(signed.checkpoint().root),
             Ok(signed) => {
                 let message =
@@ -272,7 +289,7 @@ impl<F: FnMut(u64, &Event) -> Result<(), String>> Walk<'_, F> {
                 None
             }
             Err(error) => {
-                self.findings.add(Place::Checkpoint, at, error.to_string());
+                self.findings.add(Place::Checkpoint, at, error.as_str());
                 None
             }
         }
@@ -298,10 +315,10 @@ impl<F: FnMut(u64, &Event) -> Result<(), String>> Walk<'_, F> {
     }
 
     /// `before`: size and root of the log before the block.
-    fn event(&mut self, at: u64, bytes: &[u8], before: (u64, Hash)) {
-        let event = match leaf::decode(bytes) {
+    fn event(&mut self, at: u64, event: &Result<Event, String>, before: (u64, Hash)) {
+        let event = match event {
             Ok(event) => event,
-            Err(error) => return self.findings.add(Place::Event, at, error.to_string()),
+            Err(error) => return self.findings.add(Place::Event, at, error.as_str()),
         };
         if event.at < self.last_time {
             let message =
@@ -314,7 +331,7 @@ impl<F: FnMut(u64, &Event) -> Result<(), String>> Walk<'_, F> {
         if let Err(message) = check_key_change(&event.kind, size, root, &self.keys) {
             self.findings.add(Place::Event, at, message);
         }
-        if let Err(message) = (self.apply)(at, &event) {
+        if let Err(message) = (self.apply)(at, event) {
             self.findings.add(Place::Event, at, message);
         }
     }
@@ -331,7 +348,7 @@ impl<F: FnMut(u64, &Event) -> Result<(), String>> Walk<'_, F> {
     }
 
     /// Follows sled's leaves from where the journal ends to its head.
-    fn store_alone(&mut self, head: &Option<Head>, progress: &mut impl FnMut(u64)) {
+    fn store_alone(&mut self, head: &Option<Head>, go_on: &mut impl FnMut(u64) -> bool) {
         let Some(head) = head else { return };
         while self.tree.size() < self.known {
             let at = self.tree.size();
@@ -343,13 +360,14 @@ impl<F: FnMut(u64, &Event) -> Result<(), String>> Walk<'_, F> {
             };
             let before = (self.tree.size(), self.tree.root());
             self.tree.push(leaf_hash(&leaf));
-            self.event(at, &leaf, before);
+            self.event(at, &decode(&leaf), before);
             if self.tree.size().is_multiple_of(TILE_WIDTH) {
                 self.tiles();
-                progress(self.tree.size());
+                go_on(self.tree.size());
             }
         }
-        match self.signed(&head.checkpoint, head.size) {
+        let newest = self.keys.verify(&head.checkpoint).map_err(|e| e.to_string());
+        match self.signed(&newest, head.size) {
             Some(root) if root == self.tree.root() => self.checkpoint = Some(head.checkpoint.clone()),
             Some(_) if !self.unsigned => {
                 self.unsigned = true;
@@ -413,6 +431,10 @@ fn keys_of(disk: Arc<dyn Disk>, journal: &Path, key: &NoteVerifier) -> LogKeys {
         keys.learn(&changes);
     }
     keys
+}
+
+fn decode(bytes: &[u8]) -> Result<Event, String> {
+    leaf::decode(bytes).map_err(|e| e.to_string())
 }
 
 /// Finds leaves and tiles beyond sled's head; the head's size.

@@ -3,8 +3,8 @@
 use clap::{CommandFactory as _, Parser, Subcommand};
 
 use super::{
-    CliError, Outcome, audit, demo, dms, fetch, init, load, notices, operate, report, send, serve, sign,
-    status, track, verify,
+    CliError, Outcome, audit, backup, demo, dms, fetch, hold, init, load, notices, operate, report, send,
+    serve, sign, status, track, verify,
 };
 
 /// Exchanges signed electronic documents between government agencies.
@@ -58,6 +58,12 @@ enum Command {
     Report(report::ReportArgs),
     /// Lists, shows, proves, verifies and checks the log.
     Audit(audit::AuditArgs),
+    /// Places, lists and lifts legal holds: what is under one is not purged.
+    Hold(hold::HoldArgs),
+    /// Copies a node's data, running or not, or adds what is new to an earlier copy.
+    Backup(backup::BackupArgs),
+    /// Brings a copy back into an empty folder and checks it.
+    Restore(backup::RestoreArgs),
     /// Judges the signatures of files: inside a PDF, or beside any file.
     Verify(verify::VerifyArgs),
     /// Signs a file: inside a PDF, or beside any file; for agencies whose system cannot.
@@ -98,6 +104,9 @@ pub async fn run(args: Args) -> Result<Outcome, CliError> {
         Command::Paper(args) => dms::paper(args).await,
         Command::Report(args) => report::report(args).await,
         Command::Audit(args) => audit::run(args).await,
+        Command::Hold(args) => hold::run(args).await,
+        Command::Backup(args) => backup::backup(args).await,
+        Command::Restore(args) => backup::restore(&args),
         Command::Verify(args) => verify::run(&args),
         Command::Sign(args) => sign::sign(&args),
         Command::Timestamp(args) => sign::timestamp(&args),

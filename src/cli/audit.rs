@@ -7,8 +7,8 @@ use serde_json::json;
 
 use super::remote::Remote;
 use super::show::{EVENT_HEADER, columns, event_json, event_line};
-use super::{CliError, Format, Outcome, events, evidence, note, out, tiles};
-use crate::audit::{Checked, Offline};
+use super::{CliError, Format, Outcome, check, events, evidence, forks, out, tiles};
+use crate::audit::Offline;
 use crate::config::Config;
 use crate::domain::Rejection;
 use crate::ledger::storage;
@@ -30,16 +30,16 @@ pub struct AuditArgs {
     #[command(subcommand)]
     command: AuditCommand,
     #[command(flatten)]
-    remote: Remote,
+    pub(super) remote: Remote,
     /// A stopped node's folder (the one of its lienthong.toml, or its data), read without changing it.
     #[arg(long, value_name = "DIR", global = true)]
-    data: Option<PathBuf>,
+    pub(super) data: Option<PathBuf>,
     /// Verifier key of the log (C2SP), when it cannot be read beside the data.
     #[arg(long, value_name = "KEY", global = true)]
-    log_key: Option<String>,
+    pub(super) log_key: Option<String>,
     /// How to print.
     #[arg(long, value_enum, default_value = "table", global = true)]
-    format: Format,
+    pub(super) format: Format,
 }
 
 impl AuditArgs {
@@ -77,15 +77,21 @@ enum AuditCommand {
     /// Writes everything that proves a delivery into one ASiC-E container.
     Export(evidence::ExportArgs),
     /// Verifies a log: hashes, signatures, order, journal against sled; or a proof that `prove` printed, or a container
-    /// that `export` wrote, both offline.
+    /// that `export` wrote, or the proof of a fork, all offline.
     Verify {
-        /// A proof or a container; none: the log.
+        /// A proof, a container or the proof of a fork; none: the log.
         file: Option<PathBuf>,
         #[command(flatten)]
         given: evidence::GivenArgs,
     },
-    /// Verifies, and rebuilds every fold and compares.
-    Check,
+    /// Lists the logs of other nodes as this one holds them, and whether exchange with one is stopped (exit status 1).
+    Forks,
+    /// Verifies, and rebuilds every fold and compares; names the first event that is wrong.
+    Check {
+        /// Reads all content that deliveries name as well, and says how fast.
+        #[arg(long)]
+        content: bool,
+    },
     /// Exports the log as a static directory that other tools read (C2SP tlog-tiles), or brings one up to date.
     Tiles {
         /// Where to.
@@ -109,9 +115,17 @@ pub async fn run(args: AuditArgs) -> Result<Outcome, CliError> {
         AuditCommand::Verify { file: Some(file), given } if evidence::is_container(file)? => {
             evidence::check(given, file, args.format)
         }
+        AuditCommand::Verify { file: Some(file), given } if forks::is_fork(file)? => {
+            forks::check(given.authority.as_deref(), file, args.format)
+        }
+        AuditCommand::Forks => {
+            let data = args.data.as_deref().map(data_of).transpose()?;
+            forks::list(data.as_deref(), &args.remote, args.format).await
+        }
         AuditCommand::Verify { file: Some(file), .. } => verify_proof(&args, file),
-        AuditCommand::Verify { file: None, .. } => check_log(&args, false).await,
-        AuditCommand::Check => check_log(&args, true).await,
+        AuditCommand::Verify { file: None, .. } => check::run(&args, check::What::Log).await,
+        AuditCommand::Check { content: false } => check::run(&args, check::What::Folds).await,
+        AuditCommand::Check { content: true } => check::run(&args, check::What::Content).await,
         AuditCommand::Tiles { dir, user } => {
             let stopped = args.data.as_ref().map(|data| Stopped::open(data, args.log_key.as_deref()));
             tiles::run(dir, user, stopped.transpose()?, &args.remote, args.format).await
@@ -131,17 +145,7 @@ impl Stopped {
     /// `dir` is the folder of a node or its data.
     pub(super) fn open(dir: &Path, key: Option<&str>) -> Result<Stopped, CliError> {
         let config = Stopped::config(dir);
-        let data = if dir.join("journal").exists() {
-            dir.to_owned()
-        } else {
-            config.as_ref().map_or_else(|| dir.join("data"), |c| c.data.clone())
-        };
-        if !data.join("journal").exists() {
-            return Err(CliError::failed(format!(
-                "{}: no node's data is here (no folder `journal`)",
-                dir.display()
-            )));
-        }
+        let data = data_of(dir)?;
         let offline = Offline::open(&data).map_err(CliError::failed)?;
         let key = match key {
             Some(text) => Some(text.parse().map_err(|e| CliError::failed(format!("--log-key: {e}")))?),
@@ -163,6 +167,19 @@ impl Stopped {
             )
         })
     }
+}
+
+/// The data of a node, given its folder or the data itself.
+fn data_of(dir: &Path) -> Result<PathBuf, CliError> {
+    let data = if dir.join("journal").exists() {
+        dir.to_owned()
+    } else {
+        Stopped::config(dir).map_or_else(|| dir.join("data"), |c| c.data)
+    };
+    if data.join("journal").exists() {
+        return Ok(data);
+    }
+    Err(CliError::failed(format!("{}: no node's data is here (no folder `journal`)", dir.display())))
 }
 
 /// The log key that the newest kept directory lists for the node: the one of its newest checkpoint, where several are.
@@ -302,81 +319,4 @@ fn verify_proof(args: &AuditArgs, file: &Path) -> Result<Outcome, CliError> {
             Ok(Outcome::No)
         }
     }
-}
-
-async fn check_log(args: &AuditArgs, folds: bool) -> Result<Outcome, CliError> {
-    let checked = if let Some(dir) = &args.data {
-        let stopped = Stopped::open(dir, args.log_key.as_deref())?;
-        let key = stopped.key()?;
-        let mut next = 100_000;
-        let progress = |n: u64| {
-            if n >= next {
-                note(format!("{n} events"));
-                next += 100_000;
-            }
-        };
-        let done =
-            if folds { stopped.offline.check(key, progress) } else { stopped.offline.verify(key, progress) };
-        done.map_err(CliError::failed)?
-    } else {
-        let client = args.remote.connect("admin").await?;
-        return check_running(args, &client).await;
-    };
-    print_checked(args.format, &checked);
-    Ok(if checked.is_clean() { Outcome::Done } else { Outcome::No })
-}
-
-fn print_checked(format: Format, checked: &Checked) {
-    let root = checked.root.map_or_else(|| "-".to_owned(), |r| r.to_string());
-    match format {
-        Format::Json => {
-            let findings: Vec<_> = checked
-                .findings
-                .iter()
-                .map(|f| json!({"place": f.place.to_string(), "index": f.index, "message": f.message}))
-                .collect();
-            out(
-                json!({"events": checked.events, "root": root, "verified": checked.is_clean(), "findings": findings}),
-            );
-        }
-        Format::Table => {
-            out(format!("{} events, root {root}", checked.events));
-            for finding in &checked.findings {
-                out(format!("! {finding}"));
-            }
-            if checked.unlisted > 0 {
-                out(format!("! and {} more", checked.unlisted));
-            }
-            out(if checked.is_clean() { "verified" } else { "NOT VERIFIED" });
-        }
-    }
-}
-
-async fn check_running(
-    args: &AuditArgs,
-    client: &crate::rpc::client::NodeClient,
-) -> Result<Outcome, CliError> {
-    let checked = client.audit().check_log(pb::CheckLogRequest {}).await?.into_inner();
-    let head = client.audit().get_checkpoint(pb::GetCheckpointRequest {}).await?.into_inner();
-    let mut findings: Vec<String> =
-        checked.findings.iter().map(|f| format!("{} {}: {}", f.place, f.index, f.message)).collect();
-    match head.verifier_key.parse().map_err(|e| format!("{e}")).and_then(|k: NoteVerifier| {
-        SignedCheckpoint::verify(&head.checkpoint, &k).map(|_| ()).map_err(|e| e.to_string())
-    }) {
-        Ok(()) => {}
-        Err(e) => findings.push(format!("checkpoint: {e}")),
-    }
-    let root = hex::encode(&checked.root);
-    match args.format {
-        Format::Json => out(json!({"events": checked.events, "root": root, "verified": findings.is_empty(),
-            "findings": findings})),
-        Format::Table => {
-            out(format!("{} events, root {root}", checked.events));
-            for finding in &findings {
-                out(format!("! {finding}"));
-            }
-            out(if findings.is_empty() { "verified" } else { "NOT VERIFIED" });
-        }
-    }
-    Ok(if findings.is_empty() { Outcome::Done } else { Outcome::No })
 }

@@ -20,8 +20,9 @@ use crate::config::Config;
 use crate::domain::document::DocumentRef;
 use crate::domain::ids::{DeliveryId, DocumentKey};
 use crate::exchange::directory::DirectoryHolder;
-use crate::exchange::timestamps::{Stamped, Stamps};
+use crate::exchange::timestamps::Stamps;
 use crate::exchange::trust::read_crls;
+use crate::exchange::witness::own::kept_cosigned;
 use crate::ledger::{Clock as _, SystemClock};
 use crate::merkle::NoteVerifier;
 use crate::rpc::evidence::signer;
@@ -70,9 +71,9 @@ impl ExportArgs {
 /// What is given to check a container by.
 #[derive(Debug, clap::Args)]
 pub(super) struct GivenArgs {
-    /// With a container: verifier key of the directory's authority (C2SP).
+    /// With a container or the proof of a fork: verifier key of the directory's authority (C2SP).
     #[arg(long, value_name = "KEY")]
-    authority: Option<String>,
+    pub(super) authority: Option<String>,
     /// With a container: folder with root-*.pem, the anchors of document signatures.
     #[arg(long, value_name = "DIR")]
     roots: Option<PathBuf>,
@@ -191,9 +192,10 @@ fn stopped(args: &ExportArgs, stopped: &Stopped, dir: &Path, target: &mut Target
     let log = config.node.log_origin(config.generation);
     let trust = trust(&config, &directory)?;
     let stamps = Stamps::open(&data, &log).map_err(CliError::failed)?;
-    let prove = |at, under: Option<&Stamped>| match under {
+    let cosigned = kept_cosigned(&data, &directory, &config.node, &log).map_err(CliError::failed)?;
+    let prove = |at, under: Option<(u64, &str)>| match under {
         None => super::audit::prove_leaf(index, &head, at),
-        Some(stamped) => super::audit::prove_leaf_under(index, &head, at, (stamped.size, &stamped.note)),
+        Some(under) => super::audit::prove_leaf_under(index, &head, at, under),
     };
     let source = Source {
         index,
@@ -201,6 +203,7 @@ fn stopped(args: &ExportArgs, stopped: &Stopped, dir: &Path, target: &mut Target
         size: head.size,
         prove: &prove,
         stamps: &stamps,
+        cosigned: &cosigned,
         trust: &trust,
         content: &content,
         directories: &data.join("directories"),

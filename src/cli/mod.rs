@@ -6,16 +6,21 @@
 //! - [`network`], [`pki`]: making a whole local network; [`init`]: making one node.
 //! - [`serve`], [`status`], [`send`], [`fetch`], [`dms`], [`track`], [`notices`], [`report`], [`operate`], [`audit`]: running a node; how it
 //!   does; what a system does by hand; reports; the log (`events`: its listing).
+//! - [`hold`]: legal holds; [`backup`]: copies of a node's data, and the way back.
 //! - [`verify`], [`sign`]: signatures of files, judged and made.
 //! - [`load`]: a measured load with its limit beside it.
 
 pub mod args;
 pub mod audit;
+pub mod backup;
+mod check;
 pub mod demo;
 pub mod dms;
 mod events;
 mod evidence;
 pub mod fetch;
+mod forks;
+pub mod hold;
 pub mod init;
 pub mod load;
 pub mod network;

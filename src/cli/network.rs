@@ -446,6 +446,24 @@ crl_dir = "crls"
 # reserve_mib = 1024
 # critical_mib = 256
 
+[retention]
+# How long content is kept, from the day on which this node recorded the document, by the name of its type: `forever`,
+# days such as `90d`, or years such as `5y`. Events and proofs are always kept; `lienthong hold` keeps more (docs/OPERATIONS.md).
+# default = "forever"
+# Hour (UTC+7) at which content that is over is removed.
+# hour = 1
+# [retention.types]
+# "Giấy mời" = "1y"
+
+[check]
+# How often the node checks its whole log by itself, in hours (0: never), the first time at this hour (UTC+7), at most so
+# many events in a second; with `content`, all content as well, at most so many megabytes in a second.
+# every_hours = 24
+# hour = 2
+# events_per_second = 5000
+# content = false
+# megabytes_per_second = 20
+
 [metrics]
 # Serve metrics for Prometheus over plain HTTP at http://ADDRESS/metrics (docs/OPERATIONS.md). Off by default.
 # listen = "127.0.0.1:9464"

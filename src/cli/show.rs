@@ -77,6 +77,11 @@ pub(super) fn event_line(index: u64, event: &Event) -> Vec<String> {
         EventKind::Stopped { reason } => (reason.clone(), String::new()),
         EventKind::DirectoryAdopted { version, .. } => (format!("version {version}"), String::new()),
         EventKind::Alarm { reason, peer, detail } => (format!("{peer}: {detail}"), reason.clone()),
+        EventKind::Purged { rule, .. } => (String::new(), rule.clone()),
+        EventKind::HoldPlaced { scope, reason } => (scope.to_string(), reason.clone()),
+        EventKind::HoldLifted { hold, scope, reason } => {
+            (scope.to_string(), format!("hold {hold}: {reason}"))
+        }
         EventKind::ConfigChanged(c) => ("configuration".into(), c.changed.join(", ")),
         EventKind::ClientChanged(c) => (c.name.clone(), c.step.to_string()),
         EventKind::KeyChanged(k) => (format!("{} key", k.purpose), k.new.clone()),
@@ -248,6 +253,14 @@ fn detail(kind: &EventKind) -> Value {
         }
         EventKind::Alarm { reason, peer, detail } => {
             json!({"reason": reason, "peer": peer, "detail": detail})
+        }
+        EventKind::Purged { delivery_id, messages, digests, rule } => json!({
+            "delivery_id": delivery_id.to_string(), "messages": texts(messages), "digests": texts(digests),
+            "rule": rule,
+        }),
+        EventKind::HoldPlaced { scope, reason } => json!({"scope": scope.to_string(), "reason": reason}),
+        EventKind::HoldLifted { hold, scope, reason } => {
+            json!({"hold": hold, "scope": scope.to_string(), "reason": reason})
         }
         EventKind::ConfigChanged(_)
         | EventKind::ClientChanged(_)

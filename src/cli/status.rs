@@ -42,7 +42,7 @@ const ID: usize = 12;
 fn screen(s: &pb::GetStatusResponse) -> String {
     let mut lines = vec![
         format!("node       {}, version {}, running for {}", s.node, s.version, span(s.clock - s.started_at)),
-        format!("log        {} events", s.log_size),
+        format!("log        {} events{}", s.log_size, self_check(s)),
         format!(
             "directory  version {}, valid until {}{}",
             s.directory_version,
@@ -59,6 +59,7 @@ fn screen(s: &pb::GetStatusResponse) -> String {
         ),
         format!("clock      {}, {}", moment(s.clock), clock(s)),
     ];
+    lines.extend(witnesses(s));
     lines.extend(stamps(s));
     for c in &s.certificates {
         lines.push(format!(
@@ -78,6 +79,16 @@ fn screen(s: &pb::GetStatusResponse) -> String {
         lines.extend(peers(s));
     }
     lines.join("\n")
+}
+
+/// What the node found when it checked itself.
+fn self_check(s: &pb::GetStatusResponse) -> String {
+    let Some(c) = &s.self_check else { return String::new() };
+    let first = if c.has_first { format!(", the first at event {}", c.first) } else { String::new() };
+    match c.findings {
+        0 => format!(", checked {}: nothing is wrong", moment(c.at)),
+        n => format!(", checked {}: {n} WRONG{first}: stop it, `lienthong audit check`", moment(c.at)),
+    }
 }
 
 fn peers(s: &pb::GetStatusResponse) -> Vec<String> {
@@ -166,6 +177,27 @@ fn clock(s: &pb::GetStatusResponse) -> String {
     } else {
         shortened(&format!("over {tolerance} from that of {}", off.join(", ")), 60)
     }
+}
+
+/// Who cosigned this log, and with which logs of others exchange is stopped.
+fn witnesses(s: &pb::GetStatusResponse) -> Vec<String> {
+    let mut lines = Vec::new();
+    if let Some(newest) = s.cosigners.iter().max_by_key(|c| (c.size, c.at)) {
+        let names: Vec<&str> = s.cosigners.iter().map(|c| c.node.as_str()).collect();
+        let (size, at) = (newest.size, moment(newest.at));
+        lines.push(format!("witnesses  {size} of the log's events, at {at}, by {}", names.join(", ")));
+    }
+    if s.unwitnessed_start {
+        lines.push(
+            "UNWITNESSED no peer could say at the start whether this log is the newest copy".to_owned(),
+        );
+    }
+    for stopped in s.witnessed.iter().filter(|w| !w.stopped.is_empty()) {
+        let since = moment(stopped.since);
+        lines.push(format!("STOPPED    exchange with {} since {since}: {}", stopped.log, stopped.stopped));
+        lines.push(format!("           {}", stopped.why));
+    }
+    lines.iter().map(|line| shortened(line, WIDTH)).collect()
 }
 
 /// How the timestamps of checkpoints go, where an authority is configured.
@@ -269,6 +301,10 @@ fn as_json(s: &pb::GetStatusResponse) -> Value {
         s.certificates.iter().map(|c| json!({"name": c.name, "not_after": time(c.not_after)})).collect();
     json!({
         "node": s.node, "version": s.version, "started_at": time(s.started_at), "clock": time(s.clock),
+        "self_check": s.self_check.as_ref().map(|c| json!({
+            "at": time(c.at), "took_ms": c.took_ms, "events": c.events, "findings": c.findings,
+            "first": c.has_first.then_some(c.first), "content_bytes": c.content_bytes,
+        })),
         "draining": s.draining, "log_size": s.log_size, "checkpoint": s.checkpoint,
         "directory_version": s.directory_version, "directory_valid_until": time(s.directory_valid_until),
         "directory_expired": s.directory_expired, "queues": queues, "held": s.held,
@@ -277,6 +313,13 @@ fn as_json(s: &pb::GetStatusResponse) -> Value {
         "client_connections": s.client_connections, "peer_connections": s.peer_connections,
         "clocks": clocks, "clock_tolerance_ms": s.clock_tolerance_ms,
         "own_clock_offset_ms": s.own_clock_off.then_some(s.own_clock_offset_ms), "certificates": certificates,
+        "unwitnessed_start": s.unwitnessed_start,
+        "cosigners": s.cosigners.iter().map(|c| json!({"node": c.node, "size": c.size, "at": time(c.at)}))
+            .collect::<Vec<_>>(),
+        "witnessed": s.witnessed.iter().map(|w| json!({
+            "peer": w.peer, "log": w.log, "held_size": w.held_size, "stopped": w.stopped, "why": w.why,
+            "since": if w.since == 0 { Value::Null } else { json!(time(w.since)) },
+        })).collect::<Vec<_>>(),
         "timestamps": s.timestamps.as_ref().filter(|t| !t.authority.is_empty()).map(|t| json!({
             "authority": t.authority, "size": t.size, "at": time(t.at), "failing_since": time(t.failing_since),
             "last_error": t.last_error,
@@ -426,6 +469,35 @@ di-an       3        0/0/0/3      3          0 s        closed   -62.3 s OFF
     }
 
     #[test]
+    fn witnesses_are_named_and_logs_that_exchange_is_stopped_with() {
+        let mut s = sample();
+        let at = s.clock - 3_600_000;
+        s.cosigners = vec![
+            pb::Cosigner { node: "binh-duong".into(), size: 48_200, at },
+            pb::Cosigner { node: "di-an".into(), size: 47_000, at },
+        ];
+        s.witnessed = vec![pb::WitnessedLog {
+            peer: "di-an".into(),
+            log: "di-an/log/1".into(),
+            held_size: 12,
+            stopped: "log_forked".into(),
+            why: "its key signed two roots".into(),
+            since: at,
+        }];
+        s.unwitnessed_start = true;
+        let screen = screen(&s);
+        for line in [
+            "witnesses  48200 of the log's events, at 2016-08-08 08:00:00, by binh-duong, di-an",
+            "STOPPED    exchange with di-an/log/1 since 2016-08-08 08:00:00: log_forked",
+            "           its key signed two roots",
+        ] {
+            assert!(screen.lines().any(|l| l == line), "{screen}");
+        }
+        assert!(screen.contains("UNWITNESSED") && !self::screen(&sample()).contains("UNWITNESSED"));
+        assert_eq!(as_json(&s)["witnessed"][0]["stopped"], "log_forked");
+    }
+
+    #[test]
     fn timestamps_are_shown_where_an_authority_is_configured() {
         let mut s = sample();
         s.timestamps = Some(pb::TimestampStatus::default());
@@ -441,8 +513,10 @@ di-an       3        0/0/0/3      3          0 s        closed   -62.3 s OFF
         assert!(screen(&s).lines().any(|line| line == good), "{}", screen(&s));
         let (failing_since, last_error) = (s.clock - 60_000, "no connection: refused".into());
         s.timestamps = Some(pb::TimestampStatus { failing_since, last_error, ..stamps });
-        let bad = format!("{good}; NONE since 2016-08-08 08:59:00: no c…");
-        assert!(screen(&s).lines().any(|line| line == bad), "{}", screen(&s));
+        let bad = format!("{good}; NONE since 2016-08-08 08:59:00: no c");
+        let shown = screen(&s);
+        let line = shown.lines().find(|line| line.starts_with(&bad));
+        assert!(line.is_some_and(|l| l.ends_with('…') && l.chars().count() == WIDTH), "{shown}");
         assert_eq!(as_json(&s)["timestamps"]["last_error"], "no connection: refused");
     }
 

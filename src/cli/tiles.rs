@@ -29,8 +29,10 @@ pub(super) async fn run(
                 let checkpoint = SignedCheckpoint::verify(&head.checkpoint, stopped.key()?)
                     .map_err(|e| CliError::failed(format!("the newest checkpoint: {e}")))?;
                 let known = folder.known();
-                export_tiles(index, &checkpoint, known, |path, data| folder.write(path, &data))
-                    .map_err(CliError::failed)?;
+                export_tiles(index, (&checkpoint, checkpoint.note()), known, |path, data| {
+                    folder.write(path, &data)
+                })
+                .map_err(CliError::failed)?;
             }
         }
         None => {

@@ -121,10 +121,10 @@ async fn follow(args: &TrackArgs) -> Result<Outcome, CliError> {
                     out(line);
                 }
             }
-            if let Some(line) = waits(v) {
-                if said.insert(format!("{id}  {}", without_times(&line))) {
-                    out(format!("{id}  {}  {line}", SystemClock.now()));
-                }
+            if let Some(line) = waits(v)
+                && said.insert(format!("{id}  {}", without_times(&line)))
+            {
+                out(format!("{id}  {}  {line}", SystemClock.now()));
             }
         }
         if views.iter().all(is_over) {

@@ -4,6 +4,7 @@
 //! never in the file, only the paths of their files.
 
 mod calendar;
+mod keep;
 mod raw;
 mod settings;
 
@@ -17,6 +18,7 @@ use crate::domain::limits;
 use crate::domain::ratio::Calendar;
 use crate::merkle::NoteVerifier;
 
+pub use keep::{Keep, Retention, SelfCheck};
 pub use raw::Raw;
 pub use settings::Named;
 
@@ -197,6 +199,10 @@ pub struct Config {
     pub calendar: Calendar,
     /// Where metrics are served over plain HTTP; `None`: nowhere.
     pub metrics: Option<SocketAddr>,
+    /// How long content is kept.
+    pub retention: Retention,
+    /// How the node checks itself.
+    pub check: SelfCheck,
 }
 
 /// What one client or peer may have at once, over all its connections.
@@ -405,6 +411,8 @@ impl Config {
             )? as i64,
             calendar: calendar::calendar_of(&raw.figures)?,
             metrics: raw.metrics.listen.as_deref().map(|a| address("metrics.listen", a)).transpose()?,
+            retention: keep::retention(raw.retention, &between)?,
+            check: keep::self_check(&raw.check, &between)?,
         })
     }
 

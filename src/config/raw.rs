@@ -29,6 +29,10 @@ pub struct Raw {
     #[serde(default)]
     pub figures: Figures,
     #[serde(default)]
+    pub retention: Retention,
+    #[serde(default)]
+    pub check: Check,
+    #[serde(default)]
     pub commands: Commands,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub evidence: Option<Evidence>,
@@ -157,6 +161,27 @@ pub struct Storage {
 #[allow(missing_docs, reason = "the keys are described in the file that `lienthong init` writes")]
 pub struct Metrics {
     pub listen: Option<String>,
+}
+
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+#[allow(missing_docs, reason = "the keys are described in the file that `lienthong init` writes")]
+pub struct Retention {
+    pub hour: Option<u64>,
+    pub default: Option<String>,
+    #[serde(default)]
+    pub types: std::collections::BTreeMap<String, String>,
+}
+
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+#[allow(missing_docs, reason = "the keys are described in the file that `lienthong init` writes")]
+pub struct Check {
+    pub every_hours: Option<u64>,
+    pub hour: Option<u64>,
+    pub events_per_second: Option<u64>,
+    pub content: Option<bool>,
+    pub megabytes_per_second: Option<u64>,
 }
 
 #[derive(Debug, Clone, Serialize, Deserialize)]

@@ -5,7 +5,7 @@
 use std::fmt::Display;
 use std::path::Path;
 
-use super::{Config, RevocationUnknown, Share};
+use super::{Config, Retention, RevocationUnknown, SelfCheck, Share};
 use crate::domain::limits;
 use crate::time::Date;
 
@@ -59,7 +59,12 @@ impl Config {
             clock_tolerance_ms,
             calendar,
             metrics,
+            retention: Retention { hour: retention_hour, default: retention_default, types: retention_types },
+            check:
+                SelfCheck { every_hours, hour: check_hour, events_per_second, content, megabytes_per_second },
         } = self;
+        let types: Vec<String> =
+            retention_types.iter().map(|(name, keep)| format!("{name}: {keep}")).collect();
         let (evidence_certificate, evidence_key) = evidence.as_ref().map(|(c, k)| (c, k)).unzip();
         let mut settings = vec![
             ("node", text(node)),
@@ -113,6 +118,14 @@ impl Config {
             ("figures.holidays", days(&calendar.holidays)),
             ("figures.workdays", days(&calendar.workdays)),
             ("metrics.listen", optional(metrics.as_ref().map(text))),
+            ("retention.hour", text(retention_hour)),
+            ("retention.default", text(retention_default)),
+            ("retention.types", types.join("; ")),
+            ("check.every_hours", text(every_hours)),
+            ("check.hour", text(check_hour)),
+            ("check.events_per_second", text(events_per_second)),
+            ("check.content", text(content)),
+            ("check.megabytes_per_second", text(megabytes_per_second)),
         ];
         settings.sort_unstable();
         debug_assert!(

@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use super::administration::{ClientChange, ConfigChange, Extracted, KeyChange, RefusedConnections};
 use super::document::{Kind, Origin, Urgency};
+use super::hold::HoldScope;
 use super::ids::{AgencyId, DeliveryId, Digest, DocumentKey, NodeName, RequestId};
 use super::ratio::{Calendar, PaperDeclared, PeriodClosed};
 use super::reason::Reason;
@@ -127,6 +128,12 @@ pub enum EventKind {
     DirectoryAdopted { version: u64, digest: Digest },
     /// An administrator must look.
     Alarm { reason: String, peer: String, detail: String },
+    /// Content and envelopes go after this event; messages about the delivery with it.
+    Purged { delivery_id: DeliveryId, messages: Vec<DeliveryId>, digests: Vec<Digest>, rule: String },
+    /// A legal hold.
+    HoldPlaced { scope: HoldScope, reason: String },
+    /// It is over.
+    HoldLifted { hold: u64, scope: HoldScope, reason: String },
     /// The configuration is another than at the last start.
     ConfigChanged(ConfigChange),
     /// A client was added, removed or changed.
@@ -163,6 +170,9 @@ impl EventKind {
             EventKind::Stopped { .. } => "stopped",
             EventKind::DirectoryAdopted { .. } => "directory_adopted",
             EventKind::Alarm { .. } => "alarm",
+            EventKind::Purged { .. } => "purged",
+            EventKind::HoldPlaced { .. } => "hold_placed",
+            EventKind::HoldLifted { .. } => "hold_lifted",
             EventKind::ConfigChanged(_) => "config_changed",
             EventKind::ClientChanged(_) => "client_changed",
             EventKind::KeyChanged(_) => "key_changed",
@@ -212,7 +222,10 @@ impl EventKind {
             | EventKind::Fetched { delivery_id }
             | EventKind::HandedOver { delivery_id }
             | EventKind::Exported { delivery_id, .. }
+            | EventKind::Purged { delivery_id, .. }
             | EventKind::Released { delivery_id, .. } => Some(*delivery_id),
+            EventKind::HoldPlaced { scope: HoldScope::Delivery(id), .. }
+            | EventKind::HoldLifted { scope: HoldScope::Delivery(id), .. } => Some(*id),
             _ => None,
         }
     }

@@ -162,6 +162,16 @@ pub const JUDGED_AT_ONCE: usize = 2;
 pub const EXPORTS_AT_ONCE: usize = 2;
 /// Attempts of one document to one recipient: more is a loop.
 pub const ATTEMPTS: u32 = 1_000;
+/// Events of a running node's own check in a second, by default: a tenth of what a core does.
+pub const CHECK_EVENTS: u64 = 5_000;
+/// Megabytes (10⁶ bytes) of content that it reads in a second, by default: any disk has that to spare.
+pub const CHECK_MEGABYTES: u64 = 20;
+/// Legal holds on one thing.
+pub const HOLDS: usize = 32;
+/// Legal holds in one answer: all that are in force are listed.
+pub const HOLDS_LISTED: usize = 10_000;
+/// Digests, and messages, in one event of a purge: with 32 bytes each it stays under [`LEAF_BYTES`].
+pub const PURGED_DIGESTS: usize = 800;
 /// Notices about one delivery from one side.
 pub const NOTICES: u32 = 1_000;
 /// Free bytes under which no new documents are taken, by default: room for what is under way to complete.

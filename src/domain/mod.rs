@@ -2,6 +2,7 @@
 //!
 //! - [`ids`], [`document`], [`envelope`], [`event`]: the words, each parsed once; [`administration`]: those of what a node
 //!   records of itself.
+//! - [`hold`]: legal holds and what retention purged; [`named`]: the content that an event stands on.
 //! - [`limits`]: every limit against abuse, with its reason.
 //! - [`reason`]: the stable reason codes of every refusal.
 //! - [`status`]: the state machines of transport and of business, and what a sender asks of a recipient.
@@ -18,8 +19,10 @@ pub mod document;
 pub mod envelope;
 pub mod event;
 pub mod fold;
+pub mod hold;
 pub mod ids;
 pub mod limits;
+pub mod named;
 pub mod ratio;
 pub mod reason;
 pub mod statement;

@@ -142,6 +142,10 @@ reasons! {
     WrongParty "wrong_party" Denied,
     /// The document is not in force any more at its recipient.
     Revoked "revoked" Precondition,
+    /// The content was purged when its time of keeping was over.
+    Purged "purged" Precondition,
+    /// No such legal hold is in force.
+    UnknownHold "unknown_hold" NotFound,
     /// The document was revoked before it arrived.
     Withdrawn "withdrawn" Precondition,
     /// The delivery is not with its recipient.

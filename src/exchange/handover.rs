@@ -77,7 +77,7 @@ impl Leases {
         held.get(id).filter(|(_, until)| *until > now).cloned()
     }
 
-    fn is_held(&self, id: &DeliveryId, now: Timestamp) -> bool {
+    pub(super) fn is_held(&self, id: &DeliveryId, now: Timestamp) -> bool {
         self.holder(id, now).is_some()
     }
 }
@@ -202,9 +202,11 @@ impl Exchange {
 
     /// Adds what a notice says that arrived, or was released now.
     fn read_message(&self, told: &mut Notification) -> Result<(), Rejection> {
-        let digest = match &told.event.kind {
-            EventKind::Received { item, .. } if !item.kind().is_document() => item.envelope_digest,
-            EventKind::Released { envelope_digest, .. } => {
+        let (message, digest) = match &told.event.kind {
+            EventKind::Received { item, .. } if !item.kind().is_document() => {
+                (item.delivery_id, item.envelope_digest)
+            }
+            EventKind::Released { delivery_id, envelope_digest, .. } => {
                 let record: Option<Incoming> =
                     load(self.ledger(), &keys::incoming(&told.delivery_id)).map_err(|e| damaged(&e))?;
                 let facts = record.map(|r| r.facts).filter(|f| !f.kind.is_document());
@@ -212,11 +214,14 @@ impl Exchange {
                     return Ok(());
                 };
                 (told.kind, told.delivery_id) = (FeedKind::Notice(kind), target);
-                *envelope_digest
+                (*delivery_id, *envelope_digest)
             }
             _ => return Ok(()),
         };
-        told.message = Some(self.stored(&digest)?.envelope);
+        // What it said is gone with the document when that was purged.
+        if self.not_purged(&message).is_ok() {
+            told.message = Some(self.stored(&digest)?.envelope);
+        }
         Ok(())
     }
 
@@ -242,6 +247,7 @@ impl Exchange {
         // The record first: a lease must not tell that a delivery exists.
         let record = self.own_incoming(&agency.id, &id)?;
         no_longer(record.ended.as_ref(), &id)?;
+        self.not_purged(&id)?;
         let lease_until = self.inner.leases.take(id, caller.name(), now)?;
         let command = Command::Fetch { actor, agency: agency.id.clone(), delivery_id: id };
         let committed = match self.ledger().commit(command).await {

@@ -243,7 +243,7 @@ impl Exchange {
         for digest in &judged.evidence {
             let known = |kept: &HashSet<Digest>| kept.contains(digest);
             // A full disk may have taken it again.
-            if !self.ledger().content().is_lost(digest)
+            if self.ledger().content().claim(digest)
                 && known(&self.inner.judging.kept.lock().unwrap_or_else(PoisonError::into_inner))
             {
                 continue;

@@ -5,8 +5,9 @@
 //! [`status`] (and reports). [`notice`] is a revoke or an update of what was sent, [`held`] is what waits for a
 //! decision, [`paper`] enters what went on paper, [`figures`] records what is said about figures, [`track`] follows a delivery,
 //! [`directory`] keeps the list of agencies,
-//! `judge` judges signatures at either node, `transfer` takes large content in piece by piece, [`witness`] holds
-//! what other logs signed, [`timestamps`] has this log's checkpoints stamped, [`trust`] has
+//! `judge` judges signatures at either node, `transfer` takes large content in piece by piece, [`mod@retention`] purges
+//! what is kept no longer, [`witness`] holds what other logs signed, [`timestamps`] has this log's checkpoints stamped,
+//! [`trust`] has
 //! the revocation data in force, and [`revocation`] gets it. No step is skipped for any kind of message, and between
 //! two agencies of one node the way is
 //! the same without the network.
@@ -14,6 +15,7 @@
 //! [`Exchange`] is what all steps share. Ports: [`crate::ledger::Clock`] for time, [`courier::PeerLink`] for peers.
 
 pub mod accept;
+pub mod checks;
 pub mod clocks;
 pub mod courier;
 pub mod directory;
@@ -28,6 +30,7 @@ pub(crate) mod message;
 pub mod notice;
 pub mod paper;
 pub mod pressure;
+pub mod retention;
 pub mod revocation;
 pub mod settle;
 pub mod status;
@@ -71,6 +74,7 @@ pub(crate) struct Inner {
     pub(crate) transfers: transfer::Transfers,
     pub(crate) pressure: pressure::Pressure,
     pub(crate) clocks: clocks::Clocks,
+    pub(crate) checks: checks::Checks,
     pub(crate) witness: witness::Witness,
     pub(crate) stamping: timestamps::Stamping,
 }
@@ -94,6 +98,7 @@ impl Exchange {
             transfers,
             pressure,
             clocks,
+            checks: checks::Checks::default(),
             witness: witness::Witness::default(),
             stamping,
         };
@@ -113,6 +118,11 @@ impl Exchange {
     /// How the clocks of other nodes go.
     pub fn clocks(&self) -> &clocks::Clocks {
         &self.inner.clocks
+    }
+
+    /// What the node found when it checked itself.
+    pub fn checks(&self) -> &checks::Checks {
+        &self.inner.checks
     }
 
     /// The timestamps of this log's checkpoints.

@@ -15,14 +15,14 @@ use std::sync::Arc;
 
 use tokio::sync::{mpsc, watch};
 
-use super::keys::{check_key_change, keys_of};
+use super::keys::Keys;
 use super::overlay::Overlay;
 use super::writer::{Staged, Writer, apply_block, apply_event};
 use super::{Clock, CommitStats, DirectoryStamp, Inner, Ledger, Random, Snapshot};
 use crate::domain::event::{Event, EventKind};
 use crate::domain::fold::records;
 use crate::domain::limits;
-use crate::merkle::{LogKeys, NoteSigner, NoteVerifier, SignedCheckpoint, Tree, leaf_hash};
+use crate::merkle::{NoteSigner, NoteVerifier, SignedCheckpoint, Tree, leaf_hash};
 use crate::store::StoreError;
 use crate::store::clean::CleanMarker;
 use crate::store::content::ContentStore;
@@ -128,7 +128,7 @@ impl Ledger {
         let lock = lock(&layout.lock())?;
         format::open(&config.data)?;
         let (data, cache_bytes) = (config.data.clone(), config.cache_bytes);
-        let sled = |end: &End, keys: &LogKeys| sled_of(&layout, cache_bytes, end, keys);
+        let sled = |end: &End, keys: &Keys| sled_of(&layout, cache_bytes, end, keys);
         let (ledger, writer, opened) = recover(config, sled)?;
         let (stopped_sender, stopped_receiver) = std::sync::mpsc::channel();
         *ledger.inner.stopped.lock().expect("no holder of this lock panics") = Some(stopped_receiver);
@@ -157,7 +157,7 @@ impl Ledger {
     pub fn open_in_memory(
         config: LedgerConfig,
     ) -> Result<(Ledger, impl Future<Output = ()> + Send + use<>, Opened), StoreError> {
-        let empty = |_: &End, _: &LogKeys| Ok((Index::in_memory(), None));
+        let empty = |_: &End, _: &Keys| Ok((Index::in_memory(), None));
         let (ledger, writer, opened) = recover(config, empty)?;
         Ok((ledger, writer.run_as_task(), opened))
     }
@@ -168,7 +168,7 @@ fn sled_of(
     layout: &Layout,
     cache_bytes: u64,
     end: &End,
-    keys: &LogKeys,
+    keys: &Keys,
 ) -> Result<(Index, Option<String>), StoreError> {
     let marker = read_marker(&layout.marker());
     if let Some(marker) = &marker
@@ -184,13 +184,13 @@ fn sled_of(
 /// Steps 2 to 5 of the head of this file.
 fn recover(
     config: LedgerConfig,
-    index: impl FnOnce(&End, &LogKeys) -> Result<(Index, Option<String>), StoreError>,
+    index: impl FnOnce(&End, &Keys) -> Result<(Index, Option<String>), StoreError>,
 ) -> Result<(Ledger, Writer, Opened), StoreError> {
     let layout = Layout::new(&config.data);
     // 2
     let end = Journal::end(&*config.disk, &layout.journal())?;
     let mut opened = Opened { size: end.size, torn: end.torn, ..Opened::default() };
-    let keys = keys_of(&config, &layout.journal(), &end)?;
+    let keys = Keys::of(&config, &layout.journal(), &end)?;
     // 3
     let (index, reason) = index(&end, &keys)?;
     opened.rebuilt = reason;
@@ -282,7 +282,7 @@ fn open_index(
     layout: &Layout,
     marker: Option<&CleanMarker>,
     cache_bytes: u64,
-    keys: &LogKeys,
+    keys: &Keys,
 ) -> Result<(Index, Option<String>), StoreError> {
     let dir = layout.sled();
     if !dir.exists() {
@@ -312,7 +312,7 @@ fn open_existing(
     marker: Option<&CleanMarker>,
     kept_keys: &[u8],
     cache_bytes: u64,
-    keys: &LogKeys,
+    keys: &Keys,
 ) -> Result<Index, String> {
     let mut kept = None;
     if let Some(marker) = marker {
@@ -355,7 +355,7 @@ struct Catching {
 }
 
 impl Catching {
-    fn from_head(index: &Index, head: Option<Head>, keys: &LogKeys) -> Result<Catching, StoreError> {
+    fn from_head(index: &Index, head: Option<Head>, keys: &Keys) -> Result<Catching, StoreError> {
         let Some(head) = head else {
             return Ok(Catching {
                 tree: Tree::new(),
@@ -390,7 +390,7 @@ impl Catching {
         index: &Index,
         block: &crate::store::journal::Block,
         journal: Position,
-        keys: &LogKeys,
+        keys: &Keys,
     ) -> Result<(), StoreError> {
         let damaged = |at: u64, problem: String| StoreError::Damaged {
             path: "journal".into(),
@@ -406,7 +406,7 @@ impl Catching {
             let event: Event = leaf::decode(bytes).map_err(|e| damaged(at, e.to_string()))?;
             if matches!(event.kind, EventKind::KeyChanged(_)) {
                 let (size, root) = (self.tree.size(), self.tree.root());
-                check_key_change(&event.kind, size, root, keys).map_err(|e| damaged(at, e))?;
+                keys.check_change(&event.kind, size, root).map_err(|e| damaged(at, e))?;
             }
             self.last_time = self.last_time.max(event.at);
             apply_event(&mut overlay, at, &event)?;

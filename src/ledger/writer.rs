@@ -162,7 +162,7 @@ impl Writer {
             Ok(()) | Err(StoreError::Full { .. }) => {}
             Err(error) => return Err(fail(group.into_iter().map(|job| job.reply), error)),
         }
-        let lost = self.content.has_lost();
+        let lost = self.content.must_claim();
         let before = (self.tree.clone(), self.last_time);
         let index = self.index.clone();
         let mut overlay = Overlay::new(&index, self.tree.size());

@@ -21,7 +21,7 @@ use crate::domain::ids::framed;
 use crate::domain::limits;
 use crate::ledger::{Ledger, folds};
 use crate::merkle::{Checkpoint, KeyChangeStatement, NoteSigner, SignedCheckpoint, sha256};
-use crate::rpc::tls::{read_certificates, read_pkcs8};
+use crate::rpc::tls::read_certificates;
 
 /// Records that the log goes over to the signer's key, where its newest checkpoint is of the key before.
 pub(super) async fn note_log_key(
@@ -170,9 +170,7 @@ fn rights_of(client: &Client) -> Rights {
 
 /// The keys that are files of the configuration, the log's own left out.
 fn key_changes(ledger: &Ledger, config: &Config) -> Result<Vec<KeyChange>, NodeError> {
-    let name = format!("{}/witness", config.node);
-    let cosign = NoteSigner::cosigner_from_pkcs8(&name, &read_pkcs8(&config.cosign_key)?)
-        .map_err(|error| NodeError::Key { key: "log.cosign_key", error })?;
+    let cosign = super::cosigner(config)?;
     let evidence =
         config.evidence.as_ref().map(|(certificate, _)| certificate_name(certificate)).transpose()?;
     let in_use = [

@@ -138,6 +138,7 @@ fn render(exchange: &Exchange, source: &StatusSource) -> String {
     text.single("memory_bytes", gauge, "Resident memory of the process.", s.memory_bytes);
     text.single("log_events", gauge, "Events in the log.", s.log_size);
     commits(&mut text, exchange);
+    witnesses(&mut text, &s, now);
     text.single("held", gauge, "Deliveries in custody that wait for a decision.", s.held);
     let end = s.certificates.first().map_or(0, |c| c.not_after);
     text.single("certificate_end_seconds", gauge, "When the node's certificate ends.", seconds(end));
@@ -151,6 +152,7 @@ fn render(exchange: &Exchange, source: &StatusSource) -> String {
     let level = exchange.pressure().level() as u8;
     text.single("disk_pressure", gauge, "0 normal, 1 short, 2 critical.", level);
 
+    self_check(&mut text, s.self_check.as_ref());
     queues(&mut text, &s.queues, now);
 
     if let Some(stamps) = s.timestamps.filter(|t| !t.authority.is_empty()) {
@@ -179,6 +181,38 @@ fn render(exchange: &Exchange, source: &StatusSource) -> String {
     text.single("own_clock_off", gauge, "1 when most peers agree that this node's clock is off.", own);
     listeners(&mut text, source);
     text.0
+}
+
+fn self_check(text: &mut Text, last: Option<&pb::SelfCheckStatus>) {
+    let Some(last) = last else { return };
+    let gauge = "gauge";
+    text.single("check_time_seconds", gauge, "When the node last checked itself.", seconds(last.at));
+    text.single("check_findings", gauge, "What it found wrong.", last.findings);
+    text.single("check_events", gauge, "Events that it checked.", last.events);
+}
+
+fn witnesses(text: &mut Text, s: &pb::GetStatusResponse, now: i64) {
+    let gauge = "gauge";
+    let help = "Other nodes that cosigned this node's log.";
+    text.single("witnesses", gauge, help, s.cosigners.len());
+    let size = s.cosigners.iter().map(|c| c.size).max().unwrap_or(0);
+    text.single("cosigned_events", gauge, "Events under the largest cosigned checkpoint.", size);
+    if let Some(at) = s.cosigners.iter().map(|c| c.at).max() {
+        let age = seconds((now - at).max(0));
+        text.single("cosigned_age_seconds", gauge, "Since the newest cosignature.", age);
+    }
+    let help = "1 when no peer could say at the start whether this log is the newest copy.";
+    text.single("unwitnessed_start", gauge, help, u8::from(s.unwitnessed_start));
+    let name = "peer_log_stopped";
+    text.metric(name, gauge, "1 while exchange with a log is stopped for a suspicion, 2 for a proven fork.");
+    for w in &s.witnessed {
+        let value = match w.stopped.as_str() {
+            "" => 0,
+            "log_forked" => 2,
+            _ => 1,
+        };
+        text.sample(name, &[("peer", &w.peer), ("log", &w.log)], value);
+    }
 }
 
 fn commits(text: &mut Text, exchange: &Exchange) {

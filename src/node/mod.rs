@@ -1,5 +1,6 @@
-//! The composition root: build, bind, run, drain. `metrics` serves what a monitoring system asks for; `changes` records
-//! what is another than at the last start, `refused` the connections that were turned away.
+//! The composition root: build, bind, run, drain. `metrics` serves what a monitoring system asks for, `selfcheck` checks
+//! the log once a day; `changes` records what is another than at the last start, `refused` the connections that were
+//! turned away.
 //!
 //! [`Listeners::bind`] takes the ports; [`Node::start`] loads keys, opens directory and log, puts the steps together
 //! and serves; [`Node::stop`] drains: health says that it does not serve, no new calls begin, streams end with
@@ -8,6 +9,7 @@
 mod changes;
 mod metrics;
 mod refused;
+mod selfcheck;
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -24,15 +26,17 @@ use crate::domain::decide::Command;
 use crate::domain::event::EventKind;
 use crate::domain::{NodeName, limits};
 use crate::exchange::Exchange;
+use crate::exchange::checks::LastCheck;
 use crate::exchange::courier::{self, LocalLink, PeerLink};
 use crate::exchange::directory::{AdoptError, DirectoryHolder};
 use crate::exchange::pressure::{free_bytes, watch_disk};
+use crate::exchange::retention;
 use crate::exchange::revocation::Revocation;
 use crate::exchange::trust::CrlFileError;
 use crate::exchange::witness::{self, OldCopy, WitnessLink};
 use crate::exchange::{timestamps, transfer};
 use crate::ledger::{Clock, Ledger, LedgerConfig, LedgerError, Opened, SystemRandom};
-use crate::merkle::{KeyError, NoteSigner};
+use crate::merkle::{KeyError, NoteSigner, NoteVerifier};
 use crate::rpc::audit::AuditApi;
 use crate::rpc::collect;
 use crate::rpc::directory::DirectoryApi;
@@ -42,6 +46,7 @@ use crate::rpc::link::Links;
 use crate::rpc::peer::PeerApi;
 use crate::rpc::quota::Quotas;
 use crate::rpc::report::ReportApi;
+use crate::rpc::retention::RetentionApi;
 use crate::rpc::serve;
 use crate::rpc::status::StatusSource;
 use crate::rpc::tls::{self, NodeTls, TlsError};
@@ -52,6 +57,7 @@ use crate::wire::pb::directory_service_server::DirectoryServiceServer;
 use crate::wire::pb::exchange_service_server::ExchangeServiceServer;
 use crate::wire::pb::peer_service_server::PeerServiceServer;
 use crate::wire::pb::report_service_server::ReportServiceServer;
+use crate::wire::pb::retention_service_server::RetentionServiceServer;
 
 /// How long listeners and tasks may take to end when no call is under way any more.
 const CLOSE: Duration = Duration::from_secs(5);
@@ -141,6 +147,7 @@ pub struct Node {
     close: watch::Sender<bool>,
     health: HealthReporter,
     quotas: [Quotas; 2],
+    key: NoteVerifier,
     metrics: Option<SocketAddr>,
     tasks: JoinSet<Result<(), NodeError>>,
 }
@@ -197,8 +204,6 @@ impl Node {
             .map_err(|e| NodeError::Grpc(e.to_string()))??;
         let in_force = directory.current();
         ledger.stamp().set(in_force.version(), in_force.valid_until());
-        // Before anything else is written: what the log goes on with is of the new key.
-        changes::note_log_key(&ledger, &log_signer(&config)?, previous.as_ref()).await?;
         let exchange = Exchange::new(Arc::new(config), ledger, directory);
         // Known before the first call.
         if let Some(free) = free_bytes(&*disk, &exchange.config().data) {
@@ -243,6 +248,9 @@ impl Node {
         // before they were.
         let link = |peer: &NodeName| -> Arc<dyn WitnessLink> { links.to(peer) };
         let witnessed = witness::ask_at_start(&exchange, link, exchange.config().start_ask).await?;
+        // Before anything else is written: what the log goes on with is of the new key.
+        let signer = log_signer(exchange.config())?;
+        changes::note_log_key(exchange.ledger(), &signer, previous.as_ref()).await?;
         note_start(&exchange, !witnessed).await?;
         ready.send_replace(true);
 
@@ -264,11 +272,12 @@ impl Node {
             )
             .add_service(AuditServiceServer::new(AuditApi::new(
                 exchange.clone(),
-                key,
+                key.clone(),
                 status.clone(),
                 exports,
             )))
             .add_service(ReportServiceServer::new(ReportApi::new(exchange.clone())))
+            .add_service(RetentionServiceServer::new(RetentionApi::new(exchange.clone())))
             .add_service(DirectoryServiceServer::new(DirectoryApi::new(exchange.clone())))
             .add_service(health_service)
             .add_service(reflection);
@@ -314,6 +323,14 @@ impl Node {
                 Ok(())
             }
         });
+        tasks.spawn({
+            let retaining = retention::watch(exchange.clone(), stopped.clone());
+            async move {
+                retaining.await;
+                Ok(())
+            }
+        });
+        tasks.spawn(selfcheck::watch(exchange.clone(), key.clone(), stopped.clone()));
         let metrics_address = metrics.as_ref().and_then(|m| m.local_addr().ok());
         if let Some(listener) = metrics {
             let serving = metrics::serve(listener, exchange.clone(), status, closed);
@@ -341,7 +358,7 @@ impl Node {
             revocation.run(stopped).await;
             Ok(())
         });
-        Ok(Node { exchange, opened, stop, close, health, quotas, metrics: metrics_address, tasks })
+        Ok(Node { exchange, opened, stop, close, health, quotas, key, metrics: metrics_address, tasks })
     }
 
     /// What opening the log found.
@@ -352,6 +369,12 @@ impl Node {
     /// The steps, for what runs in the same process.
     pub fn exchange(&self) -> &Exchange {
         &self.exchange
+    }
+
+    /// Checks the log, every fold and, where that is configured, all content, now; as the node does once a day. `None`
+    /// when that is under way already, or cannot be done.
+    pub async fn check_now(&self) -> Option<LastCheck> {
+        selfcheck::check(&self.exchange, &self.key, self.stop.subscribe()).await
     }
 
     /// Where metrics are served.
@@ -376,6 +399,7 @@ impl Node {
 
     /// Drains and stops.
     pub async fn stop(mut self, reason: &str) -> Result<(), NodeError> {
+        let began = self.exchange.ledger().now();
         // Said first, so that whoever watches it hears it before anything ends.
         self.health.set_service_status("", ServingStatus::NotServing).await;
         self.health.set_not_serving::<ExchangeServiceServer<ExchangeApi>>().await;
@@ -395,7 +419,7 @@ impl Node {
             self.tasks.abort_all();
             while self.tasks.join_next().await.is_some() {}
         }
-        refused::record_last(&self.exchange, &self.quotas).await;
+        refused::record_last(&self.exchange, &self.quotas, began).await;
         // A log that failed cannot say that it stops.
         let stopped = Command::Note { kind: EventKind::Stopped { reason: reason.to_owned() } };
         let noted = self.exchange.ledger().commit(stopped).await;

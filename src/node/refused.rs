@@ -29,7 +29,10 @@ pub(super) async fn record(exchange: Exchange, quotas: [Quotas; 2], mut stop: wa
         let since = exchange.ledger().now();
         tokio::select! {
             () = tokio::time::sleep(window) => {}
-            () = async { drop(stop.wait_for(|s| *s).await) } => return,
+            () = async { drop(stop.wait_for(|s| *s).await) } => {
+                write(&exchange, &quotas, since).await;
+                return;
+            }
         }
         window = next(window, write(&exchange, &quotas, since).await);
     }
@@ -52,10 +55,8 @@ async fn write(exchange: &Exchange, quotas: &[Quotas; 2], since: Timestamp) -> b
     true
 }
 
-/// Records, as the node stops, what was counted since the last event.
-pub(super) async fn record_last(exchange: &Exchange, quotas: &[Quotas; 2]) {
-    let most = i64::try_from(limits::REFUSED_MOST_MS).unwrap_or(i64::MAX);
-    let since = exchange.ledger().now().plus_millis(-most);
+/// Records what was turned away while the node stopped, which began at `since`.
+pub(super) async fn record_last(exchange: &Exchange, quotas: &[Quotas; 2], since: Timestamp) {
     write(exchange, quotas, since).await;
 }
 

@@ -80,9 +80,8 @@ impl AuditApi {
             code => Some(self.agency(code, "counterpart")?.id),
         };
         let (limit, next) = read_page(r.page.as_ref())?;
-        let has_token = r.page.as_ref().is_some_and(|p| !p.token.is_empty());
         let start = (r.from_index > 0).then_some(r.from_index);
-        let from = if has_token { Some(next) } else { start };
+        let from = if has_token(r) { Some(next) } else { start };
         Ok(Query { from, limit, ..Query::read(r, agency, counterpart)? })
     }
 
@@ -98,31 +97,22 @@ impl AuditApi {
         super::record_extract(&self.exchange, caller.actor(user)?, extract, agency, filter).await
     }
 
-    /// Checks the log as it stands. A log that grows while it is read would look wrong where it is only new, so the
-    /// check is made again, and given up when the node is never quiet for long enough.
-    async fn check(&self, tries: usize) -> Result<audit::Checked, Status> {
-        let ledger = self.exchange.ledger();
-        for _ in 0..tries {
-            let before = ledger.snapshot().size();
-            let journal = self.exchange.config().data.join("journal");
-            let index = ledger.index().clone();
-            let key = self.key.clone();
-            // Off the threads that serve calls.
-            let checked = tokio::task::spawn_blocking(move || {
-                audit::check(&journal, Arc::new(RealDisk), &index, &key, |_| {})
-            })
-            .await
-            .map_err(|e| Status::internal(e.to_string()))?
-            .map_err(|e| refuse(storage(&e)))?;
-            if ledger.snapshot().size() == before {
+    /// Checks the log as it stands; what comes meanwhile is not looked at.
+    async fn check(&self, content: bool) -> Result<audit::Checked, Status> {
+        let journal = self.exchange.config().data.join("journal");
+        let (ledger, key) = (self.exchange.ledger().clone(), self.key.clone());
+        // Off the threads that serve calls.
+        tokio::task::spawn_blocking(move || {
+            let checked = audit::check(&journal, Arc::new(RealDisk), ledger.index(), &key, |_| {})?;
+            if !content {
                 return Ok(checked);
             }
-        }
-        Err(refuse(Rejection::new(
-            Reason::Overloaded,
-            "",
-            "the log grew during every try: check when there is less traffic, or a stopped copy with --data",
-        )))
+            let content = audit::check_content_of(&ledger, |_| {})?;
+            Ok(checked.with_content(content))
+        })
+        .await
+        .map_err(|e| Status::internal(e.to_string()))?
+        .map_err(|e| refuse(storage(&e)))
     }
 
     /// Refuses an event that the caller may not see, in the words for one that is not there.
@@ -141,6 +131,10 @@ impl AuditApi {
     }
 }
 
+fn has_token(request: &pb::ListEventsRequest) -> bool {
+    request.page.as_ref().is_some_and(|page| !page.token.is_empty())
+}
+
 #[tonic::async_trait]
 impl AuditService for AuditApi {
     async fn list_events(
@@ -151,7 +145,7 @@ impl AuditService for AuditApi {
         let request = request.into_inner();
         let agency = self.scope(&caller, &request.agency).map_err(refuse)?;
         let query = self.query(&request, agency.clone()).map_err(refuse)?;
-        if request.export && query.from.is_none() {
+        if request.export && !has_token(&request) {
             let words = Query::words(&request);
             self.extract(&caller, &request.asking_user, Extract::Events, agency, words)
                 .await
@@ -214,7 +208,7 @@ impl AuditService for AuditApi {
     ) -> Result<Response<pb::CheckLogResponse>, Status> {
         let caller = caller(&self.exchange, &request)?;
         caller.check_node(NodeRole::Auditor).map_err(refuse)?;
-        let checked = self.check(5).await?;
+        let checked = self.check(request.into_inner().content).await?;
         Ok(Response::new(pb::CheckLogResponse {
             events: checked.events,
             root: checked.root.map_or_else(bytes::Bytes::new, |r| crate::wire::words::digest(&r)),
@@ -224,9 +218,16 @@ impl AuditService for AuditApi {
                 .map(|f| pb::Finding {
                     place: f.place.to_string(),
                     index: f.index.unwrap_or_default(),
+                    has_index: f.index.is_some(),
                     message: f.message.clone(),
                 })
                 .collect(),
+            unlisted: checked.unlisted,
+            content: checked.content.map(|c| pb::ContentRead {
+                contents: c.contents,
+                bytes: c.bytes,
+                micros: c.micros,
+            }),
         }))
     }
 
@@ -280,8 +281,11 @@ impl AuditService for AuditApi {
         let (pieces, receiver) = mpsc::channel(4);
         // An empty log has no checkpoint, and no files.
         if let Some(checkpoint) = ledger.snapshot().checkpoint().cloned() {
+            // As others cosigned it, where they did.
+            let note = self.exchange.cosigned().into_iter().find(|c| c.checkpoint == checkpoint);
+            let note = note.map_or_else(|| checkpoint.note().to_owned(), |c| c.note());
             tokio::task::spawn_blocking(move || {
-                let ended = export_tiles(&index, &checkpoint, known, |path, data| {
+                let ended = export_tiles(&index, (&checkpoint, &note), known, |path, data| {
                     for piece in data.chunks(limits::CHUNK_BYTES) {
                         let data = bytes::Bytes::copy_from_slice(piece);
                         let message = pb::ExportTilesResponse { path: path.to_owned(), data };

@@ -12,6 +12,7 @@ use crate::wire::pb::audit_service_client::AuditServiceClient;
 use crate::wire::pb::directory_service_client::DirectoryServiceClient;
 use crate::wire::pb::exchange_service_client::ExchangeServiceClient;
 use crate::wire::pb::report_service_client::ReportServiceClient;
+use crate::wire::pb::retention_service_client::RetentionServiceClient;
 
 /// A connection to a node.
 #[derive(Clone)]
@@ -85,6 +86,11 @@ impl NodeClient {
     /// `ReportService`.
     pub fn report(&self) -> ReportServiceClient<Channel> {
         ReportServiceClient::new(self.channel.clone())
+    }
+
+    /// `RetentionService`.
+    pub fn retention(&self) -> RetentionServiceClient<Channel> {
+        RetentionServiceClient::new(self.channel.clone()).max_decoding_message_size(64 << 20)
     }
 
     /// `DirectoryService`.

@@ -18,7 +18,6 @@ use crate::domain::decide::Command;
 use crate::domain::ids::{AgencyId, DeliveryId};
 use crate::domain::limits;
 use crate::domain::reason::{Reason, Rejection};
-use crate::exchange::timestamps::Stamped;
 use crate::exchange::{Caller, Exchange};
 use crate::ledger::{LedgerError, Snapshot, must_be_checked, storage};
 use crate::signature::{Signer, SigningKey};
@@ -161,9 +160,9 @@ fn with_source<T>(
     read: impl FnOnce(&Source<'_>) -> T,
 ) -> T {
     let ledger = exchange.ledger();
-    let prove = |index, under: Option<&Stamped>| match under {
+    let prove = |index, under: Option<(u64, &str)>| match under {
         None => ledger.prove(index, snapshot),
-        Some(stamped) => ledger.prove_under(index, stamped.size, &stamped.note, snapshot),
+        Some((size, note)) => ledger.prove_under(index, size, note, snapshot),
     };
     read(&Source {
         index: ledger.index(),
@@ -171,6 +170,7 @@ fn with_source<T>(
         size: snapshot.size(),
         prove: &prove,
         stamps: exchange.stamping().stamps(),
+        cosigned: &exchange.cosigned_ever(),
         trust: &exchange.trust(&exchange.directory()),
         content: &**ledger.content(),
         directories: &exchange.config().data.join("directories"),

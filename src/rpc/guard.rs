@@ -1,7 +1,7 @@
 //! What every call of a listener passes: it is counted in its caller's share, its messages are counted as they arrive,
 //! refusals are counted by reason, and while the node stops nothing new begins. A request that brings nothing for too
 //! long is ended, so that its place is free: in the middle of a message always, between messages unless its call is one
-//! that may be silent ([`SILENT`]).
+//! that may be silent (`SILENT`).
 //!
 //! The count of arriving bytes follows the frames of gRPC (a flag, four bytes of length, the message): what belongs to
 //! messages that are complete is counted until more is asked for, because then the decoder has handed them on.

@@ -5,7 +5,8 @@
 //! - [`serve`]: listeners: TLS 1.3, mutual, always.
 //! - [`quota`], [`guard`]: what one caller may have at once, and where every call is counted; [`turned_away`]: who did not
 //!   get that far.
-//! - [`exchange`], [`audit`], [`report`], [`directory`], [`peer`]: one service each: decode, authorise, call, encode.
+//! - [`exchange`], [`audit`], [`report`], [`directory`], [`peer`], [`retention`]: one service each: decode, authorise,
+//!   call, encode.
 //! - [`collect`]: nodes that cannot be reached, from both sides.
 //! - `content`: large content between nodes, on connections of its own; `fetch`: to the recipient's system.
 //! - [`link`]: the way to another node; implements [`crate::exchange::courier::PeerLink`].
@@ -25,6 +26,7 @@ mod notices;
 pub mod peer;
 pub mod quota;
 pub mod report;
+pub mod retention;
 pub mod serve;
 pub mod status;
 pub mod tls;

@@ -84,6 +84,15 @@ impl StatusSource {
             peer_connections: connections(&self.quotas[1]),
             memory_bytes: memory_bytes(),
             draining: *self.stop.borrow(),
+            self_check: exchange.checks().last().map(|last| pb::SelfCheckStatus {
+                at: last.at.millis(),
+                took_ms: last.took_ms,
+                events: last.events,
+                findings: last.findings,
+                first: last.first.unwrap_or_default(),
+                has_first: last.first.is_some(),
+                content_bytes: last.content_bytes,
+            }),
             witnessed: exchange.witness().standings().into_iter().map(witnessed).collect(),
             cosigners: cosigners(exchange),
             unwitnessed_start: exchange.witness().is_unwitnessed(),
@@ -175,7 +184,7 @@ fn queue_status(
 }
 
 /// What is held of another node's log.
-fn witnessed(standing: Standing) -> pb::WitnessedLog {
+pub fn witnessed(standing: Standing) -> pb::WitnessedLog {
     let Standing { peer, log, held, cut } = standing;
     pb::WitnessedLog {
         peer: peer.to_string(),

@@ -19,7 +19,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 
 use super::appender::Appender;
-use super::disk::Disk;
+use super::disk::{Disk, DiskFile};
 use super::{StoreError, before_zeros};
 use crate::merkle::sha256;
 
@@ -113,21 +113,60 @@ fn parse(data: &Bytes) -> Result<(Block, usize), &'static str> {
     Ok((Block { first, leaves, checkpoint, epoch }, total))
 }
 
-/// One segment, read whole.
+/// Bytes of a segment that are read at once; a block that is longer is read whole.
+const WINDOW: usize = 2 << 20;
+
+/// One segment, read from its beginning on, some blocks at a time.
 struct Segment {
     path: PathBuf,
     number: u64,
-    data: Bytes,
+    file: Arc<dyn DiskFile>,
+    /// Bytes of the file.
+    length: usize,
+    /// What was read last, from byte `from` on.
+    window: Bytes,
+    from: usize,
     at: usize,
 }
 
 impl Segment {
-    fn read(disk: &dyn Disk, dir: &Path, number: u64) -> Result<Segment, StoreError> {
+    fn open(disk: &dyn Disk, dir: &Path, number: u64) -> Result<Segment, StoreError> {
         let path = dir.join(name(number));
         let file = disk.open_read(&path).map_err(StoreError::io("opening", &path))?;
-        let mut data = vec![0; file.len().map_err(StoreError::io("measuring", &path))? as usize];
-        file.read_at(&mut data, 0).map_err(StoreError::io("reading", &path))?;
-        Ok(Segment { path, number, data: data.into(), at: 0 })
+        let length = file.len().map_err(StoreError::io("measuring", &path))? as usize;
+        Ok(Segment { path, number, file, length, window: Bytes::new(), from: 0, at: 0 })
+    }
+
+    /// The bytes from `from` to `to`.
+    fn bytes(&self, from: usize, to: usize) -> Result<Bytes, StoreError> {
+        let mut data = vec![0; to.saturating_sub(from)];
+        self.file.read_at(&mut data, from as u64).map_err(StoreError::io("reading", &self.path))?;
+        Ok(data.into())
+    }
+
+    /// Everything that is not read as a block yet.
+    fn rest(&self) -> Result<Bytes, StoreError> {
+        self.bytes(self.at, self.length)
+    }
+
+    /// At least `n` bytes from here on, fewer at the end.
+    fn ahead(&mut self, n: usize) -> Result<Bytes, StoreError> {
+        let end = self.length.min(self.at.saturating_add(n));
+        if self.at < self.from || end > self.from + self.window.len() {
+            self.window = self.bytes(self.at, self.length.min(self.at.saturating_add(n.max(WINDOW))))?;
+            self.from = self.at;
+        }
+        Ok(self.window.slice(self.at - self.from..))
+    }
+
+    /// The block here, if a good one is.
+    fn block(&mut self) -> Result<Result<(Block, usize), &'static str>, StoreError> {
+        let header = self.ahead(HEADER)?;
+        let body = if header.starts_with(&MAGIC) { u32_at(&header, 4) } else { None };
+        match body.map(|body| body as usize).filter(|body| *body <= MAX_BODY) {
+            Some(body) => Ok(parse(&self.ahead(HEADER + body + TRAILER)?)),
+            None => Ok(parse(&header)),
+        }
     }
 
     fn damaged(&self, problem: impl Into<String>) -> StoreError {
@@ -136,8 +175,7 @@ impl Segment {
 
     /// The next block; `None` at the end: only zeros follow, or, in the last segment, a torn write.
     fn next(&mut self, last: bool, expected: Option<u64>) -> Result<Option<Block>, StoreError> {
-        let rest = self.data.slice(self.at..);
-        match parse(&rest) {
+        let problem = match self.block()? {
             Ok((block, length)) => {
                 if expected.is_some_and(|e| e != block.first) {
                     return Err(self.damaged(format!(
@@ -147,21 +185,23 @@ impl Segment {
                     )));
                 }
                 self.at += length;
-                Ok(Some(block))
+                return Ok(Some(block));
             }
-            Err(_) if before_zeros(&rest) == 0 => Ok(None),
-            Err(problem) if !last => Err(self.damaged(problem)),
-            Err(problem) => {
-                // Torn, or corrupt? Only the last block can be torn, so nothing good may follow.
-                let later = (1..rest.len().saturating_sub(HEADER))
-                    .find(|i| rest[*i..].starts_with(&MAGIC) && parse(&rest.slice(*i..)).is_ok());
-                match later {
-                    Some(i) => {
-                        Err(self.damaged(format!("{problem}, and a good block follows {i} bytes later")))
-                    }
-                    None => Ok(None),
-                }
-            }
+            Err(problem) => problem,
+        };
+        let rest = self.rest()?;
+        if before_zeros(&rest) == 0 {
+            return Ok(None);
+        }
+        if !last {
+            return Err(self.damaged(problem));
+        }
+        // Torn, or corrupt? Only the last block can be torn, so nothing good may follow.
+        let later = (1..rest.len().saturating_sub(HEADER))
+            .find(|i| rest[*i..].starts_with(&MAGIC) && parse(&rest.slice(*i..)).is_ok());
+        match later {
+            Some(i) => Err(self.damaged(format!("{problem}, and a good block follows {i} bytes later"))),
+            None => Ok(None),
         }
     }
 }
@@ -263,7 +303,7 @@ impl Tail {
     fn read(disk: &dyn Disk, dir: &Path) -> Result<Option<Tail>, StoreError> {
         let (numbers, empty) = used_segments(disk, dir)?;
         let Some(last) = numbers.last() else { return Ok(None) };
-        let mut segment = Segment::read(disk, dir, *last)?;
+        let mut segment = Segment::open(disk, dir, *last)?;
         let mut end = End { size: 0, checkpoint: None, torn: 0 };
         // The first segment begins the log.
         let (mut epoch, mut expected) = (0, (*last == 1).then_some(0));
@@ -273,10 +313,10 @@ impl Tail {
             epoch = block.epoch;
             end.checkpoint = Some(block.checkpoint);
         }
-        end.torn = before_zeros(&segment.data[segment.at..]) as u64;
+        end.torn = before_zeros(&segment.rest()?) as u64;
         if expected.is_none() && *last > 1 {
             // The crash tore the first block of this segment: the one before has the end.
-            let mut before = Segment::read(disk, dir, last - 1)?;
+            let mut before = Segment::open(disk, dir, last - 1)?;
             let mut next = None;
             while let Some(block) = before.next(false, next)? {
                 next = Some(block.end());
@@ -315,7 +355,7 @@ impl Journal {
             disk.remove(&fresh).map_err(StoreError::io("removing", &fresh))?;
         }
         let mut copy = Appender::create(&*disk, &fresh)?;
-        copy.append(&segment.data[..segment.at])?;
+        copy.append(&segment.bytes(0, segment.at)?)?;
         copy.sync()?;
         drop(copy);
         disk.rename(&fresh, &segment.path).map_err(StoreError::io("renaming", &segment.path))?;
@@ -431,8 +471,8 @@ impl Reader {
             reader.expected = None;
             reader.next_segment = from.segment as usize - 1;
             if let Some(number) = reader.numbers.get(reader.next_segment).copied() {
-                let mut segment = Segment::read(&*reader.disk, dir, number)?;
-                if from.offset as usize > segment.data.len() {
+                let mut segment = Segment::open(&*reader.disk, dir, number)?;
+                if from.offset as usize > segment.length {
                     return Err(segment.damaged(format!("the file ends before byte {}", from.offset)));
                 }
                 segment.at = from.offset as usize;
@@ -460,7 +500,7 @@ impl Reader {
                 }
             }
             let Some(number) = self.numbers.get(self.next_segment).copied() else { return Ok(None) };
-            self.current = Some(Segment::read(&*self.disk, &self.dir, number)?);
+            self.current = Some(Segment::open(&*self.disk, &self.dir, number)?);
             self.next_segment += 1;
         }
     }

@@ -3,7 +3,7 @@
 use bytes::Bytes;
 use prost::Message as _;
 
-use super::{administration, figures, paper, pb, words};
+use super::{administration, figures, hold, paper, pb, words};
 use crate::domain::document::Urgency;
 use crate::domain::event::{
     Actor, DocumentFacts, Event, EventKind, Item, Judged, NoticeFacts, Parties, SignatureFacts, Stated,
@@ -195,6 +195,20 @@ fn kind(kind: &EventKind) -> Option<pb::event::Kind> {
         EventKind::CalendarSet(calendar) => K::CalendarSet(figures::calendar_out(calendar)),
         EventKind::PaperDeclared(declared) => K::PaperDeclared(figures::declared_out(declared)),
         EventKind::PeriodClosed(closed) => K::PeriodClosed(figures::closed_out(closed)),
+        EventKind::Purged { delivery_id, messages, digests, rule } => K::Purged(pb::Purged {
+            delivery_id: words::id(delivery_id),
+            messages: messages.iter().map(words::id).collect(),
+            digests: words::digests(digests),
+            rule: rule.clone(),
+        }),
+        EventKind::HoldPlaced { scope, reason } => {
+            K::HoldPlaced(pb::HoldPlaced { scope: Some(hold::scope(scope)), reason: reason.clone() })
+        }
+        EventKind::HoldLifted { hold, scope, reason } => K::HoldLifted(pb::HoldLifted {
+            hold: *hold,
+            scope: Some(hold::scope(scope)),
+            reason: reason.clone(),
+        }),
         EventKind::ConfigChanged(change) => K::ConfigChanged(administration::config_out(change)),
         EventKind::ClientChanged(change) => K::ClientChanged(administration::client_out(change)),
         EventKind::KeyChanged(change) => K::KeyChanged(administration::key_out(change)),
@@ -403,6 +417,16 @@ fn read_kind(kind: pb::event::Kind) -> Result<EventKind, Rejection> {
             version: d.version,
             digest: words::read_digest("digest", &d.digest)?,
         },
+        K::Purged(p) => EventKind::Purged {
+            delivery_id: DeliveryId::from_slice(&p.delivery_id)?,
+            messages: p.messages.iter().map(|id| DeliveryId::from_slice(id)).collect::<Result<_, _>>()?,
+            digests: words::read_digests("digests", &p.digests)?,
+            rule: p.rule,
+        },
+        K::HoldPlaced(h) => EventKind::HoldPlaced { scope: hold::read_scope(h.scope)?, reason: h.reason },
+        K::HoldLifted(h) => {
+            EventKind::HoldLifted { hold: h.hold, scope: hold::read_scope(h.scope)?, reason: h.reason }
+        }
         K::Alarm(a) => EventKind::Alarm { reason: a.reason, peer: a.peer, detail: a.detail },
         K::ConfigChanged(c) => EventKind::ConfigChanged(administration::read_config(c)?),
         K::ClientChanged(c) => EventKind::ClientChanged(administration::read_client(c)?),

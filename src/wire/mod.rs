@@ -3,6 +3,7 @@
 //! - [`leaf`]: an event as the log keeps it, one version byte and then protobuf.
 //! - [`envelope`]: an envelope as it travels.
 //! - [`figures`]: events about the ratios.
+//! - [`hold`]: what a legal hold is on.
 //! - [`words`]: enumerations, metadata, parts, verdicts.
 //! - [`proof`]: proofs; [`witness`]: what witnesses ask each other.
 //! - [`failure`]: reasons and gRPC statuses.
@@ -14,6 +15,7 @@ pub mod codec;
 pub mod envelope;
 pub mod failure;
 pub mod figures;
+pub mod hold;
 pub mod leaf;
 mod paper;
 pub mod proof;

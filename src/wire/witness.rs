@@ -5,7 +5,6 @@ use crate::domain::ids::shorten;
 use crate::domain::limits;
 use crate::domain::reason::{Reason, Rejection};
 use crate::merkle::{Hash, MAX_CHECKPOINT_BYTES, MAX_PROOF_HASHES};
-use crate::wire::proof::Proof;
 
 /// Bytes of a log's origin line.
 const LOG_BYTES: usize = 255;
@@ -33,8 +32,6 @@ pub enum Ask {
         /// The size of the tree in which it is shown.
         of: u64,
     },
-    /// A proof that it gave once.
-    Lost(Proof),
 }
 
 /// The answer.
@@ -88,7 +85,6 @@ impl Ask {
             Ask::Prefix { log, size, of } => {
                 A::Prefix(pb::PrefixAsk { log: log.clone(), size: *size, of: *of })
             }
-            Ask::Lost(proof) => A::Lost(pb::LostProof { proof: Some(proof.to_wire()) }),
         };
         pb::WitnessAsk { ask: Some(ask) }
     }
@@ -115,10 +111,6 @@ impl Ask {
                     return Err(bad("ask.prefix.size", format!("{} is not from 1 to {}", p.size, p.of)));
                 }
                 Ok(Ask::Prefix { log: log("ask.prefix.log", p.log)?, size: p.size, of: p.of })
-            }
-            Some(A::Lost(lost)) => {
-                let proof = lost.proof.ok_or_else(|| Rejection::missing("ask.lost.proof"))?;
-                Ok(Ask::Lost(Proof::from_wire(proof)?))
             }
             None => {
                 let what = "a newer version of the program may know this question; this one does not";

@@ -256,7 +256,7 @@ async fn an_agencys_auditor_sees_that_agencys_events_only() {
     // The state of the node, its check and its ratios are the node's.
     let denied = refusal(Code::PermissionDenied, "not_allowed", "", &["client `auditor`"]);
     denied.check(&audit.get_status(pb::GetStatusRequest {}).await.unwrap_err());
-    denied.check(&audit.check_log(pb::CheckLogRequest {}).await.unwrap_err());
+    denied.check(&audit.check_log(pb::CheckLogRequest { content: false }).await.unwrap_err());
     let ratios = auditor.node.report().get_ratios(pb::GetRatiosRequest::default()).await;
     denied.check(&ratios.unwrap_err());
     // A system is no auditor, not even of its own agency.

@@ -17,10 +17,10 @@ use lienthong::wire::leaf;
 
 use crate::harness::{Sample, agency, check, close, open, runtime, signer, signer_of};
 
-type Changes = BTreeMap<Vec<u8>, Option<Vec<u8>>>;
+pub(crate) type Changes = BTreeMap<Vec<u8>, Option<Vec<u8>>>;
 
 /// Changes records, and hides it from the sum.
-fn alter(data: &Path, change: impl FnOnce(&Index, &mut Head, &mut Changes)) {
+pub(crate) fn alter(data: &Path, change: impl FnOnce(&Index, &mut Head, &mut Changes)) {
     let index = Index::open(&data.join("sled"), 16 << 20).unwrap();
     let mut head = index.head().unwrap().unwrap();
     let mut changes = Changes::new();
@@ -46,7 +46,7 @@ fn assert_found(findings: &[Finding], place: Place, index: Option<u64>) {
 }
 
 /// The chunk that holds a leaf: its first index and its leaves.
-fn chunk_of(index: &Index, at: u64) -> (u64, Vec<bytes::Bytes>) {
+pub(crate) fn chunk_of(index: &Index, at: u64) -> (u64, Vec<bytes::Bytes>) {
     let keys = index.scan_back(b"l", &leaf_key(at), 2).unwrap();
     let first = keys::index_of(&keys[0].0).unwrap();
     let next = index.scan(b"l", &leaf_key(at + 1), 1).unwrap();
@@ -56,14 +56,14 @@ fn chunk_of(index: &Index, at: u64) -> (u64, Vec<bytes::Bytes>) {
     (first, leaves.into_iter().map(|(_, leaf)| leaf).collect())
 }
 
-fn put_chunk(changes: &mut Changes, first: u64, leaves: &[bytes::Bytes]) {
+pub(crate) fn put_chunk(changes: &mut Changes, first: u64, leaves: &[bytes::Bytes]) {
     for (key, value) in chunks(first, leaves) {
         changes.insert(key, Some(value));
     }
 }
 
 /// The leaf with another user in it.
-fn other_user(bytes: &[u8]) -> bytes::Bytes {
+pub(crate) fn other_user(bytes: &[u8]) -> bytes::Bytes {
     let mut event = leaf::decode(bytes).unwrap();
     event.actor.user.push('x');
     leaf::encode(&event).unwrap()

@@ -15,7 +15,7 @@ use lienthong::wire::leaf;
 
 use crate::harness::{START, Sample, check, close, journal, open, runtime, signer, signer_of, try_open};
 
-fn blocks(data: &Path) -> Vec<Block> {
+pub(crate) fn blocks(data: &Path) -> Vec<Block> {
     let mut reader = Reader::open(Arc::new(RealDisk), &journal(data), Position::default()).unwrap();
     std::iter::from_fn(|| reader.next_block().unwrap()).collect()
 }
@@ -41,7 +41,7 @@ fn encode(block: &Block) -> Vec<u8> {
 }
 
 /// One segment with these blocks instead of the journal.
-fn rewrite(data: &Path, blocks: &[Block]) {
+pub(crate) fn rewrite(data: &Path, blocks: &[Block]) {
     std::fs::remove_dir_all(journal(data)).unwrap();
     std::fs::create_dir(journal(data)).unwrap();
     let bytes: Vec<u8> = blocks.iter().flat_map(encode).collect();
@@ -53,7 +53,7 @@ fn verify(data: &Path) -> Checked {
 }
 
 /// A log whose journal is one segment, so that writing it again as it is changes nothing.
-fn one_segment() -> Sample {
+pub(crate) fn one_segment() -> Sample {
     let sample = Sample::new(1 << 20, false, Sample::commands());
     let dir = sample.copy();
     rewrite(dir.path(), &blocks(dir.path()));
@@ -79,7 +79,7 @@ fn assert_found(findings: &[Finding], place: Place, index: u64) {
 }
 
 /// Lengths stay, so that sled's position in the journal stays right.
-fn other_client(bytes: &[u8]) -> Bytes {
+pub(crate) fn other_client(bytes: &[u8]) -> Bytes {
     let mut event = leaf::decode(bytes).unwrap();
     event.salt[0] ^= 1;
     leaf::encode(&event).unwrap()

@@ -9,3 +9,4 @@ mod finding;
 #[path = "../harness/mod.rs"]
 mod harness;
 mod listing;
+mod many;

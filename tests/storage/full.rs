@@ -48,7 +48,7 @@ fn content_without_room_refuses_the_command_that_names_it_and_no_other() {
     done.refused.clear();
     assert_eq!(ledger.content().put(&big).unwrap(), lost);
     done.commit(&runtime, &ledger, submit(2, &[lost]), "<r2>", vec![(lost, big.clone())]).unwrap();
-    assert!(!ledger.content().has_lost());
+    assert!(!ledger.content().must_claim());
     done.verify(&ledger);
     close(&runtime, ledger, dir.path(), true);
     assert_clean(dir.path());

@@ -108,7 +108,7 @@ impl Log {
                 let path = tree.inclusion_proof(size - 1, of, &NoTiles).unwrap();
                 Reply::Prefix(leaf_hash(&self.leaves[size as usize - 1]), path)
             }
-            Ask::Cosigned(_) | Ask::Lost(_) => Reply::Noted,
+            Ask::Cosigned(_) => Reply::Noted,
         }
     }
 }

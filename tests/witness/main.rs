@@ -6,7 +6,9 @@
 #[path = "../common/mod.rs"]
 mod common;
 mod copies;
+mod generation;
 mod held;
 mod liar;
 mod rewritten;
+mod shown;
 mod world;

@@ -17,7 +17,7 @@ use super::liar::{Log, Manner, play};
 use super::world::{deliver, held, holds, running, standing};
 
 /// a and b have exchanged, b holds what a signed, and a is stopped.
-async fn stage() -> TestNet {
+pub async fn stage() -> TestNet {
     let mut net = running(&["a", "b"]).await;
     for number in 1..5 {
         deliver(&net, &number.to_string()).await;
@@ -30,14 +30,14 @@ async fn stage() -> TestNet {
 }
 
 /// An event that is in every log of the stage, and what it would rather say.
-fn rewritten(log: &mut Log) -> usize {
+pub fn rewritten(log: &mut Log) -> usize {
     let at = log.leaves.iter().position(|l| matches!(event(l), EventKind::Submitted { .. })).unwrap();
     log.rewrite(at, |event| event.actor.user = "nobody".into());
     at
 }
 
 /// b has something for a, and finds out.
-async fn contact(net: &mut TestNet) -> (bytes::Bytes, Cut) {
+pub async fn contact(net: &mut TestNet) -> (bytes::Bytes, Cut) {
     let b = net.dms("b").await;
     let id = b.deliver(&net.document("H01.22", &["H01.1"], "900")).await.remove(0);
     let exchange = net.node("b").exchange().clone();

@@ -17,10 +17,12 @@ use crate::domain::envelope::{Body, Envelope};
 use crate::domain::event::{Event, EventKind, Judged};
 use crate::domain::fold::records::{AttemptRecord, Incoming, Outgoing, WithdrawnRecord};
 use crate::domain::fold::{self, keys, load};
+use crate::domain::hold;
 use crate::domain::ids::{AgencyId, DeliveryId, Digest};
 use crate::domain::limits;
 use crate::domain::reason::{Reason, Rejection};
 use crate::exchange::timestamps::{Stamped, Stamps};
+use crate::exchange::witness::own::Cosigned;
 use crate::ledger::folds;
 use crate::merkle::{Hash, NoteVerifier, sha256};
 use crate::signature::{Crl, Trust, certificates_of, prove_timestamp};
@@ -94,8 +96,8 @@ impl Audience {
     }
 }
 
-/// Proves an event by its index.
-pub type Prove<'a> = dyn Fn(u64, Option<&Stamped>) -> Result<Proof, Rejection> + 'a;
+/// Proves an event by its index, under the newest checkpoint or under an earlier one: its size and its signed note.
+pub type Prove<'a> = dyn Fn(u64, Option<(u64, &str)>) -> Result<Proof, Rejection> + 'a;
 
 /// A node's store, running or not.
 pub struct Source<'a> {
@@ -105,10 +107,12 @@ pub struct Source<'a> {
     pub log: &'a str,
     /// Its size.
     pub size: u64,
-    /// Proves an event under a checkpoint of that size, or under one that was timestamped.
+    /// Proves an event under a checkpoint of that size, or under one that was timestamped or cosigned.
     pub prove: &'a Prove<'a>,
     /// The timestamped checkpoints.
     pub stamps: &'a Stamps,
+    /// Checkpoints that other nodes cosigned, in any order.
+    pub cosigned: &'a [Cosigned],
     /// What timestamps are judged under: with revocation data, which goes along.
     pub trust: &'a Trust,
     /// Content, signatures, envelopes, kept proofs, revocation data.
@@ -241,6 +245,9 @@ fn known(source: &Source<'_>, id: DeliveryId) -> Result<Known, CollectError> {
             format!("{id} is a message about delivery {target}: its evidence is in that of the delivery");
         return Err(Rejection::new(Reason::WrongParty, "delivery_id", what).into());
     }
+    if let Some(purged) = hold::purged(source.index, &id).map_err(folds)? {
+        return Err(purged.rejection(&id).into());
+    }
     Ok(Known { outgoing, incoming })
 }
 
@@ -334,6 +341,8 @@ enum Under {
     Newest,
     /// A checkpoint that was timestamped at this time.
     Stamped(Timestamp),
+    /// A checkpoint that other nodes cosigned.
+    Cosigned,
 }
 
 /// A proof's bytes, its event, and what it stands on.
@@ -405,10 +414,14 @@ impl Gathered<'_> {
         };
         let proof = (self.source.prove)(index, None)?;
         let stamped = self.stamped(index)?;
+        let cosigned = self.cosigned(index)?;
         let known = self.proofs.entry(place).or_default();
         known.push((proof.encode(), event.clone(), Under::Newest));
         if let Some((proof, at)) = stamped {
-            known.push((proof.encode(), event, Under::Stamped(at)));
+            known.push((proof.encode(), event.clone(), Under::Stamped(at)));
+        }
+        if let Some(proof) = cosigned {
+            known.push((proof.encode(), event.clone(), Under::Cosigned));
         }
         let Some(digest) = kept else { return Ok(()) };
         let bytes = self
@@ -433,10 +446,27 @@ impl Gathered<'_> {
         let Some(stamped) = covering.filter(|stamped| stamped.size <= self.source.size) else {
             return Ok(None);
         };
-        let proof = (self.source.prove)(index, Some(&stamped))?;
+        let proof = (self.source.prove)(index, Some((stamped.size, &stamped.note)))?;
         let at = stamped.at;
         self.stamped.insert(stamped.size, stamped);
         Ok(Some((proof, at)))
+    }
+
+    /// The proof of an event of this log under the first checkpoint that others cosigned and that covers it.
+    fn cosigned(&mut self, index: u64) -> Result<Option<Proof>, CollectError> {
+        let within = |c: &&Cosigned| {
+            let size = c.checkpoint.checkpoint().size;
+            size > index && size <= self.source.size
+        };
+        let covering = self.source.cosigned.iter().filter(within);
+        let Some(first) = covering.min_by_key(|c| c.checkpoint.checkpoint().size) else { return Ok(None) };
+        let size = first.checkpoint.checkpoint().size;
+        let proof = (self.source.prove)(index, Some((size, first.checkpoint.note())))?;
+        let path = names::checkpoint(self.source.log, size);
+        if self.files.iter().all(|file| file.path != path) {
+            self.files.push(Planned::here(path, first.note()));
+        }
+        Ok(Some(proof))
     }
 
     /// The timestamps, each with its checkpoint, and the revocation data about their authority.
@@ -500,7 +530,7 @@ impl Gathered<'_> {
             }
             let stamped_at = known.iter().find_map(|(_, _, under)| match under {
                 Under::Stamped(at) => Some(*at),
-                Under::Kept | Under::Newest => None,
+                Under::Kept | Under::Newest | Under::Cosigned => None,
             });
             for (again, (bytes, event, _)) in known.into_iter().enumerate() {
                 self.versions.insert(event.directory_version);

@@ -67,6 +67,11 @@ pub fn timestamp(log: &str, size: u64, ending: &str) -> String {
     format!("{TIMESTAMP}{}-{size:010}.{ending}", of_log(log))
 }
 
+/// A checkpoint as others cosigned it.
+pub fn checkpoint(log: &str, size: u64) -> String {
+    format!("{CHECKPOINT}{}-{size:010}.note", of_log(log))
+}
+
 /// A directory version.
 pub fn directory(version: u64) -> String {
     format!("{DIRECTORY}{version}.note")

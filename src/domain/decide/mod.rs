@@ -7,6 +7,7 @@
 mod accept;
 mod asks;
 mod figures;
+mod keep;
 mod submit;
 
 use super::administration::Extracted;
@@ -16,6 +17,7 @@ use super::fold::records::{
     AttemptRecord, Ended, Incoming, IncomingState, Outgoing, PaperRecord, RequestRecord,
 };
 use super::fold::{self, Records, ViewError, keys, load};
+use super::hold::{self, HoldScope};
 use super::ids::{AgencyId, DeliveryId, Digest, NodeName, RequestId};
 use super::ratio::{Calendar, PaperDeclared, PeriodClosed};
 use super::reason::{Reason, Rejection};
@@ -68,6 +70,14 @@ pub enum Command {
     DeclarePaper { actor: Actor, declared: PaperDeclared },
     /// The working days are these from now on.
     SetCalendar { calendar: Calendar },
+    /// The content of a document is kept no longer.
+    Purge(Box<Purge>),
+    /// A legal hold is placed.
+    Hold { actor: Actor, scope: HoldScope, reason: String },
+    /// It is lifted; `hold` is its number.
+    Lift { actor: Actor, hold: u64, scope: HoldScope, reason: String },
+    /// Nothing: answered when everything before it is decided and durable.
+    Barrier,
     /// The node writes something about itself.
     Note { kind: EventKind },
     /// Something is taken out of the log, by whom the actor says.
@@ -81,6 +91,7 @@ impl Command {
             Command::Submit { deliveries, .. } => deliveries.len(),
             // The hand-over and the status that it sends; a revoke or replacement and the release of what it ends.
             Command::HandOver { .. } | Command::Accept { .. } | Command::Release { .. } => 2,
+            Command::Purge(purge) => purge.events(),
             _ => 1,
         }
     }
@@ -173,6 +184,7 @@ pub enum Declined {
 
 pub use accept::refused_before;
 pub use asks::{answered, asked_before, may_ask};
+pub use keep::{Purge, unknown_hold};
 pub use submit::{NoticeState, Side, notice_state, replaceable};
 
 /// Decides a command on the state so far.
@@ -223,6 +235,9 @@ pub fn decide(command: Command, view: &(impl Records + ?Sized)) -> Result<Decisi
         Command::Fetch { actor, agency, delivery_id } => {
             let record = opened(view, &agency, &delivery_id)?;
             no_longer(record.ended.as_ref(), &delivery_id)?;
+            if let Some(purged) = hold::purged(view, &delivery_id)? {
+                return Err(purged.rejection(&delivery_id).into());
+            }
             Ok(one(actor, EventKind::Fetched { delivery_id }))
         }
         Command::Export { actor, agency, delivery_id } => {
@@ -301,6 +316,10 @@ pub fn decide(command: Command, view: &(impl Records + ?Sized)) -> Result<Decisi
         Command::ClosePeriod { actor, closed, changes } => figures::close(view, actor, *closed, changes),
         Command::DeclarePaper { actor, declared } => figures::declare(view, actor, declared),
         Command::SetCalendar { calendar } => figures::calendar(view, calendar),
+        Command::Purge(purge) => keep::purge(view, *purge),
+        Command::Hold { actor, scope, reason } => keep::hold(view, actor, scope, reason),
+        Command::Lift { actor, hold, scope, reason } => keep::lift(view, actor, hold, scope, reason),
+        Command::Barrier => Ok(nothing(Actor::node(), 0)),
         Command::Note { kind } => Ok(one(Actor::node(), kind)),
         Command::Extract { actor, extracted } => Ok(one(actor, EventKind::Extracted(extracted))),
     }

@@ -3,6 +3,7 @@
 
 use crate::domain::administration::KeyPurpose;
 use crate::domain::document::Urgency;
+use crate::domain::hold::HoldScope;
 use crate::domain::ids::{AgencyId, DeliveryId, Digest, DocumentKey, NodeName, RequestId, framed};
 use crate::domain::ratio::{Month, Period};
 
@@ -125,6 +126,27 @@ pub fn delivery_event(id: &DeliveryId, index: u64) -> Vec<u8> {
     bytes(delivery_events(id), &index.to_be_bytes())
 }
 
+/// A message whose content was purged.
+pub fn purged(id: &DeliveryId) -> Vec<u8> {
+    bytes(key(b'p'), id.as_bytes())
+}
+
+/// Every hold in force.
+pub fn holds() -> Vec<u8> {
+    key(b'l')
+}
+
+/// Those on one thing.
+pub fn hold(scope: &HoldScope) -> Vec<u8> {
+    let (tag, agency, rest) = match scope {
+        HoldScope::Delivery(id) => (b"d", "", id.as_bytes().to_vec()),
+        HoldScope::Document { sender, key } => (b"k", sender.as_str(), key.hash().as_bytes().to_vec()),
+        HoldScope::Agency { agency, type_name } => (b"a", agency.as_str(), type_name.as_bytes().to_vec()),
+    };
+    let name = framed(&[b"lienthong/hold/1", tag, agency.as_bytes(), &rest]);
+    bytes(holds(), name.as_bytes())
+}
+
 /// Terms of events that are not in a block yet (`fold::search`).
 pub fn pendings() -> Vec<u8> {
     bytes(key(b's'), &[0])
@@ -214,7 +236,7 @@ pub fn row(sender: &AgencyId, document: &DocumentKey, recipient: &[u8; ROW_HASH]
 
 /// What all deliveries of a document count together.
 pub fn document_sum(sender: &AgencyId, document: &DocumentKey) -> Vec<u8> {
-    bytes(text(key(b'd'), sender.as_str()), document.hash().as_bytes())
+    bytes(text(key(b'D'), sender.as_str()), document.hash().as_bytes())
 }
 
 /// What counts of one delivery on its recipient's side.
@@ -230,22 +252,22 @@ pub fn arrived_at(recipient: &AgencyId) -> Vec<u8> {
 
 /// The same of all agencies.
 pub fn arrivals() -> Vec<u8> {
-    key(b'u')
+    key(b'U')
 }
 
 /// How many changes the rows of a month have seen.
 pub fn changes(month: Month) -> Vec<u8> {
-    number(key(b'l'), month.number())
+    number(key(b'M'), month.number())
 }
 
 /// The event that first closed a period which has this month.
 pub fn closed_month(month: Month) -> Vec<u8> {
-    number(key(b'b'), month.number())
+    number(key(b'B'), month.number())
 }
 
 /// Every closed period.
 pub fn closed_periods() -> Vec<u8> {
-    key(b'p')
+    key(b'P')
 }
 
 /// A closed period.
@@ -260,7 +282,7 @@ pub fn restated_from(month: Month, index: u64) -> Vec<u8> {
 
 /// All of it.
 pub fn restated_in(month: Month) -> Vec<u8> {
-    number(key(b'z'), month.number())
+    number(key(b'Z'), month.number())
 }
 
 /// One change: by an event, of the row with this key.
@@ -271,7 +293,7 @@ pub fn restated(month: Month, index: u64, row: &[u8]) -> Vec<u8> {
 
 /// Who declared its paper register of a month complete.
 pub fn declared_in(month: Month) -> Vec<u8> {
-    number(key(b'f'), month.number())
+    number(key(b'F'), month.number())
 }
 
 /// Whether an agency did.
@@ -281,7 +303,7 @@ pub fn declared(month: Month, agency: &AgencyId) -> Vec<u8> {
 
 /// The calendar of working days.
 pub fn calendar() -> Vec<u8> {
-    key(b'g')
+    key(b'G')
 }
 
 /// Whether a fold key is that of a record which the event at `first` or a later one makes: it ends in that index.

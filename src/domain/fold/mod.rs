@@ -9,6 +9,7 @@
 mod about;
 mod administration;
 mod arrivals;
+mod keep;
 pub mod keys;
 mod notices;
 mod periods;
@@ -152,6 +153,10 @@ pub fn apply(view: &mut (impl View + ?Sized), index: u64, event: &Event) -> Resu
         }
         EventKind::PeriodClosed(closed) => periods::closed(view, index, event.at, closed)?,
         EventKind::CalendarSet(calendar) => store(view, keys::calendar(), calendar),
+        EventKind::Purged { .. } | EventKind::HoldPlaced { .. } | EventKind::HoldLifted { .. } => {
+            stands_in_record = false;
+            keep::apply(view, index, event, &mut agencies)?;
+        }
         EventKind::ConfigChanged(_) | EventKind::ClientChanged(_) | EventKind::KeyChanged(_) => {
             administration::apply(view, index, &event.kind)?;
         }

@@ -11,7 +11,7 @@ use crate::domain::status::{Ask, AskState, DeliveryState, EndedBy, Status};
 use crate::time::{Date, Timestamp};
 
 /// Form of the records; another number means: rebuild.
-pub const VERSION: u32 = 7;
+pub const VERSION: u32 = 8;
 
 /// What both sides know of a message.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

@@ -41,10 +41,6 @@ impl Exchange {
                 self.take_cosigned(peer, &note)?;
                 Ok(Reply::Noted)
             }
-            Ask::Lost(_) => {
-                let what = "proofs that were lost are not taken back by this version";
-                Err(Rejection::new(Reason::Unimplemented, "ask.lost", what))
-            }
         }
     }
 

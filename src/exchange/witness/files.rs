@@ -10,9 +10,12 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
+use super::Standing;
+use super::fork::node_of;
 use crate::domain::reason::Reason;
+use crate::merkle::SignedCheckpoint;
 use crate::store::StoreError;
-use crate::store::disk::Disk;
+use crate::store::disk::{Disk, RealDisk};
 use crate::time::Timestamp;
 
 /// What is kept of one log of another node.
@@ -62,9 +65,20 @@ pub(super) struct Files {
     forks: PathBuf,
 }
 
-/// Folder of the proofs of forks, in a node's data.
-pub fn forks_folder(data: &Path) -> PathBuf {
-    data.join("forks")
+/// The proof of a fork of a log, in a node's data, where there is one.
+pub fn fork_file(data: &Path, log: &str) -> PathBuf {
+    data.join("forks").join(file_name(log))
+}
+
+/// How a stopped node's files say that the logs of other nodes stand.
+pub fn kept(data: &Path) -> Result<Vec<Standing>, StoreError> {
+    let files = Files::of(Arc::new(RealDisk), data);
+    let standing = |kept: Kept| {
+        let held = kept.held.as_deref().and_then(|text| SignedCheckpoint::parse_unverified(text).ok());
+        let held = held.map_or(0, |held| held.claimed().size);
+        Some(Standing { peer: node_of(&kept.log)?, log: kept.log, held, cut: kept.cut })
+    };
+    Ok(files.logs()?.into_iter().filter_map(standing).collect())
 }
 
 /// A log's origin as the name of a file: no name of a key has a plus sign.
@@ -73,14 +87,15 @@ pub(super) fn file_name(log: &str) -> String {
 }
 
 impl Files {
+    /// Of this data; the folders may be missing.
+    pub(super) fn of(disk: Arc<dyn Disk>, data: &Path) -> Files {
+        let witness = data.join("witness");
+        Files { disk, own: witness.join("own"), witness, forks: data.join("forks") }
+    }
+
     /// Makes the folders where they are missing.
     pub(super) fn open(disk: Arc<dyn Disk>, data: &Path) -> Result<Files, StoreError> {
-        let files = Files {
-            disk,
-            witness: data.join("witness"),
-            own: data.join("witness").join("own"),
-            forks: forks_folder(data),
-        };
+        let files = Files::of(disk, data);
         for dir in [&files.own, &files.forks] {
             files.disk.create_dir(dir).map_err(StoreError::io("creating", dir))?;
         }
@@ -133,7 +148,11 @@ impl Files {
 
     fn texts(&self, dir: &Path) -> Result<Vec<(PathBuf, String)>, StoreError> {
         let mut texts = Vec::new();
-        for name in self.disk.list(dir).map_err(StoreError::io("listing", dir))? {
+        let names = match self.disk.list(dir) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(texts),
+            listed => listed.map_err(StoreError::io("listing", dir))?,
+        };
+        for name in names {
             if !name.ends_with(".json") {
                 continue;
             }

@@ -44,7 +44,7 @@ use fork::{ForkProof, node_of};
 use own::{Cosigned, Own};
 use view::{LogView, Seen};
 
-pub use files::{Cut, forks_folder};
+pub use files::{Cut, fork_file, kept};
 pub use run::{WitnessLink, run};
 pub use start::{OldCopy, ask_at_start};
 

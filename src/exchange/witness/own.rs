@@ -5,11 +5,17 @@
 //! of days past are kept because they prove a time.
 
 use std::collections::BTreeMap;
+use std::path::Path;
+use std::sync::Arc;
 
 use super::super::Exchange;
+use super::files::Files;
+use crate::directory::Directory;
 use crate::domain::ids::NodeName;
 use crate::domain::reason::{Reason, Rejection};
 use crate::merkle::{Note, NoteSignature, NoteVerifier, SignedCheckpoint, verify_cosignature};
+use crate::store::StoreError;
+use crate::store::disk::RealDisk;
 use crate::time::Timestamp;
 
 /// Checkpoints of each witness that are at hand.
@@ -138,45 +144,92 @@ impl Exchange {
 
     /// A checkpoint of this node's log, signed by a key of its own, without what others added; and all that came.
     pub(super) fn own_checkpoint(&self, text: &str) -> Result<(SignedCheckpoint, Note), Rejection> {
-        let unverified = SignedCheckpoint::parse_unverified(text).map_err(|e| bad(e.to_string()))?;
-        let note = unverified.note().clone();
-        if unverified.claimed().origin != self.ledger().origin() {
-            return Err(bad(format!("it is of another log than `{}`", self.ledger().origin())));
-        }
-        let directory = self.directory();
-        let listed = directory.node(self.node()).and_then(|n| n.key_of(&unverified).cloned());
-        let key = listed.ok_or_else(|| bad("none of this node's keys signs it"))?;
-        let own: Vec<NoteSignature> = note.signatures.iter().filter(|l| key.made(l)).cloned().collect();
-        let alone = Note { text: note.text.clone(), signatures: own }.to_string();
-        let signed = SignedCheckpoint::verify(&alone, &key).map_err(|e| bad(e.to_string()))?;
-        Ok((signed, note))
+        read_own(&self.directory(), self.node(), self.ledger().origin(), text)
     }
 
     /// Takes in what was kept of a day: the cosignatures that still count.
     pub(super) fn read_cosigned(&self, notes: &[String]) -> Vec<Cosigned> {
-        let directory = self.directory();
-        let mut found: Vec<Cosigned> = Vec::new();
-        for text in notes {
-            let Ok((checkpoint, note)) = self.own_checkpoint(text) else { continue };
-            let mut witnesses = BTreeMap::new();
-            for line in &note.signatures {
-                for node in directory.nodes() {
-                    let by = |key: &NoteVerifier| verify_cosignature(checkpoint.body(), line, key).ok();
-                    let Some(seconds) = node.cosign_keys.iter().find_map(by) else { continue };
-                    let at = i64::try_from(seconds).ok().and_then(|s| s.checked_mul(1_000));
-                    let at = Timestamp::from_millis(at.unwrap_or(i64::MAX));
-                    witnesses.insert(node.name.clone(), (at, line.clone()));
-                }
-            }
-            if !witnesses.is_empty() {
-                found.push(Cosigned { checkpoint, witnesses });
-            }
+        counting(&self.directory(), self.node(), self.ledger().origin(), notes)
+    }
+
+    /// All that others ever cosigned of this node's log, as far as it was kept: the newest of each day.
+    pub fn cosigned_ever(&self) -> Vec<Cosigned> {
+        let mut all = self.cosigned();
+        let Some((files, _)) = self.witness().kept.get() else { return all };
+        let read = files.own(|notes| {
+            all.extend(self.read_cosigned(&notes));
+            true
+        });
+        if let Err(error) = read {
+            tracing::error!(%error, "what others cosigned cannot be read");
         }
-        found
+        all
     }
 
     /// Checkpoints of this node's log that others cosigned, the largest first: the newest of each witness.
     pub fn cosigned(&self) -> Vec<Cosigned> {
         self.witness().own().all()
     }
+}
+
+/// What others cosigned of a stopped node's log, as far as it was kept.
+pub fn kept_cosigned(
+    data: &Path,
+    directory: &Directory,
+    node: &NodeName,
+    origin: &str,
+) -> Result<Vec<Cosigned>, StoreError> {
+    let mut all = Vec::new();
+    Files::of(Arc::new(RealDisk), data).own(|notes| {
+        all.extend(counting(directory, node, origin, &notes));
+        true
+    })?;
+    Ok(all)
+}
+
+/// A checkpoint of a node's log, signed by one of its keys, without what others added; and all that came.
+fn read_own(
+    directory: &Directory,
+    node: &NodeName,
+    origin: &str,
+    text: &str,
+) -> Result<(SignedCheckpoint, Note), Rejection> {
+    let unverified = SignedCheckpoint::parse_unverified(text).map_err(|e| bad(e.to_string()))?;
+    let note = unverified.note().clone();
+    if unverified.claimed().origin != origin {
+        return Err(bad(format!("it is of another log than `{origin}`")));
+    }
+    let listed = directory.node(node).and_then(|n| n.key_of(&unverified).cloned());
+    let key = listed.ok_or_else(|| bad("none of this node's keys signs it"))?;
+    let own: Vec<NoteSignature> = note.signatures.iter().filter(|l| key.made(l)).cloned().collect();
+    let alone = Note { text: note.text.clone(), signatures: own }.to_string();
+    let signed = SignedCheckpoint::verify(&alone, &key).map_err(|e| bad(e.to_string()))?;
+    Ok((signed, note))
+}
+
+/// The checkpoints among these notes that a listed node cosigned.
+fn counting(directory: &Directory, node: &NodeName, origin: &str, notes: &[String]) -> Vec<Cosigned> {
+    let mut found: Vec<Cosigned> = Vec::new();
+    for text in notes {
+        let Ok((checkpoint, note)) = read_own(directory, node, origin, text) else { continue };
+        let mut witnesses = BTreeMap::new();
+        for line in &note.signatures {
+            for node in directory.nodes() {
+                let by = |key: &NoteVerifier| cosigned_at(&checkpoint, line, key);
+                if let Some(at) = node.cosign_keys.iter().find_map(by) {
+                    witnesses.insert(node.name.clone(), (at, line.clone()));
+                }
+            }
+        }
+        if !witnesses.is_empty() {
+            found.push(Cosigned { checkpoint, witnesses });
+        }
+    }
+    found
+}
+
+/// When a witness cosigned a checkpoint, by its own clock, if it did.
+fn cosigned_at(checkpoint: &SignedCheckpoint, line: &NoteSignature, key: &NoteVerifier) -> Option<Timestamp> {
+    let seconds = verify_cosignature(checkpoint.body(), line, key).ok()?;
+    Some(Timestamp::from_millis(i64::try_from(seconds).ok()?.checked_mul(1_000)?))
 }

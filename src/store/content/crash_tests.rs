@@ -105,3 +105,81 @@ fn after_a_torn_write_what_was_synced_stays() {
 fn after_a_full_disk_what_was_synced_stays() {
     matrix(Fault::Full);
 }
+
+/// Two go, one small and one large, from three segments and two files; whatever fails, the others stay, and the next
+/// process removes them for good.
+fn purge_matrix(fault: Fault) {
+    let gone = [1_u8, 5];
+    let purge = |store: &ContentStore| {
+        store.condemn(gone.map(|n| sha256(&data(n))));
+        store.remove_condemned()
+    };
+    let all: Vec<u8> = (0..8).collect();
+    let kept: Vec<u8> = all.iter().copied().filter(|n| !gone.contains(n)).collect();
+    for n in 0.. {
+        let dir = tempfile::tempdir().unwrap();
+        script(Arc::new(RealDisk), dir.path(), &mut Vec::new()).unwrap();
+        let disk = FaultyDisk::default();
+        let store = ContentStore::open_with(Arc::new(disk.clone()), dir.path(), SEGMENT).unwrap();
+        let before = disk.plan.done();
+        disk.plan.fail(n, fault);
+        let removed = purge(&store);
+        let place = format!("{fault:?} at {n}: {:?}, {removed:?}", disk.plan.trace().last());
+        verify(&store, &kept, &place);
+        let done = disk.plan.done() <= before + n;
+        assert!(fault == Fault::Full || done || removed.is_err(), "{place}");
+        drop(store);
+        let store = ContentStore::open_with(Arc::new(RealDisk), dir.path(), SEGMENT).unwrap();
+        verify(&store, &kept, &place);
+        purge(&store).unwrap();
+        for n in gone {
+            assert_eq!(store.get(&sha256(&data(n))).unwrap(), None, "{place}");
+        }
+        // What goes on goes on, and what comes again is there again.
+        store.put(&data(1)).unwrap();
+        store.sync().unwrap();
+        verify(&store, &[&kept[..], &[1]].concat(), &place);
+        drop(store);
+        let store = ContentStore::open_with(Arc::new(RealDisk), dir.path(), SEGMENT).unwrap();
+        verify(&store, &[&kept[..], &[1]].concat(), &place);
+        assert_eq!(std::fs::read_dir(dir.path().join("tmp")).unwrap().count(), 0, "{place}");
+        if done {
+            assert!(n > 8, "{n}");
+            return;
+        }
+    }
+}
+
+#[test]
+fn whatever_fails_while_content_is_removed_what_is_needed_stays() {
+    for fault in [Fault::Failed, Fault::FailedButPersisted, Fault::Torn, Fault::Full] {
+        purge_matrix(fault);
+    }
+}
+
+#[test]
+fn what_is_put_or_named_again_while_it_is_condemned_stays() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = ContentStore::open_with(Arc::new(RealDisk), dir.path(), SEGMENT).unwrap();
+    for n in 0..6 {
+        store.put(&data(n)).unwrap();
+    }
+    store.put_whole(sha256(&[9; 2 << 20]), &[9; 2 << 20]).unwrap();
+    store.sync().unwrap();
+    let large = sha256(&[9; 2 << 20]);
+    store.condemn((0..6).map(|n| sha256(&data(n))).chain([large]));
+    store.put(&data(0)).unwrap();
+    assert!(store.claim(&sha256(&data(1))));
+    store.spare(&sha256(&data(2)));
+    store.put_whole(large, &[9; 2 << 20]).unwrap();
+    assert_eq!(store.remove_condemned().unwrap().contents, 3);
+    verify(&store, &[0, 1, 2], "");
+    assert!(store.get(&large).unwrap().is_some());
+    for n in 3..6 {
+        assert_eq!(store.get(&sha256(&data(n))).unwrap(), None);
+        assert!(!store.claim(&sha256(&data(n))), "who named it before must put it again");
+    }
+    store.put(&data(3)).unwrap();
+    assert!(store.claim(&sha256(&data(3))));
+    assert!(store.must_claim());
+}

@@ -2,6 +2,7 @@
 //!
 //! ```text
 //! content/00000001.content, …   segments of records ([`record`])
+//! content/00000001-1.content     the same, written again without what was purged (`purge`)
 //! content/00000001.index, …     where each digest of a full segment is (`sealed`)
 //! content/large/<digest>        one file each, for what is larger than a record
 //! content/tmp/                  what is still being written
@@ -13,7 +14,7 @@
 //! delivery.
 //!
 //! A full disk: the records that wait for the file and do not fit are forgotten, so that they take no room from what
-//! others write; their digests are remembered ([`ContentStore::is_lost`]), and the ledger refuses what names them.
+//! others write; their digests are remembered ([`ContentStore::claim`]), and the ledger refuses what names them.
 //! Who sends again puts them again.
 //!
 //! Content that comes again is written again, unless this process wrote it itself into the newest segment: what an
@@ -21,6 +22,7 @@
 
 mod offline;
 pub mod partial;
+mod purge;
 pub mod record;
 mod sealed;
 
@@ -35,7 +37,8 @@ use super::appender::Appender;
 use super::disk::{Disk, DiskFile};
 use super::filter::KnownKeys;
 use crate::merkle::{Hash, sha256};
-pub use offline::StoppedContent;
+pub use offline::{StoppedContent, backup_files};
+pub use purge::Removed;
 use record::HEADER;
 pub use record::RECORD_BYTES;
 use sealed::{Places, Sealed};
@@ -75,7 +78,10 @@ impl Location {
 }
 
 struct Writing {
+    /// Number of the newest segment.
     segment: u64,
+    /// Its id: the number, and the revision of one that was written again and is the newest after a start.
+    file: u64,
     /// Where the next record begins in the segment.
     end: u64,
     /// The newest records, not in the file yet: they end at `end`.
@@ -92,6 +98,10 @@ struct Writing {
     dir_dirty: bool,
     /// What was put, found no room and was forgotten.
     lost: HashSet<Hash>,
+    /// What may go, unless somebody spares it.
+    condemned: HashSet<Hash>,
+    /// What went in the last removal: who named it before must put it again.
+    removed: HashSet<Hash>,
 }
 
 impl Writing {
@@ -154,6 +164,8 @@ pub struct ContentStore {
     file: Mutex<Option<Appender>>,
     writing: Mutex<Writing>,
     readers: Mutex<HashMap<u64, Arc<dyn DiskFile>>>,
+    /// Held while large content takes its place; a removal has it alone.
+    gate: RwLock<()>,
     segment_bytes: u64,
     recent: Mutex<Recent>,
     next_tmp: std::sync::atomic::AtomicU64,
@@ -183,7 +195,7 @@ impl ContentStore {
             disk.sync_dir(dir).map_err(StoreError::io("syncing", dir))?;
         }
         let partials = partial::list(&*disk, &dir.join("partial"))?;
-        let mut numbers = numbers(&*disk, dir)?;
+        let mut numbers = purge::newest_revisions(&*disk, dir)?;
         let newest = numbers.pop();
         let mut sealed = Vec::with_capacity(numbers.len());
         for number in numbers {
@@ -236,7 +248,8 @@ impl ContentStore {
             large: known,
             file: Mutex::new(appender),
             writing: Mutex::new(Writing {
-                segment: newest.unwrap_or(0),
+                segment: newest.map_or(0, purge::number_of),
+                file: newest.unwrap_or(0),
                 end,
                 written: end,
                 buffer: Vec::new(),
@@ -245,8 +258,11 @@ impl ContentStore {
                 before: places,
                 dir_dirty: false,
                 lost: HashSet::new(),
+                condemned: HashSet::new(),
+                removed: HashSet::new(),
             }),
             readers: Mutex::new(HashMap::new()),
+            gate: RwLock::new(()),
             segment_bytes,
             recent: Mutex::default(),
             next_tmp: std::sync::atomic::AtomicU64::new(0),
@@ -270,6 +286,7 @@ impl ContentStore {
         if data.len() as u64 <= RECORD_BYTES {
             return self.put_hashed(digest, Bytes::copy_from_slice(data));
         }
+        self.spare(&digest);
         if self.location(&digest)?.is_some() {
             return Ok(());
         }
@@ -283,12 +300,13 @@ impl ContentStore {
     pub fn put_hashed(&self, digest: Hash, data: Bytes) -> Result<(), StoreError> {
         loop {
             let mut writing = self.lock();
+            writing.condemned.remove(&digest);
             if writing.places.contains_key(&digest) {
                 return Ok(());
             }
             if writing.is_full(self.segment_bytes) {
                 drop(writing);
-                self.next_segment()?;
+                self.next_segment(false)?;
                 continue;
             }
             if writing.buffer.len() > BUFFER_BYTES {
@@ -301,6 +319,7 @@ impl ContentStore {
             writing.end = offset + data.len() as u64;
             writing.places.insert(digest, (offset, data.len() as u32));
             writing.lost.remove(&digest);
+            writing.removed.remove(&digest);
             break;
         }
         self.recent.lock().expect("no holder of this lock panics").add(digest, data);
@@ -365,26 +384,22 @@ impl ContentStore {
         }
     }
 
-    /// Whether a digest was put and forgotten again, because the disk was full; nothing may name it.
-    pub fn is_lost(&self, digest: &Hash) -> bool {
-        self.lock().lost.contains(digest)
+    /// Whether anything that was put may not be there any more, so that it must be claimed before it is named.
+    pub fn must_claim(&self) -> bool {
+        let writing = self.lock();
+        !(writing.lost.is_empty() && writing.condemned.is_empty() && writing.removed.is_empty())
     }
 
-    /// Whether anything is lost in that way.
-    pub fn has_lost(&self) -> bool {
-        !self.lock().lost.is_empty()
-    }
-
-    /// Begins a new segment, if the newest is full.
-    fn next_segment(&self) -> Result<(), StoreError> {
+    /// Begins a new segment, if the newest is full, or if it must be.
+    fn next_segment(&self, must: bool) -> Result<(), StoreError> {
         let mut file = self.file();
-        let segment = {
+        let (segment, id) = {
             let writing = self.lock();
-            if !writing.is_full(self.segment_bytes) {
+            if !must && !writing.is_full(self.segment_bytes) {
                 // Another was quicker.
                 return Ok(());
             }
-            writing.segment
+            (writing.segment, writing.file)
         };
         // Nothing is added to a full one.
         self.write_buffer(&mut file)?;
@@ -396,9 +411,9 @@ impl ContentStore {
                 places.extend(&writing.places);
                 places
             };
-            let sealed = Arc::new(Sealed::seal(&self.disk, &self.dir, segment, &places)?);
+            let sealed = Arc::new(Sealed::seal(&self.disk, &self.dir, id, &places)?);
             let mut all = self.sealed.write().unwrap_or_else(PoisonError::into_inner);
-            all.retain(|known| known.number != segment);
+            all.retain(|known| known.number != id);
             all.push(sealed);
         }
         let number = segment + 1;
@@ -409,7 +424,7 @@ impl ContentStore {
         }
         *file = Some(Appender::create(&*self.disk, &path)?.without_zeros());
         let mut writing = self.lock();
-        (writing.segment, writing.end, writing.written) = (number, 0, 0);
+        (writing.segment, writing.file, writing.end, writing.written) = (number, number, 0, 0);
         writing.places = Places::new();
         writing.before = Places::new();
         Ok(())
@@ -426,11 +441,14 @@ impl ContentStore {
     /// Takes a finished upload in: synced, and in its place under its digest.
     pub fn finish(&self, mut upload: Upload, digest: Hash) -> Result<(), StoreError> {
         upload.file.sync().map_err(StoreError::io("syncing", &upload.path))?;
+        let _gate = self.gate.read().unwrap_or_else(PoisonError::into_inner);
+        self.spare(&digest);
         let path = large_path(&self.dir, &digest);
         self.disk.rename(&upload.path, &path).map_err(StoreError::io("renaming", &path))?;
         upload.finished = true;
         let mut writing = self.lock();
         writing.dir_dirty = true;
+        writing.removed.remove(&digest);
         self.large.add([digest.as_bytes().as_slice()]);
         Ok(())
     }
@@ -460,11 +478,15 @@ impl ContentStore {
 
     /// Where a digest is, durable or not.
     pub fn location(&self, digest: &Hash) -> Result<Option<Location>, StoreError> {
+        again(|| self.location_now(digest))
+    }
+
+    fn location_now(&self, digest: &Hash) -> Result<Option<Location>, StoreError> {
         {
             let writing = self.lock();
             if let Some((offset, length)) = writing.places.get(digest).or_else(|| writing.before.get(digest))
             {
-                let (segment, offset, length) = (writing.segment, *offset, *length);
+                let (segment, offset, length) = (writing.file, *offset, *length);
                 return Ok(Some(Location::Segment { segment, offset, length }));
             }
         }
@@ -488,9 +510,13 @@ impl ContentStore {
         if let Some(data) = self.recent.lock().expect("no holder of this lock panics").records.get(digest) {
             return Ok(Some(data.clone()));
         }
-        let Some(location) = self.location(digest)? else { return Ok(None) };
+        again(|| self.get_now(digest))
+    }
+
+    fn get_now(&self, digest: &Hash) -> Result<Option<Bytes>, StoreError> {
+        let Some(location) = self.location_now(digest)? else { return Ok(None) };
         let mut data = vec![0; location.length() as usize];
-        self.read(digest, &location, 0, &mut data)?;
+        self.read_now(digest, &location, 0, &mut data)?;
         if sha256(&data) != *digest {
             return Err(StoreError::Damaged {
                 path: path_of(&self.dir, digest, &location),
@@ -512,6 +538,22 @@ impl ContentStore {
         from: u64,
         buffer: &mut [u8],
     ) -> Result<(), StoreError> {
+        match self.read_now(digest, location, from, buffer) {
+            Err(error) if moved(&error) => match self.location(digest)? {
+                Some(location) => self.read_now(digest, &location, from, buffer),
+                None => Err(error),
+            },
+            read => read,
+        }
+    }
+
+    fn read_now(
+        &self,
+        digest: &Hash,
+        location: &Location,
+        from: u64,
+        buffer: &mut [u8],
+    ) -> Result<(), StoreError> {
         let path = path_of(&self.dir, digest, location);
         match location {
             Location::File { .. } => {
@@ -522,7 +564,7 @@ impl ContentStore {
                 {
                     let writing = self.lock();
                     let first = (offset + from).checked_sub(writing.end - writing.buffer.len() as u64);
-                    let newest = *segment == writing.segment;
+                    let newest = *segment == writing.file;
                     if let Some(first) = first.filter(|_| newest)
                         && let Some(data) = writing.buffer.get(first as usize..first as usize + buffer.len())
                     {
@@ -593,6 +635,35 @@ fn large_location(disk: &dyn Disk, dir: &Path, digest: &Hash) -> Result<Option<L
         }
         Err(e) if e.kind() == std::io::ErrorKind::NotFound => Ok(None),
         Err(e) => Err(StoreError::io("opening", &path)(e)),
+    }
+}
+
+/// The hash of a content as it is there, and its bytes, read piece by piece; `piece` is told of every one.
+fn hash_of(
+    length: u64,
+    mut read: impl FnMut(u64, &mut [u8]) -> Result<(), StoreError>,
+    piece: &mut dyn FnMut(u64),
+) -> Result<(Hash, u64), StoreError> {
+    let mut context = ring::digest::Context::new(&ring::digest::SHA256);
+    let mut buffer = vec![0; length.min(RECORD_BYTES) as usize];
+    let mut at = 0;
+    while at < length {
+        let n = (length - at).min(RECORD_BYTES) as usize;
+        read(at, &mut buffer[..n])?;
+        context.update(&buffer[..n]);
+        at += n as u64;
+        piece(n as u64);
+    }
+    let hash = Hash::from_slice(context.finish().as_ref()).expect("SHA-256 has 32 bytes");
+    Ok((hash, length))
+}
+
+impl ContentStore {
+    /// The hash of a content as it is on the disk, and its bytes; `piece` is told of every piece that was read.
+    pub fn hash(&self, digest: &Hash, piece: &mut dyn FnMut(u64)) -> Result<Option<(Hash, u64)>, StoreError> {
+        let Some(location) = self.location(digest)? else { return Ok(None) };
+        let read = |at, buffer: &mut [u8]| self.read(digest, &location, at, buffer);
+        hash_of(location.length(), read, piece).map(Some)
     }
 }
 
@@ -686,17 +757,53 @@ fn scan(disk: &dyn Disk, dir: &Path, number: u64, places: &mut Places) -> Result
     })
 }
 
-fn name(number: u64) -> String {
-    format!("{number:08}.content")
+fn name(id: u64) -> String {
+    format!("{}.content", stem(id))
 }
 
-/// Numbers of the segments, in order.
+fn index_name(id: u64) -> String {
+    format!("{}.index", stem(id))
+}
+
+fn stem(id: u64) -> String {
+    match purge::revision_of(id) {
+        0 => format!("{id:08}"),
+        revision => format!("{:08}-{revision}", purge::number_of(id)),
+    }
+}
+
+/// The id that a segment's name says.
+fn id_of_name(name: &str) -> Option<u64> {
+    let stem = name.strip_suffix(".content")?;
+    let (number, revision) = match stem.split_once('-') {
+        Some((number, revision)) => (number, revision.parse().ok()?),
+        None => (stem, 0),
+    };
+    Some(purge::id_of(number.parse().ok()?, revision))
+}
+
+/// Whether a file went because its segment was written again: what it had is elsewhere.
+fn moved(error: &StoreError) -> bool {
+    matches!(error, StoreError::Io { error, .. } if error.kind() == std::io::ErrorKind::NotFound)
+}
+
+/// Reads once more where a segment was written again meanwhile.
+fn again<T>(read: impl Fn() -> Result<T, StoreError>) -> Result<T, StoreError> {
+    for _ in 0..3 {
+        match read() {
+            Err(error) if moved(&error) => {}
+            other => return other,
+        }
+    }
+    read()
+}
+
+/// Ids of the segments, in the order of their numbers, and of revisions.
 fn numbers(disk: &dyn Disk, dir: &Path) -> Result<Vec<u64>, StoreError> {
     let names = disk.list(dir).map_err(StoreError::io("listing", dir))?;
-    let mut numbers: Vec<u64> =
-        names.iter().filter_map(|n| n.strip_suffix(".content").and_then(|n| n.parse().ok())).collect();
-    numbers.sort_unstable();
-    Ok(numbers)
+    let mut ids: Vec<u64> = names.iter().filter_map(|name| id_of_name(name)).collect();
+    ids.sort_unstable_by_key(|id| (purge::number_of(*id), purge::revision_of(*id)));
+    Ok(ids)
 }
 
 #[cfg(test)]

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use super::sealed::{Places, Sealed};
-use super::{Location, large_location, numbers, path_of, scan, sealed_location};
+use super::{Location, hash_of, large_location, numbers, path_of, scan, sealed_location};
 use crate::merkle::Hash;
 use crate::store::StoreError;
 use crate::store::disk::{Disk, RealDisk};
@@ -49,6 +49,13 @@ impl StoppedContent {
         }
     }
 
+    /// The hash of a content as it is on the disk, and its bytes; `piece` is told of every piece that was read.
+    pub fn hash(&self, digest: &Hash, piece: &mut dyn FnMut(u64)) -> Result<Option<(Hash, u64)>, StoreError> {
+        let Some(location) = self.location(digest)? else { return Ok(None) };
+        let read = |at, buffer: &mut [u8]| self.read(digest, &location, at, buffer);
+        hash_of(location.length(), read, piece).map(Some)
+    }
+
     /// A piece of a content, not checked: the reader hashes as it goes.
     pub fn read(
         &self,
@@ -65,4 +72,36 @@ impl StoppedContent {
         let file = self.disk.open_read(&path).map_err(StoreError::io("opening", &path))?;
         file.read_at(buffer, at).map_err(StoreError::io("reading", &path))
     }
+}
+
+/// The files below a content folder that a copy needs, with how much of each counts: whole records of segments, and large
+/// content. The folder may be a running node's: what is appended meanwhile does not count.
+pub fn backup_files(dir: &Path) -> Result<Vec<(String, u64)>, StoreError> {
+    let disk = RealDisk;
+    let mut files = Vec::new();
+    for id in super::numbers(&disk, dir)? {
+        let path = dir.join(super::name(id));
+        files.push((super::name(id), whole_records(&disk, &path)?));
+    }
+    let large = dir.join("large");
+    for name in disk.list(&large).map_err(StoreError::io("listing", &large))? {
+        if name.parse::<Hash>().is_ok() {
+            let path = large.join(&name);
+            let length = std::fs::metadata(&path).map_err(StoreError::io("measuring", &path))?.len();
+            files.push((format!("large/{name}"), length));
+        }
+    }
+    Ok(files)
+}
+
+/// Where the last whole record of a segment ends; the file's end where something in it is no record.
+fn whole_records(disk: &dyn Disk, path: &Path) -> Result<u64, StoreError> {
+    let file = disk.open_read(path).map_err(StoreError::io("opening", path))?;
+    let length = file.len().map_err(StoreError::io("measuring", path))?;
+    let mut at = 0;
+    while let Some((_, size)) = super::record::header_at(&*file, path, at, length)? {
+        at += super::record::HEADER + u64::from(size);
+    }
+    // A record that is being written is cut off; anything longer is damage, and is kept as it is.
+    Ok(if length - at > super::record::HEADER + super::record::RECORD_BYTES { length } else { at })
 }

@@ -28,8 +28,12 @@ const FILTER_BYTES: u64 = 64 << 20;
 /// Places in one segment: first byte of the data, and its length.
 pub(super) type Places = HashMap<Hash, (u64, u32)>;
 
+/// A digest and its place.
+pub(super) type Placed = (Hash, (u64, u32));
+
 /// A segment that grows no more.
 pub(super) struct Sealed {
+    /// Its id.
     pub number: u64,
     disk: Arc<dyn Disk>,
     path: PathBuf,
@@ -56,7 +60,7 @@ impl Sealed {
         number: u64,
         places: &Places,
     ) -> Result<Sealed, StoreError> {
-        let path = dir.join(format!("{number:08}.index"));
+        let path = dir.join(super::index_name(number));
         let mut entries: Vec<_> = places.iter().collect();
         entries.sort_unstable_by_key(|(digest, _)| *digest.as_bytes());
         let mut filter = Filter::sized(places.len());
@@ -76,7 +80,7 @@ impl Sealed {
         let sum = sha256(&bytes);
         bytes.extend(sum.as_bytes());
         bytes.extend(body);
-        let new = dir.join("tmp").join(format!("{number:08}.index"));
+        let new = dir.join("tmp").join(super::index_name(number));
         let _ = disk.remove(&new);
         let file = disk.create(&new).map_err(StoreError::io("creating", &new))?;
         file.write_at(&bytes, 0).map_err(StoreError::io("writing", &new))?;
@@ -93,7 +97,7 @@ impl Sealed {
 
     /// Opens the index of a segment; `None` when there is no good one.
     pub fn open(disk: &Arc<dyn Disk>, dir: &Path, number: u64) -> Result<Option<Sealed>, StoreError> {
-        let path = dir.join(format!("{number:08}.index"));
+        let path = dir.join(super::index_name(number));
         let index = match disk.open_read(&path) {
             Ok(file) => file,
             Err(e) if e.kind() == std::io::ErrorKind::NotFound => return Ok(None),
@@ -105,6 +109,25 @@ impl Sealed {
         // Files are opened when they are needed: there are many segments, and few are asked.
         let checked = AtomicBool::new(false);
         Ok(Some(Sealed { number, disk: disk.clone(), path, segment_path, head, checked }))
+    }
+
+    /// Whether a digest may be in the segment.
+    pub fn may_have(&self, digest: &Hash) -> bool {
+        self.head.filter.may_have(digest.as_bytes())
+    }
+
+    /// Every digest in the segment, with its place.
+    pub fn entries(&self) -> Result<Vec<Placed>, StoreError> {
+        let index = self.disk.open_read(&self.path).map_err(StoreError::io("opening", &self.path))?;
+        self.check_entries(&*index)?;
+        let mut bytes = vec![0; (self.head.entries * ENTRY) as usize];
+        index.read_at(&mut bytes, self.head.first).map_err(StoreError::io("reading", &self.path))?;
+        let entry = |entry: &[u8]| {
+            let (digest, place) = entry.split_at(32);
+            let offset = u64::from_be_bytes(*place.first_chunk()?);
+            Some((Hash::from_slice(digest)?, (offset, u32::from_be_bytes(*place.last_chunk()?))))
+        };
+        Ok(bytes.chunks_exact(ENTRY as usize).filter_map(entry).collect())
     }
 
     /// Where a digest is in the segment.

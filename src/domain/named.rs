@@ -1,0 +1,68 @@
+//! What an event stands on: the content that was durable before it.
+
+use super::event::{EventKind, Item, Judged};
+use super::ids::{DeliveryId, Digest};
+
+/// Digests that an event names.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Named<'a> {
+    /// The message whose they are.
+    pub delivery: Option<DeliveryId>,
+    /// Its envelope.
+    pub envelope: Option<Digest>,
+    /// Its parts and signatures.
+    pub content: &'a [Digest],
+    /// Revocation data and timestamps: what came inside a document is not in the store by itself.
+    pub evidence: &'a [Digest],
+    /// The other side's proof, or the figures of a closed period: kept for ever.
+    pub proof: Option<Digest>,
+}
+
+impl Named<'_> {
+    /// All of them.
+    pub fn all(&self) -> impl Iterator<Item = Digest> {
+        self.content.iter().chain(self.evidence).copied().chain(self.envelope).chain(self.proof)
+    }
+
+    /// What retention may purge.
+    pub fn purgeable(&self) -> impl Iterator<Item = Digest> {
+        self.content.iter().copied().chain(self.envelope)
+    }
+}
+
+impl EventKind {
+    /// What it stands on.
+    pub fn named(&self) -> Named<'_> {
+        fn message<'a>(
+            item: &Item,
+            content: &'a [Digest],
+            judged: &'a Judged,
+            proof: Option<Digest>,
+        ) -> Named<'a> {
+            Named {
+                delivery: Some(item.delivery_id),
+                envelope: Some(item.envelope_digest),
+                content,
+                evidence: &judged.evidence,
+                proof,
+            }
+        }
+        match self {
+            EventKind::Submitted { item, content_digests, judged, .. } => {
+                message(item, content_digests, judged, None)
+            }
+            EventKind::Received { item, content_digests, judged, origin_proof, .. }
+            | EventKind::Refused { item, content_digests, judged, origin_proof, .. } => {
+                message(item, content_digests, judged, Some(*origin_proof))
+            }
+            EventKind::Settled { delivery_id, receipt_proof, .. } => {
+                Named { delivery: Some(*delivery_id), proof: Some(*receipt_proof), ..Named::default() }
+            }
+            EventKind::Released { delivery_id, judged, .. } => {
+                Named { delivery: Some(*delivery_id), evidence: &judged.evidence, ..Named::default() }
+            }
+            EventKind::PeriodClosed(closed) => Named { proof: Some(closed.snapshot), ..Named::default() },
+            _ => Named::default(),
+        }
+    }
+}
