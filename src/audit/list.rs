@@ -17,8 +17,16 @@ use crate::store::index::Index;
 use crate::time::Timestamp;
 use crate::wire::leaf;
 
-/// Events looked at for one page.
-const LOOKED_AT: usize = 2_000;
+/// Work of one page: it ends where this is done, however many events it has by then. A page of neighbours, and one of 100
+/// events wherever they are, stay far below.
+const WORK: usize = 2_400;
+/// Work of looking at an event: of itself, of reading it where its neighbour was not read before, and of looking up what
+/// is known of its delivery or whom it concerns.
+const LOOK: usize = 1;
+const READ: usize = 2;
+const LOOK_UP: usize = 2;
+/// Events that a page looks at, at most.
+const MOST: usize = WORK / LOOK;
 /// Events read at once.
 const BATCH: usize = 256;
 
@@ -64,17 +72,20 @@ pub type Page = (Vec<(u64, Bytes, Event)>, Option<u64>);
 
 /// A page of the log of `size` events.
 pub fn list(index: &Index, size: u64, query: &Query) -> Result<Page, StoreError> {
-    let mut leaves = Leaves { index, first: 0, chunk: Vec::new() };
+    let mut leaves = Leaves { index, first: 0, chunk: Vec::new(), reads: 0 };
     let mut found = Vec::new();
     let (first, end) = extent(&mut leaves, size, query)?;
     if first >= end {
         return Ok((found, None));
     }
     let mut candidates = Candidates::new(index, query, first, end)?;
-    let mut looked_at = 0;
+    let about = query.number.is_some() || query.counterpart.is_some();
+    let each = LOOK + LOOK_UP * (usize::from(query.agency.is_some()) + usize::from(about));
+    let (mut looked_at, reads) = (0, leaves.reads);
     while let Some(batch) = candidates.next()? {
         for i in batch {
-            if found.len() >= query.limit.max(1) || looked_at >= LOOKED_AT {
+            let work = looked_at * each + (leaves.reads - reads) * READ;
+            if found.len() >= query.limit.max(1) || work >= WORK {
                 // This one is the first of the next page.
                 return Ok((found, Some(i)));
             }
@@ -121,6 +132,7 @@ struct Leaves<'a> {
     index: &'a Index,
     first: u64,
     chunk: Vec<Bytes>,
+    reads: usize,
 }
 
 impl Leaves<'_> {
@@ -131,6 +143,7 @@ impl Leaves<'_> {
         if let Some(leaf) = known(self.first, &self.chunk) {
             return Ok(leaf);
         }
+        self.reads += 1;
         (self.first, self.chunk) = self.index.leaves_around(at)?;
         known(self.first, &self.chunk).ok_or_else(|| StoreError::Index {
             path: "leaves".into(),
@@ -212,8 +225,8 @@ fn terms(query: &Query) -> Vec<Term> {
     terms
 }
 
-/// Events of a delivery: those that its records name, and the others by their own entries, as many as are looked at for
-/// a page and one more.
+/// Events of a delivery: those that its records name, and the others by their own entries, more than are looked at for a
+/// page.
 fn of_delivery(
     index: &Index,
     id: &DeliveryId,
@@ -227,9 +240,9 @@ fn of_delivery(
     let mut found: Vec<u64> = in_records.chain(incoming.into_iter().flat_map(|r| r.events)).collect();
     let prefix = keys::delivery_events(id);
     let others = if backwards {
-        index.scan_back(&prefix, &keys::delivery_event(id, end - 1), LOOKED_AT + 1)?
+        index.scan_back(&prefix, &keys::delivery_event(id, end - 1), MOST + 1)?
     } else {
-        index.scan(&prefix, &keys::delivery_event(id, first), LOOKED_AT + 1)?
+        index.scan(&prefix, &keys::delivery_event(id, first), MOST + 1)?
     };
     found.extend(others.iter().filter_map(|(key, _)| keys::index_of(key)));
     found.retain(|i| (first..end).contains(i));

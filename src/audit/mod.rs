@@ -145,7 +145,8 @@ pub struct Checked {
     pub findings: Vec<Finding>,
     /// Findings beyond those listed.
     pub unlisted: u64,
-    /// The lowest index that a finding is about, listed or not.
+    /// The first event that is wrong: the lowest index that a finding is about, listed or not; of a fold only where the log
+    /// itself is right.
     pub first: Option<u64>,
     /// The content that deliveries name, where it was read.
     pub content: Option<ContentRead>,

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use bytes::Bytes;
 use serde_json::json;
 
-use super::remote::Remote;
+use super::remote::{Person, Remote};
 use super::show::{columns, time};
 use super::{CliError, Format, Outcome, note, notices, out, register};
 use crate::domain::{DeliveryId, Status, Urgency};
@@ -166,6 +166,8 @@ pub struct AckArgs {
     id: DeliveryId,
     #[command(flatten)]
     remote: Remote,
+    #[command(flatten)]
+    person: Person,
     /// Code of the agency.
     #[arg(long)]
     agency: String,
@@ -174,8 +176,8 @@ pub struct AckArgs {
 /// Acknowledges a delivery.
 pub async fn ack(args: AckArgs) -> Result<Outcome, CliError> {
     let client = args.remote.connect("dms").await?;
-    let request =
-        pb::AcknowledgeRequest { agency: args.agency, delivery_id: words::id(&args.id), user: String::new() };
+    let (agency, delivery_id, user) = (args.agency, words::id(&args.id), args.person.user);
+    let request = pb::AcknowledgeRequest { agency, delivery_id, user };
     let answer = client.exchange().acknowledge(request).await?.into_inner();
     out(format!("acknowledged, event {}; status 01 goes to the sender", answer.log_index));
     Ok(Outcome::Done)
@@ -190,6 +192,8 @@ pub struct ReleaseArgs {
     id: DeliveryId,
     #[command(flatten)]
     remote: Remote,
+    #[command(flatten)]
+    person: Person,
     /// Code of the agency.
     #[arg(long)]
     agency: String,
@@ -205,7 +209,7 @@ pub async fn release(args: ReleaseArgs) -> Result<Outcome, CliError> {
         agency: args.agency,
         delivery_id: words::id(&args.id),
         refuse: args.refuse,
-        user: String::new(),
+        user: args.person.user,
     };
     let answer = client.exchange().release(request).await?.into_inner();
     let what = if args.refuse { "refused" } else { "released to the agency: fetch and acknowledge it" };
@@ -227,6 +231,8 @@ pub struct RespondArgs {
     status: Status,
     #[command(flatten)]
     remote: Remote,
+    #[command(flatten)]
+    person: Person,
     /// Code of the agency.
     #[arg(long)]
     agency: String,
@@ -255,6 +261,7 @@ pub async fn respond(args: RespondArgs) -> Result<Outcome, CliError> {
         reason: args.reason,
         office: args.office,
         answers: args.answers.as_ref().map_or_else(Bytes::new, words::id),
+        user: args.person.user,
         ..pb::SendStatusRequest::default()
     };
     let answer = client.exchange().send_status(request).await?.into_inner();
@@ -333,6 +340,8 @@ pub struct PaperArgs {
 
 #[derive(Debug, clap::Args)]
 struct EntryArgs {
+    #[command(flatten)]
+    person: Person,
     /// Code of the sending agency.
     #[arg(long)]
     sender: String,
@@ -400,7 +409,7 @@ pub async fn paper(args: PaperArgs) -> Result<Outcome, CliError> {
         dispatched_on: args.dispatched_on.unwrap_or(args.issued_on).to_string(),
         withdraw: args.withdraw,
         corrects: args.corrects,
-        user: String::new(),
+        user: args.person.user,
     };
     let answer = client.exchange().record_paper(request).await?.into_inner();
     let before = if answer.already_recorded { " (was entered before)" } else { "" };

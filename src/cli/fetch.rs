@@ -4,7 +4,7 @@ use std::io::Write as _;
 use std::path::{Path, PathBuf};
 
 use super::dms::{signature_name, write_new};
-use super::remote::Remote;
+use super::remote::{Person, Remote};
 use super::send::{Tries, hash_file};
 use super::show::time;
 use super::{CliError, Outcome, note, out};
@@ -23,6 +23,8 @@ pub struct FetchArgs {
     id: DeliveryId,
     #[command(flatten)]
     remote: Remote,
+    #[command(flatten)]
+    person: Person,
     /// Code of the agency.
     #[arg(long)]
     agency: String,
@@ -156,7 +158,7 @@ async fn stream(
     let request = pb::FetchRequest {
         agency: args.agency.clone(),
         delivery_id: words::id(&args.id),
-        user: String::new(),
+        user: args.person.user.clone(),
         offset,
     };
     let mut messages = match client.exchange().fetch(request).await {

@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 use clap::Subcommand;
 use serde::Deserialize;
 
+use super::remote::Person;
 use super::{CliError, Outcome, note, out};
 use crate::domain::document::Urgency;
 use crate::domain::ids::{DocumentKey, framed};
@@ -28,6 +29,8 @@ pub(super) enum PaperCommand {
         /// Check every line, enter nothing.
         #[arg(long)]
         check: bool,
+        #[command(flatten)]
+        person: Person,
     },
     /// Declares an agency's paper register of a month complete.
     Complete {
@@ -40,16 +43,18 @@ pub(super) enum PaperCommand {
         /// Take the declaration back.
         #[arg(long)]
         withdraw: bool,
+        #[command(flatten)]
+        person: Person,
     },
 }
 
 /// Runs it.
 pub(super) async fn run(client: &NodeClient, command: PaperCommand) -> Result<Outcome, CliError> {
     match command {
-        PaperCommand::Import { file, check } => import(client, &file, check).await,
-        PaperCommand::Complete { agency, month, withdraw } => {
+        PaperCommand::Import { file, check, person } => import(client, &file, check, &person.user).await,
+        PaperCommand::Complete { agency, month, withdraw, person } => {
             let request =
-                pb::DeclarePaperRequest { agency, month: month.to_string(), withdraw, user: String::new() };
+                pb::DeclarePaperRequest { agency, month: month.to_string(), withdraw, user: person.user };
             let answer = client.report().declare_paper(request).await?.into_inner();
             let what = if withdraw { "taken back" } else { "declared complete" };
             let before = if answer.already_recorded { " (was so before)" } else { "" };
@@ -145,7 +150,7 @@ struct Tally {
     wrong: u64,
 }
 
-async fn import(client: &NodeClient, file: &Path, check: bool) -> Result<Outcome, CliError> {
+async fn import(client: &NodeClient, file: &Path, check: bool, user: &str) -> Result<Outcome, CliError> {
     let mut reader = csv::ReaderBuilder::new()
         .trim(csv::Trim::All)
         .from_path(file)
@@ -171,15 +176,18 @@ async fn import(client: &NodeClient, file: &Path, check: bool) -> Result<Outcome
         match more.and_then(|line| read(&line)) {
             Ok(None) => tally.passed += 1,
             Ok(Some(_)) if check => tally.entered += 1,
-            Ok(Some(request)) => match service.record_paper(request).await {
-                Ok(answer) if answer.get_ref().already_recorded => tally.before += 1,
-                Ok(_) => tally.entered += 1,
-                Err(status) if ends(&status) => {
-                    note(summary(&tally, check));
-                    return Err(CliError::from(status));
+            Ok(Some(request)) => {
+                match service.record_paper(pb::RecordPaperRequest { user: user.to_owned(), ..request }).await
+                {
+                    Ok(answer) if answer.get_ref().already_recorded => tally.before += 1,
+                    Ok(_) => tally.entered += 1,
+                    Err(status) if ends(&status) => {
+                        note(summary(&tally, check));
+                        return Err(CliError::from(status));
+                    }
+                    Err(status) => wrong(&mut tally, line, &crate::wire::failure::explain(&status)),
                 }
-                Err(status) => wrong(&mut tally, line, &crate::wire::failure::explain(&status)),
-            },
+            }
             Err(problem) => wrong(&mut tally, line, &problem),
         }
     }

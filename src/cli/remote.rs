@@ -36,6 +36,14 @@ pub struct Remote {
     pub ca: Option<PathBuf>,
 }
 
+/// Who acts.
+#[derive(Debug, Clone, clap::Args)]
+pub struct Person {
+    /// The person who does this, as the node's log is to say it: opaque, at most 100 characters.
+    #[arg(long, value_name = "USER", default_value = "")]
+    pub user: String,
+}
+
 impl Remote {
     /// Connects, as `client` unless another is named.
     pub async fn connect(&self, client: &str) -> Result<NodeClient, CliError> {

@@ -386,7 +386,8 @@ impl Index {
         let Some((key, chunk)) = found else { return Ok((index, Vec::new())) };
         let first = key.get(1..).and_then(|k| k.try_into().ok()).map(u64::from_be_bytes);
         let first = first.ok_or_else(|| self.problem("a leaf key is damaged".into()))?;
-        let leaves = self.unpack(&chunk).map(|leaf| leaf.map(Bytes::copy_from_slice));
+        let chunk = Bytes::copy_from_slice(&chunk);
+        let leaves = self.unpack(&chunk).map(|leaf| leaf.map(|leaf| chunk.slice_ref(leaf)));
         Ok((first, leaves.collect::<Result<_, _>>()?))
     }
 

@@ -19,8 +19,6 @@ const TIMES: u32 = 12;
 fn assert_first(checked: &Checked, from: u64, to: u64, what: &str) {
     let first = checked.first.unwrap_or_else(|| panic!("{what}: {:#?}", checked.findings));
     assert!((from..=to).contains(&first), "{what}: {first} is not in {from}..={to}: {:#?}", checked.findings);
-    let least = checked.findings.iter().filter_map(|f| f.index).min();
-    assert_eq!(checked.first, least);
 }
 
 /// Changes a copy of the journal, `TIMES` times. The closure says which event is the first that is wrong.
@@ -31,8 +29,8 @@ fn in_the_journal(seed: u64, mut change: impl FnMut(&mut Vec<Block>, usize, &mut
         let dir = sample.copy();
         let mut all = blocks(dir.path());
         let block = numbers.below(all.len() as u64) as usize;
-        let first = all[block].first;
         let at = change(&mut all, block, &mut numbers);
+        let first = all.iter().map(|b| b.first).filter(|first| *first <= at).max().unwrap_or(0);
         rewrite(dir.path(), &all);
         // A checkpoint that does not fit is named by the last event under it.
         assert_first(
@@ -81,7 +79,7 @@ fn events_swapped_in_the_journal() {
         let (left, right) = (blocks[a].leaves[0].clone(), blocks[b].leaves[0].clone());
         blocks[a].leaves[0] = right;
         blocks[b].leaves[0] = left;
-        blocks[a].first.max(blocks[block].first)
+        blocks[a].first
     });
 }
 

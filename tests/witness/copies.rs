@@ -8,6 +8,7 @@ use lienthong::domain::event::EventKind;
 use lienthong::ledger::LedgerError;
 use lienthong::node::NodeError;
 use lienthong::store::disk::RealDisk;
+use lienthong::store::journal::Journal;
 
 use super::common::{TestNet, eventually};
 use super::world::{deliver, held, holds, quick, running, size};
@@ -117,6 +118,9 @@ async fn a_copy_whose_log_was_lost_altogether_does_not_start_either() {
     std::fs::remove_dir_all(&net.config("a").data).unwrap();
     let error = net.try_start("a", Arc::new(RealDisk)).await.unwrap_err();
     assert!(old_copy(&error).contains("it has 0 events"));
+    // Not even its first event was signed.
+    let end = Journal::end(&RealDisk, &net.config("a").data.join("journal")).unwrap();
+    assert_eq!((end.size, end.checkpoint), (0, None));
     net.finish().await;
 }
 

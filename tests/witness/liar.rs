@@ -135,6 +135,9 @@ pub async fn play(net: &TestNet, node: &str, log: Log, manner: Manner) -> FakePe
         match (manner, &ask) {
             (Manner::WithoutLeaves, Ask::Prefix { .. }) => return no("not_allowed"),
             (Manner::Denying, Ask::Growth { .. } | Ask::Prefix { .. }) => return no("unknown_event"),
+            (_, Ask::Growth { sizes, .. }) if sizes.iter().any(|s| *s > log.leaves.len() as u64) => {
+                return no("unknown_event");
+            }
             _ => {}
         }
         Outcome::Reply(log.reply(ask).to_wire())

@@ -157,6 +157,24 @@ async fn a_longer_log_with_one_old_event_rewritten_is_caught_and_proven() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_shorter_log_that_went_another_way_is_caught_by_what_was_held_before() {
+    let mut net = stage().await;
+    let before = held(&mut net, "b", "a");
+    let mut log = Log::of(&net, "a");
+    rewritten(&mut log);
+    // One less than what b holds: it cannot show how that came out of it.
+    log.leaves.truncate(before as usize - 1);
+    let _liar = play(&net, "a", log, Manner::Openly).await;
+    let (id, cut) = contact(&mut net).await;
+    assert!(cut.proven, "{}", cut.why);
+    check_stopped(&net, &id, "log_forked").await;
+    let proof = ForkProof::read(&std::fs::read_to_string(proof_file(&net)).unwrap()).unwrap();
+    let shown = proof.verify(&net.config("c").authority).unwrap();
+    assert!(shown.newer.checkpoint().size == before - 1, "{shown:?}");
+    net.finish().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn another_root_of_the_same_size_is_a_proof_at_once() {
     let mut net = stage().await;
     let mut log = Log::of(&net, "a");

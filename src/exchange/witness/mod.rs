@@ -23,6 +23,7 @@ mod start;
 pub mod view;
 
 use std::collections::{BTreeMap, HashMap};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
 use tokio::sync::{Notify, watch};
@@ -58,7 +59,9 @@ pub struct Witness {
     /// The largest checkpoint of this node's log that another node was found to hold.
     agreed: Mutex<Option<(u64, Hash)>>,
     contradicted: watch::Sender<Option<OldCopy>>,
-    unwitnessed: std::sync::atomic::AtomicBool,
+    unwitnessed: AtomicBool,
+    /// Peers were asked what they hold of this log: it may be written.
+    begun: AtomicBool,
 }
 
 /// One log of another node.
@@ -96,7 +99,8 @@ impl Default for Witness {
             wake: Notify::new(),
             agreed: Mutex::default(),
             contradicted: watch::Sender::new(None),
-            unwitnessed: std::sync::atomic::AtomicBool::new(false),
+            unwitnessed: AtomicBool::new(false),
+            begun: AtomicBool::new(false),
         }
     }
 }
@@ -124,7 +128,7 @@ impl Witness {
 
     /// No peer could say at the start whether this log is the newest copy.
     pub fn is_unwitnessed(&self) -> bool {
-        self.unwitnessed.load(std::sync::atomic::Ordering::Relaxed)
+        self.unwitnessed.load(Ordering::Relaxed)
     }
 
     /// Resolves when another node was found to hold what this log does not have.
@@ -218,6 +222,8 @@ impl Exchange {
             match log.view.see(signed) {
                 Seen::Known => None,
                 Seen::New => {
+                    // It is there: what came to nothing before may come to something now.
+                    log.failures = 0;
                     self.witness().wake.notify_one();
                     None
                 }
@@ -330,9 +336,13 @@ impl Exchange {
         true
     }
 
-    /// Keeps that exchange with a log is stopped, and records the alarm.
+    /// Keeps that exchange with a log is stopped, and records the alarm; one that is found before this log may be written
+    /// is recorded when it may.
     async fn alarm(&self, log: &str) {
         self.keep(log);
+        if !self.witness().begun.load(Ordering::Acquire) {
+            return;
+        }
         let cut = self.witness().logs().get(log).and_then(|l| Some((l.peer.clone(), l.cut.clone()?)));
         let Some((peer, cut)) = cut.filter(|(_, cut)| !cut.alarmed) else { return };
         let kind = EventKind::Alarm {

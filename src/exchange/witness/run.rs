@@ -47,7 +47,7 @@ pub async fn run(
     let every = exchange.config().witness_every;
     let mut tasks = JoinSet::new();
     let mut written = Instant::now();
-    // Alarms that a crash kept out of the log.
+    // Alarms that a crash kept out of the log, or that came before it could be written.
     for standing in exchange.witness().standings() {
         exchange.alarm(&standing.log).await;
     }

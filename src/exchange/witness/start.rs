@@ -147,5 +147,6 @@ pub async fn ask_at_start(
     // Of a log that is empty there is no newer copy where those who answer hold nothing.
     let witnessed = agreed || (answered > 0 && exchange.ledger().snapshot().size() == 0);
     exchange.witness().unwitnessed.store(!witnessed, Ordering::Relaxed);
+    exchange.witness().begun.store(true, Ordering::Release);
     Ok(witnessed)
 }

@@ -1,0 +1,108 @@
+#!/usr/bin/env bash
+# The story behind docs/AUDIT.md: two nodes, three documents, and the five questions that an administrator gets, each
+# with its command and what it prints: tests/audit/story.sh [LIENTHONG] [DIR]
+#
+# Ends with an error if a command does not answer as the page says it does.
+set -euo pipefail
+bin=$(realpath "${1:-target/release/lienthong}")
+work=${2:-$(mktemp -d)}
+mkdir -p "$work"
+cd "$work"
+lienthong() { "$bin" "$@"; }
+pids=()
+trap 'kill "${pids[@]}" 2>/dev/null; wait 2>/dev/null; [ -n "${2:-}" ] || rm -rf "$work"' EXIT
+
+wait_for() { # what, command…
+    local what=$1
+    shift
+    for _ in $(seq 300); do
+        "$@" >/dev/null 2>&1 && return
+        sleep 0.1
+    done
+    echo "never: $what" >&2
+    exit 1
+}
+serve() {
+    "$bin" serve --config "net/$1/lienthong.toml" >"$1.log" 2>&1 &
+    pids+=($!)
+    wait_for "node $1 is ready" grep -qx ready "$1.log"
+}
+# Prints a command as a person types it, runs it, and checks its exit status.
+ask() { # expected status, command…
+    local expected=$1 status=0
+    shift
+    printf '\n$ lienthong'
+    for word in "$@"; do case $word in *' '*) printf ' "%s"' "$word" ;; *) printf ' %s' "$word" ;; esac; done
+    printf '\n'
+    lienthong "$@" 2>&1 || status=$?
+    if [ "$status" != "$expected" ]; then
+        echo "exit status $status, not $expected" >&2
+        exit 1
+    fi
+}
+send() { # number, subject
+    lienthong send "letter-$1.txt" --config net/tinh/lienthong.toml --sender H09 --to H09.21.7 --number "$1" \
+        --notation UBND-VX --subject "$2" --sign net/documents/person-H09.pem --sign net/documents/seal-H09.pem \
+        --format json | python3 -c 'import json, sys; print(json.load(sys.stdin)["results"][0]["delivery_id"])'
+}
+state() { # delivery: has it arrived, and was it answered?
+    lienthong track "$1" --config net/tinh/lienthong.toml --format json
+}
+
+lienthong init net --local-network --port "${PORT:-17400}" >/dev/null
+# The commune's node refuses what it cannot judge, instead of holding it.
+python3 - net/huyen/lienthong.toml <<'P'
+import re, sys
+text = open(sys.argv[1], encoding="utf-8").read()
+new = re.sub(r'#? ?revocation_unknown = "\w+"', 'revocation_unknown = "refuse"', text)
+assert new != text, "there is no revocation_unknown in the configuration"
+open(sys.argv[1], "w", encoding="utf-8").write(new)
+P
+serve tinh
+serve huyen
+for n in 12 13 14; do printf 'Công văn số %s\n' "$n" >"letter-$n.txt"; done
+
+first=$(send 12 "Về việc chuẩn bị kỳ họp")
+wait_for "12 is in the inbox" sh -c "'$bin' inbox --config net/huyen/lienthong.toml --agency H09.21.7 | grep -q '${first:0:12}'"
+lienthong fetch "$first" --config net/huyen/lienthong.toml --agency H09.21.7 --to in --user van-thu.01 >/dev/null
+lienthong ack "$first" --config net/huyen/lienthong.toml --agency H09.21.7 >/dev/null
+lienthong respond "$first" 03 --config net/huyen/lienthong.toml --agency H09.21.7 >/dev/null
+second=$(send 13 "Về việc cấp kinh phí")
+wait_for "13 is in the inbox" sh -c "'$bin' inbox --config net/huyen/lienthong.toml --agency H09.21.7 | grep -q '${second:0:12}'"
+lienthong respond "$second" 02 --config net/huyen/lienthong.toml --agency H09.21.7 --reason "Sai thẩm quyền" >/dev/null
+# What the third is judged by is missing at the commune's node.
+kill "${pids[1]}"
+wait "${pids[1]}" 2>/dev/null || true
+rm net/huyen/crls/*.crl
+unset 'pids[1]'
+serve huyen
+third=$(send 14 "Về việc kiểm tra")
+wait_for "14 is refused" sh -c "'$bin' track '$third' --config net/tinh/lienthong.toml | grep -qi refused"
+wait_for "the answers are there" sh -c "'$bin' track '$second' --config net/tinh/lienthong.toml | grep -q '02'"
+
+echo "== 1. Was this document delivered, and when?"
+ask 0 track "$first" --config net/tinh/lienthong.toml
+ask 0 audit list --config net/tinh/lienthong.toml --number 12 --notation UBND-VX --year "$(date +%Y)"
+echo; echo "== 2. Who opened it?"
+ask 0 audit list --config net/huyen/lienthong.toml --delivery "$first" --kind fetched
+echo; echo "== 3. Has anything been removed or changed?"
+ask 0 audit check --content --config net/huyen/lienthong.toml
+ask 0 audit forks --config net/tinh/lienthong.toml
+ask 0 audit list --config net/huyen/lienthong.toml --kind purged
+echo; echo "== 4. What did this agency refuse, and why?"
+ask 0 audit list --config net/huyen/lienthong.toml --agency H09.21.7 --kind refused
+ask 0 audit list --config net/tinh/lienthong.toml --agency H09.21.7 --kind received --reason refused_by_recipient || true
+echo; echo "== 5. Prove it to a court"
+ask 0 audit export "$first" --config net/tinh/lienthong.toml --user thanh-tra -o 12.asice
+ask 0 audit verify 12.asice --authority "$(cat net/authority/directory.vkey)" --roots net/documents
+python3 - 12.asice changed.asice <<'P'
+import sys, zipfile
+old, new = zipfile.ZipFile(sys.argv[1]), zipfile.ZipFile(sys.argv[2], "w", zipfile.ZIP_STORED)
+for entry in old.infolist():
+    data = old.read(entry)
+    if entry.filename == "document/letter-12.txt":
+        data = data.replace(b"12", b"21")
+    new.writestr(zipfile.ZipInfo(entry.filename), data)
+new.close()
+P
+ask 1 audit verify changed.asice --authority "$(cat net/authority/directory.vkey)" --roots net/documents
