@@ -3,6 +3,8 @@
 
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+use std::collections::HashMap;
+use std::io::Read as _;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -58,12 +60,97 @@ fn the_demo_gives_the_inspections_three_figures_and_every_expected_value() {
     assert_eq!(result["ratios"]["outside"]["any_electronic"]["percent"], 15.0);
 }
 
+/// The numbers of a sheet's cells, by their place.
+fn sheet(file: &Path, number: usize) -> HashMap<String, f64> {
+    let mut zip = zip::ZipArchive::new(std::fs::File::open(file).unwrap()).unwrap();
+    let mut xml = String::new();
+    zip.by_name(&format!("xl/worksheets/sheet{number}.xml")).unwrap().read_to_string(&mut xml).unwrap();
+    let cells = xml.split("<c ").skip(1).filter(|c| !c.contains("t=\"s\""));
+    let part = |text: &str, from: &str, to: &str| -> String {
+        text.split_once(from)
+            .and_then(|(_, rest)| rest.split_once(to))
+            .map(|(found, _)| found.to_owned())
+            .unwrap()
+    };
+    cells.map(|c| (part(c, "r=\"", "\""), part(c, "<v>", "</v>").parse().unwrap())).collect()
+}
+
 #[test]
-fn other_files_give_their_own_right_figures() {
+fn other_files_give_their_own_right_figures_in_every_form() {
+    let dir = tempfile::tempdir().unwrap();
+    let data = dir.path().join("demo");
     let agencies = shared("agencies-spread.csv");
     let scenario = shared("scenario-fanout.csv");
-    let result = demo(&["--agencies", agencies.to_str().unwrap(), "--scenario", scenario.to_str().unwrap()]);
+    let result = demo(&[
+        "--agencies",
+        agencies.to_str().unwrap(),
+        "--scenario",
+        scenario.to_str().unwrap(),
+        "--data",
+        data.to_str().unwrap(),
+    ]);
     check(&result, "scenario-fanout.expected.json", 3);
+    let expected = std::fs::read(shared("scenario-fanout.expected.json")).unwrap();
+    let expected: Value = serde_json::from_slice(&expected).unwrap();
+    // Each form, added over the nodes, gives the same numerators and denominators.
+    let mut sums: HashMap<(String, String), [[u64; 2]; 3]> = HashMap::new();
+    let mut add = |key: &str, ratio: &str, form: usize, n: u64, d: u64| {
+        let sum = &mut sums.entry((key.to_owned(), ratio.to_owned())).or_default()[form];
+        *sum = [sum[0] + n, sum[1] + d];
+    };
+    for node in result["nodes"].as_array().unwrap() {
+        let folder = data.join(node["name"].as_str().unwrap());
+        let report = |format: &str| {
+            let file = dir.path().join(format!("ratios.{format}"));
+            let output = Command::new(env!("CARGO_BIN_EXE_lienthong"))
+                .args(["report", "--format", format, "--data"])
+                .arg(&folder)
+                .arg("--output")
+                .arg(&file)
+                .output()
+                .unwrap();
+            assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+            file
+        };
+        let json: Value = serde_json::from_slice(&std::fs::read(report("json")).unwrap()).unwrap();
+        let root = json["checkpoint"].as_str().unwrap().lines().nth(2).unwrap().to_owned();
+        let ratios = json["ratios"].as_object().unwrap();
+        for (key, values) in ratios {
+            for (ratio, value) in values.as_object().unwrap().iter().filter(|(_, v)| v.is_object()) {
+                add(key, ratio, 0, value["n"].as_u64().unwrap(), value["d"].as_u64().unwrap());
+            }
+        }
+        let mut csv = csv::Reader::from_path(report("csv")).unwrap();
+        for line in csv.records().map(Result::unwrap) {
+            add(&line[0], &line[2], 1, line[3].parse().unwrap(), line[4].parse().unwrap());
+            assert!(line[11].ends_with(&root), "{line:?}");
+        }
+        let figures = sheet(&report("xlsx"), 1);
+        let names =
+            ["fully_electronic", "legally_effective", "dual", "paper_only", "any_electronic", "undelivered"];
+        for (row, key) in (2..).zip(ratios.keys()) {
+            // Key, number counted, pending, held; then numerator, denominator, percentage of each ratio.
+            for (name, columns) in
+                names.iter().zip([["E", "F"], ["H", "I"], ["K", "L"], ["N", "O"], ["Q", "R"], ["T", "U"]])
+            {
+                let [n, d] = columns.map(|column| figures[&format!("{column}{row}")] as u64);
+                add(key, name, 2, n, d);
+            }
+        }
+    }
+    let mut compared = 0;
+    for (key, values) in expected.as_object().unwrap() {
+        for (ratio, value) in values.as_object().unwrap().iter().filter(|(_, v)| v.is_object()) {
+            let right = [value["n"].as_u64().unwrap(), value["d"].as_u64().unwrap()];
+            let found = sums[&(key.clone(), ratio.clone())];
+            // The workbook's later columns are not read here.
+            for (form, found) in found.iter().enumerate().filter(|(form, sum)| *form < 2 || **sum != [0, 0]) {
+                assert_eq!(*found, right, "{key}, {ratio}, form {form}");
+                compared += 1;
+            }
+        }
+    }
+    assert!(compared > 100, "{compared}");
 }
 
 #[test]

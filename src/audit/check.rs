@@ -14,6 +14,7 @@ use super::verify::{Extent, always, walk};
 use super::{Checked, Findings, Place};
 use crate::domain::event::Event;
 use crate::domain::fold::{self, Records, View, ViewError, keys};
+use crate::domain::ratio::Month;
 use crate::ledger::folds;
 use crate::merkle::NoteVerifier;
 use crate::store::StoreError;
@@ -244,6 +245,12 @@ impl View for Recount {
     }
 }
 
+/// The month at the beginning of a key's rest.
+fn month(rest: &[u8]) -> String {
+    let number = rest.first_chunk::<4>().map_or(0, |b| u32::from_be_bytes(*b) ^ 0x8000_0000);
+    Month::from_number(number as i32).to_string()
+}
+
 /// A fold record in words, from its key (`domain::fold::keys`).
 fn describe(key: &[u8]) -> String {
     let rest = key.get(2..).unwrap_or_default();
@@ -268,7 +275,15 @@ fn describe(key: &[u8]) -> String {
         Some(b'y') => "entry of the paper register".to_owned(),
         Some(b'm') => "what the node last recorded of itself".to_owned(),
         Some(b'w') => format!("ratio row {}", hex::encode(rest)),
-        Some(b'c') => format!("ratio cell {}", String::from_utf8_lossy(rest)),
+        Some(b'U') => format!("ratio row of an arrival at {}", name()),
+        Some(b'D') => format!("ratio sum of a document of {}", name()),
+        Some(b'c') => format!("ratio cell {}", hex::encode(rest)),
+        Some(b'M') => format!("number of changes of month {}", month(rest)),
+        Some(b'B') => format!("closing of month {}", month(rest)),
+        Some(b'P') => format!("closed period {}", name()),
+        Some(b'Z') => format!("restatement of month {}", month(rest)),
+        Some(b'F') => format!("declaration about the paper of month {}", month(rest)),
+        Some(b'G') => "calendar of working days".to_owned(),
         _ => format!("unknown record {}", hex::encode(key)),
     }
 }
@@ -279,7 +294,7 @@ mod tests {
     use crate::domain::document::Urgency;
     use crate::domain::hold::HoldScope;
     use crate::domain::ids::{AgencyId, DeliveryId, DocumentKey, NodeName, RequestId};
-    use crate::merkle::sha256;
+    use crate::domain::ratio::{Period, cell};
 
     #[test]
     fn every_kind_of_record_has_a_name() {
@@ -287,6 +302,7 @@ mod tests {
         let document = DocumentKey::new("12", "CV", 2016).unwrap();
         let id = DeliveryId::from_slice(&[7; 32]).unwrap();
         let peer = NodeName::new("b").unwrap();
+        let month: Month = "2016-03".parse().unwrap();
         let known = [
             (keys::outgoing(&id), "outgoing delivery 0707"),
             (keys::incoming(&id), "incoming delivery 0707"),
@@ -301,14 +317,22 @@ mod tests {
             (keys::bitmap(keys::agency_events(&agency), 1), "event list entry of vp.tw"),
             (keys::delivery_event(&id, 1), "event list entry of delivery 0707"),
             (keys::bitmap(keys::held(), 1), "list of what is held"),
+            (keys::row(&agency, &document, &[7; keys::ROW_HASH]), "ratio row 800007e0"),
+            (keys::arrived(&agency, &agency, &document), "ratio row of an arrival at vp.tw"),
+            (keys::document_sum(&agency, &document), "ratio sum of a document of vp.tw"),
+            (cell::prefix(cell::Family::Day, cell::Merged::Not), "ratio cell 6400"),
+            (keys::changes(month), "number of changes of month 2016-03"),
+            (keys::closed_month(month), "closing of month 2016-03"),
+            (keys::closed(Period::Year(2016)), "closed period 2016"),
+            (keys::restated(month, 1, &[7; 40]), "restatement of month 2016-03"),
+            (keys::declared(month, &agency), "declaration about the paper of month 2016-03"),
+            (keys::calendar(), "calendar of working days"),
             (keys::purged(&id), "purge of 0707"),
             (keys::hold(&HoldScope::Delivery(id)), "legal hold "),
             (keys::paper(1), "entry of the paper register"),
             (keys::client("dms"), "what the node last recorded of itself"),
             (keys::pending(1), "index of what events have"),
             (keys::block(7, 1), "index of what events have"),
-            (keys::row(&sha256(b"")), "ratio row e3b0"),
-            (keys::cell("internal"), "ratio cell internal"),
         ];
         for (key, text) in known {
             assert!(describe(&key).starts_with(text), "{}", describe(&key));

@@ -3,8 +3,8 @@
 use clap::{CommandFactory as _, Parser, Subcommand};
 
 use super::{
-    CliError, Outcome, audit, backup, demo, dms, fetch, hold, init, load, notices, operate, send, serve,
-    sign, status, track, verify,
+    CliError, Outcome, audit, backup, demo, dms, fetch, hold, init, load, notices, operate, report, send,
+    serve, sign, status, track, verify,
 };
 
 /// Exchanges signed electronic documents between government agencies.
@@ -52,10 +52,10 @@ enum Command {
     Track(track::TrackArgs),
     /// Follows arrivals, receipts, statuses and failures.
     Watch(dms::WatchArgs),
-    /// Enters a dispatch on paper.
+    /// Enters a dispatch on paper, or a whole register; declares a month's register complete.
     Paper(dms::PaperArgs),
-    /// Prints the ratios of a node.
-    Report(operate::ReportArgs),
+    /// Prints the ratios of a node; closes a period, and lists what changed in it since.
+    Report(report::ReportArgs),
     /// Lists, shows, proves, verifies and checks the log.
     Audit(audit::AuditArgs),
     /// Places, lists and lifts legal holds: what is under one is not purged.
@@ -102,7 +102,7 @@ pub async fn run(args: Args) -> Result<Outcome, CliError> {
         Command::Track(args) => track::run(args).await,
         Command::Watch(args) => dms::watch(args).await,
         Command::Paper(args) => dms::paper(args).await,
-        Command::Report(args) => operate::report(args).await,
+        Command::Report(args) => report::report(args).await,
         Command::Audit(args) => audit::run(args).await,
         Command::Hold(args) => hold::run(args).await,
         Command::Backup(args) => backup::backup(args).await,

@@ -8,7 +8,7 @@ use serde_json::json;
 
 use super::remote::{Person, Remote};
 use super::show::{columns, time};
-use super::{CliError, Format, Outcome, note, notices, out};
+use super::{CliError, Format, Outcome, note, notices, out, register};
 use crate::domain::{DeliveryId, Status, Urgency};
 use crate::ledger::{Clock as _, SystemClock};
 use crate::wire::{pb, words};
@@ -325,12 +325,21 @@ pub async fn watch(args: WatchArgs) -> Result<Outcome, CliError> {
 /// Options of the command.
 #[derive(Debug, clap::Args)]
 #[command(
+    subcommand_negates_reqs = true,
     after_help = "Example:\n  lienthong paper --config node/lienthong.toml --sender H09.1 --to H09.2 --number 12 \\\n    \
     --notation CV-VP --issued-on 2016-03-04 --mandatory --basis \"Danh mục 2\""
 )]
 pub struct PaperArgs {
     #[command(flatten)]
     remote: Remote,
+    #[command(subcommand)]
+    command: Option<register::PaperCommand>,
+    #[command(flatten)]
+    entry: Option<EntryArgs>,
+}
+
+#[derive(Debug, clap::Args)]
+struct EntryArgs {
     #[command(flatten)]
     person: Person,
     /// Code of the sending agency.
@@ -380,6 +389,11 @@ pub struct PaperArgs {
 /// Enters a dispatch on paper.
 pub async fn paper(args: PaperArgs) -> Result<Outcome, CliError> {
     let client = args.remote.connect("dms").await?;
+    if let Some(command) = args.command {
+        return register::run(&client, command).await;
+    }
+    let args =
+        args.entry.ok_or_else(|| CliError::failed("give --sender, --number, --notation and --issued-on"))?;
     let request = pb::RecordPaperRequest {
         request_id: request_id(args.request_id.as_ref()),
         sender: args.sender,

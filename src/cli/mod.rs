@@ -4,7 +4,7 @@
 //! - [`args`]: what can be typed.
 //! - [`demo`]: real nodes on loopback replay a scenario.
 //! - [`network`], [`pki`]: making a whole local network; [`init`]: making one node.
-//! - [`serve`], [`status`], [`send`], [`fetch`], [`dms`], [`track`], [`notices`], [`operate`], [`audit`]: running a node; how it
+//! - [`serve`], [`status`], [`send`], [`fetch`], [`dms`], [`track`], [`notices`], [`report`], [`operate`], [`audit`]: running a node; how it
 //!   does; what a system does by hand; reports; the log (`events`: its listing).
 //! - [`hold`]: legal holds; [`backup`]: copies of a node's data, and the way back.
 //! - [`verify`], [`sign`]: signatures of files, judged and made.
@@ -27,7 +27,9 @@ pub mod network;
 pub mod notices;
 pub mod operate;
 pub mod pki;
+mod register;
 pub mod remote;
+pub mod report;
 pub mod scenario;
 pub mod send;
 pub mod serve;

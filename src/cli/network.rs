@@ -468,6 +468,12 @@ crl_dir = "crls"
 # Serve metrics for Prometheus over plain HTTP at http://ADDRESS/metrics (docs/OPERATIONS.md). Off by default.
 # listen = "127.0.0.1:9464"
 
+[figures]
+# Weekdays that are free and weekends that are worked (yyyy-mm-dd): a document must be sent by noon of the next working
+# day. A change holds for what is sent from then on, and is recorded in the log.
+# holidays = ["2016-02-08", "2016-02-09"]
+# workdays = []
+
 # [evidence]
 # Certificate (PEM, with its chain) and key (PEM, PKCS#8) with which exported evidence is signed: one for documents,
 # under a root that the courts trust. Without them the manifest of what is exported is not signed.

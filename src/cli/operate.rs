@@ -1,18 +1,13 @@
-//! `lienthong report` and `directory`: what operators and administrators do.
+//! `lienthong directory`: what administrators do; and the ways to print.
 
 use std::path::PathBuf;
 
 use clap::Subcommand;
 
-use super::audit::Stopped;
-use super::dms::write_new;
-use super::remote::{Remote, read_cells};
 use super::show::columns;
 use super::{CliError, Outcome, out};
 use crate::directory::Directory;
 use crate::merkle::{NoteSigner, NoteVerifier};
-use crate::report;
-use crate::wire::pb;
 
 /// Table or JSON.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
@@ -23,71 +18,6 @@ pub enum Format {
     Json,
     /// For a spreadsheet.
     Csv,
-}
-
-/// Options of the command.
-#[derive(Debug, clap::Args)]
-#[command(
-    after_help = "Examples:\n  lienthong report --config node/lienthong.toml --from 2016-01 --to 2016-03\n  \
-    lienthong report --data ./demo/binh-duong --format csv"
-)]
-pub struct ReportArgs {
-    #[command(flatten)]
-    remote: Remote,
-    /// A stopped node's folder, read without changing it.
-    #[arg(long, value_name = "DIR")]
-    data: Option<PathBuf>,
-    /// First month (yyyy-mm).
-    #[arg(long, value_name = "MONTH", default_value = "")]
-    from: String,
-    /// Last month (yyyy-mm).
-    #[arg(long, value_name = "MONTH", default_value = "")]
-    to: String,
-    /// Show the months, too (table).
-    #[arg(long)]
-    months: bool,
-    /// How to print.
-    #[arg(long, value_enum, default_value = "table")]
-    format: Format,
-    /// Write them to this new file instead; a running node records that.
-    #[arg(long, value_name = "FILE")]
-    output: Option<PathBuf>,
-    /// With --output: who takes them, for the node's log.
-    #[arg(long, value_name = "USER", requires = "output", default_value = "")]
-    user: String,
-}
-
-/// Prints the ratios.
-pub async fn report(args: ReportArgs) -> Result<Outcome, CliError> {
-    for (option, month) in [("--from", &args.from), ("--to", &args.to)] {
-        if !month.is_empty() && format!("{month}-01").parse::<crate::time::Date>().is_err() {
-            return Err(CliError::failed(format!("{option} `{month}` is no month such as 2016-08")));
-        }
-    }
-    let cells = if let Some(dir) = &args.data {
-        let stopped = Stopped::open(dir, None)?;
-        let index = stopped.offline.index().map_err(CliError::failed)?;
-        report::within(&report::cells(index).map_err(CliError::failed)?, &args.from, &args.to)
-    } else {
-        let client = args.remote.connect("admin").await?;
-        let request = pb::GetRatiosRequest {
-            from_month: args.from.clone(),
-            to_month: args.to.clone(),
-            export: args.output.is_some(),
-            user: args.user.clone(),
-        };
-        read_cells(&client.report().get_ratios(request).await?.into_inner())
-    };
-    let text = match args.format {
-        Format::Table => report::table(&cells, args.months),
-        Format::Csv => report::csv(&cells).trim_end().to_owned(),
-        Format::Json => serde_json::to_string_pretty(&report::json(&cells)).unwrap_or_default(),
-    };
-    match &args.output {
-        Some(file) => write_new(file, format!("{text}\n").as_bytes())?,
-        None => out(text),
-    }
-    Ok(Outcome::Done)
 }
 
 /// Options of the command.

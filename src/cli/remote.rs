@@ -4,9 +4,10 @@ use std::path::PathBuf;
 
 use super::CliError;
 use crate::config::Config;
-use crate::domain::ratio::Counters;
-use crate::report::Cells;
+use crate::domain::ids::AgencyId;
+use crate::report::{Cells, Coverage, Figure, Missing, Query, Report};
 use crate::rpc::client::NodeClient;
+use crate::wire::figures::read_counts;
 use crate::wire::pb;
 
 /// Which node, and as which client.
@@ -94,28 +95,33 @@ impl Remote {
 
 /// Sums from a node's answer.
 pub fn read_cells(response: &pb::GetRatiosResponse) -> Cells {
-    response
-        .rows
-        .iter()
-        .map(|row| {
-            let n = |name: &str| row.ratios.iter().find(|r| r.name == name).map_or(0, |r| r.n);
-            let d = |name: &str| row.ratios.iter().find(|r| r.name == name).map_or(0, |r| r.d);
-            let counters = Counters {
-                deliveries: row.deliveries,
-                electronic: n("fully_electronic"),
-                dual: n("dual"),
-                paper: n("paper_only"),
-                undelivered: n("undelivered"),
-                pending: n("pending"),
-                effective: n("legally_effective"),
-                signed: n("signed"),
-                scanned: n("scanned"),
-                avoidable: n("avoidable_paper"),
-                sent: d("on_time"),
-                on_time: n("on_time"),
-                acknowledged: n("acknowledged_same_day"),
-            };
-            (row.key.clone(), counters)
-        })
-        .collect()
+    let sums = response.rows.iter().map(|row| (row.key.clone(), read_counts(row.counts.as_ref())));
+    sums.collect()
+}
+
+/// A report from a node's answer to what was asked.
+pub fn read_report(query: Query, response: pb::GetRatiosResponse) -> Report {
+    let figure = |row: pb::RatioRow| Figure {
+        counters: read_counts(row.counts.as_ref()),
+        covered: row.covered,
+        values: if row.values.is_empty() { vec![row.key] } else { row.values },
+    };
+    let missing = |m: pb::MissingDeclaration| {
+        let months = m.months.iter().filter_map(|month| month.parse().ok()).collect();
+        Some(Missing { agency: AgencyId::new(&m.agency).ok()?, months, deliveries: m.deliveries })
+    };
+    let coverage = response.coverage.unwrap_or_default();
+    Report {
+        query,
+        figures: response.rows.into_iter().map(figure).collect(),
+        coverage: Coverage {
+            covered: coverage.covered,
+            all: coverage.all,
+            complete: coverage.complete,
+            missing: coverage.missing.into_iter().filter_map(missing).collect(),
+        },
+        checkpoint: response.checkpoint,
+        exact: response.exact,
+        closed: response.closed.into_iter().map(|c| (c.period, c.restatements)).collect(),
+    }
 }

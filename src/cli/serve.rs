@@ -172,6 +172,12 @@ pub fn check(args: &CheckArgs) -> Result<Outcome, CliError> {
         config.clock_tolerance_ms,
         config.peer_compare.as_secs()
     ));
+    let calendar = &config.calendar;
+    out(format!(
+        "calendar    {} holidays, {} workdays at weekends",
+        calendar.holidays.len(),
+        calendar.workdays.len()
+    ));
     let metrics = config.metrics.map_or("not served".to_owned(), |a| format!("http://{a}/metrics"));
     out(format!("metrics     {metrics}"));
     out(format!("revocation  {}", revocation(&config)));

@@ -69,6 +69,15 @@ pub(super) fn event_line(index: u64, event: &Event) -> Vec<String> {
                 if *unwitnessed { "no peer could say whether this log is the newest copy" } else { "" };
             (format!("version {version}"), note.to_owned())
         }
+        EventKind::PaperDeclared(d) => {
+            let note = if d.complete { "complete" } else { "taken back" };
+            (format!("{}: paper register of {}", d.agency, d.month), note.into())
+        }
+        EventKind::PeriodClosed(c) => (format!("period {}", c.period), String::new()),
+        EventKind::CalendarSet(c) => {
+            let (free, worked) = (c.holidays.len(), c.workdays.len());
+            (format!("{free} holidays, {worked} workdays at weekends"), String::new())
+        }
         EventKind::Stopped { reason } => (reason.clone(), String::new()),
         EventKind::DirectoryAdopted { version, .. } => (format!("version {version}"), String::new()),
         EventKind::Alarm { reason, peer, detail } => (format!("{peer}: {detail}"), reason.clone()),
@@ -232,6 +241,21 @@ fn detail(kind: &EventKind) -> Value {
         EventKind::Exported { delivery_id, agency } => json!({
             "delivery_id": delivery_id.to_string(), "agency": agency.as_ref().map(|a| a.as_str()),
         }),
+        EventKind::PaperDeclared(d) => json!({
+            "agency": d.agency.as_str(), "agency_code": d.agency_code, "month": d.month.to_string(),
+            "complete": d.complete,
+        }),
+        EventKind::PeriodClosed(c) => json!({
+            "period": c.period.to_string(), "snapshot": c.snapshot.to_string(),
+            "snapshot_size": c.snapshot_size,
+            "totals": c.totals.iter().map(|t| json!({
+                "key": t.key, "deliveries": counts_json(&t.deliveries), "documents": counts_json(&t.documents),
+            })).collect::<Vec<_>>(),
+        }),
+        EventKind::CalendarSet(c) => json!({
+            "holidays": c.holidays.iter().map(ToString::to_string).collect::<Vec<_>>(),
+            "workdays": c.workdays.iter().map(ToString::to_string).collect::<Vec<_>>(),
+        }),
         EventKind::Started { version, unwitnessed } => {
             json!({"version": version, "unwitnessed": unwitnessed})
         }
@@ -352,4 +376,10 @@ fn item_json(item: &Item) -> Value {
 
 fn key_json(key: &DocumentKey) -> Value {
     json!({"number": key.number(), "notation": key.notation(), "year": key.year()})
+}
+
+/// Sums by name.
+pub(super) fn counts_json(counts: &crate::domain::ratio::Counters) -> Value {
+    let named = crate::domain::ratio::Counters::NAMES.into_iter().zip(counts.values());
+    Value::Object(named.map(|(name, n)| (name.to_owned(), json!(n))).collect())
 }

@@ -3,6 +3,7 @@
 //! Every error names the key, the offending value and what is allowed. Paths are relative to the file. Secrets are
 //! never in the file, only the paths of their files.
 
+mod calendar;
 mod keep;
 mod raw;
 mod settings;
@@ -14,6 +15,7 @@ use std::time::Duration;
 
 use crate::domain::ids::NodeName;
 use crate::domain::limits;
+use crate::domain::ratio::Calendar;
 use crate::merkle::NoteVerifier;
 
 pub use keep::{Keep, Retention, SelfCheck};
@@ -193,6 +195,8 @@ pub struct Config {
     pub drain: Duration,
     /// How far another node's clock may be off before it is told, in milliseconds.
     pub clock_tolerance_ms: i64,
+    /// Days that are not as their weekday: what is sent in time is decided by them.
+    pub calendar: Calendar,
     /// Where metrics are served over plain HTTP; `None`: nowhere.
     pub metrics: Option<SocketAddr>,
     /// How long content is kept.
@@ -405,6 +409,7 @@ impl Config {
                 1,
                 3_600_000,
             )? as i64,
+            calendar: calendar::calendar_of(&raw.figures)?,
             metrics: raw.metrics.listen.as_deref().map(|a| address("metrics.listen", a)).transpose()?,
             retention: keep::retention(raw.retention, &between)?,
             check: keep::self_check(&raw.check, &between)?,
@@ -547,6 +552,16 @@ mod tests {
                 "[directory]",
                 "[storage]\nreserve_mib = 100\ncritical_mib = 101\n[directory]",
                 "`storage.critical_mib`: `101` is not allowed: a number from 0 to 100",
+            ),
+            (
+                "[directory]",
+                "[figures]\nholidays = [\"2016-02-06\"]\n[directory]",
+                "`figures.holidays`: `2016-02-06` is not allowed: Mondays to Fridays",
+            ),
+            (
+                "[directory]",
+                "[figures]\nworkdays = [\"2016-2\"]\n[directory]",
+                "`figures.workdays`: `2016-2`",
             ),
             ("[directory]", "[metrics]\nlisten = \"9090\"\n[directory]", "`metrics.listen`: `9090`"),
             (

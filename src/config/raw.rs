@@ -27,6 +27,8 @@ pub struct Raw {
     #[serde(default)]
     pub metrics: Metrics,
     #[serde(default)]
+    pub figures: Figures,
+    #[serde(default)]
     pub retention: Retention,
     #[serde(default)]
     pub check: Check,
@@ -193,4 +195,14 @@ pub struct Client {
     pub roles: Vec<String>,
     #[serde(default)]
     pub node_roles: Vec<String>,
+}
+
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+#[allow(missing_docs, reason = "the keys are described in the file that `lienthong init` writes")]
+pub struct Figures {
+    #[serde(default)]
+    pub holidays: Vec<String>,
+    #[serde(default)]
+    pub workdays: Vec<String>,
 }

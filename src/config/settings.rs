@@ -7,6 +7,7 @@ use std::path::Path;
 
 use super::{Config, Retention, RevocationUnknown, SelfCheck, Share};
 use crate::domain::limits;
+use crate::time::Date;
 
 /// A setting and its value.
 pub type Named = (&'static str, String);
@@ -56,6 +57,7 @@ impl Config {
             client_share: Share { connections, streams, documents, bytes },
             drain,
             clock_tolerance_ms,
+            calendar,
             metrics,
             retention: Retention { hour: retention_hour, default: retention_default, types: retention_types },
             check:
@@ -113,6 +115,8 @@ impl Config {
             ("limits.client_mib", text(bytes)),
             ("limits.drain_seconds", text(drain.as_secs())),
             ("limits.clock_tolerance_ms", text(clock_tolerance_ms)),
+            ("figures.holidays", days(&calendar.holidays)),
+            ("figures.workdays", days(&calendar.workdays)),
             ("metrics.listen", optional(metrics.as_ref().map(text))),
             ("retention.hour", text(retention_hour)),
             ("retention.default", text(retention_default)),
@@ -139,6 +143,10 @@ fn text(value: impl Display) -> String {
 
 fn path(path: &Path) -> String {
     path.display().to_string()
+}
+
+fn days(days: &[Date]) -> String {
+    days.iter().map(text).collect::<Vec<_>>().join(",")
 }
 
 fn optional(value: Option<String>) -> String {

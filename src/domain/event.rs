@@ -6,6 +6,7 @@ use super::administration::{ClientChange, ConfigChange, Extracted, KeyChange, Re
 use super::document::{Kind, Origin, Urgency};
 use super::hold::HoldScope;
 use super::ids::{AgencyId, DeliveryId, Digest, DocumentKey, NodeName, RequestId};
+use super::ratio::{Calendar, PaperDeclared, PeriodClosed};
 use super::reason::Reason;
 use super::status::{DeliveryState, Status};
 use crate::signature::{Role, Verdict};
@@ -111,6 +112,12 @@ pub enum EventKind {
         judged: Judged,
         origin: LogRef,
     },
+    /// An agency declared its paper register of a month complete, or took that back.
+    PaperDeclared(PaperDeclared),
+    /// The figures of a period as they were when it was closed.
+    PeriodClosed(PeriodClosed),
+    /// The days that are not as their weekday, from now on.
+    CalendarSet(Calendar),
     /// Evidence of the delivery was handed out; on behalf of an agency, or of the node's auditors.
     Exported { delivery_id: DeliveryId, agency: Option<AgencyId> },
     /// The node began to run.
@@ -156,6 +163,9 @@ impl EventKind {
             EventKind::PaperEntered(_) => "paper_entered",
             EventKind::Released { .. } => "released",
             EventKind::Exported { .. } => "exported",
+            EventKind::PaperDeclared(_) => "paper_declared",
+            EventKind::PeriodClosed(_) => "period_closed",
+            EventKind::CalendarSet(_) => "calendar_set",
             EventKind::Started { .. } => "started",
             EventKind::Stopped { .. } => "stopped",
             EventKind::DirectoryAdopted { .. } => "directory_adopted",
@@ -197,6 +207,9 @@ impl EventKind {
         "hold_placed",
         "hold_lifted",
         "extracted",
+        "paper_declared",
+        "period_closed",
+        "calendar_set",
         "unknown",
     ];
 

@@ -115,6 +115,16 @@ pub const LEAF_BYTES: usize = 65_535;
 pub const MESSAGE_BYTES: usize = 8 * 1024 * 1024;
 /// Entries of one page.
 pub const PAGE_ENTRIES: u32 = 1_000;
+/// Figures of one report: with all ratios of each, they fit into one message.
+pub const REPORT_ROWS: usize = 10_000;
+/// Dimensions by which the figures of a report stand apart: more give a list of deliveries.
+pub const REPORT_DIMENSIONS: usize = 4;
+/// Agencies without a declaration that a report names.
+pub const REPORT_MISSING: usize = 1_000;
+/// Holidays, and as many workdays at weekends, of a calendar: some decades, and an event stays below its limit.
+pub const CALENDAR_DAYS: usize = 1_000;
+/// How often the figures of a period are read again while they change under the reading.
+pub const CLOSE_TRIES: u32 = 10;
 /// How far a document's day of issue may lie ahead of this node's clock: time zones and clocks that differ.
 pub const FUTURE_MS: i64 = 10 * 60 * 1000;
 /// How long delivery is tried, by default (5 days).

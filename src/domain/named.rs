@@ -14,7 +14,7 @@ pub struct Named<'a> {
     pub content: &'a [Digest],
     /// Revocation data and timestamps: what came inside a document is not in the store by itself.
     pub evidence: &'a [Digest],
-    /// The other side's proof, which is kept for ever.
+    /// The other side's proof, or the figures of a closed period: kept for ever.
     pub proof: Option<Digest>,
 }
 
@@ -61,6 +61,7 @@ impl EventKind {
             EventKind::Released { delivery_id, judged, .. } => {
                 Named { delivery: Some(*delivery_id), evidence: &judged.evidence, ..Named::default() }
             }
+            EventKind::PeriodClosed(closed) => Named { proof: Some(closed.snapshot), ..Named::default() },
             _ => Named::default(),
         }
     }

@@ -125,6 +125,11 @@ impl Status {
         self == Status::TakeBackRequested
     }
 
+    /// Whether it acknowledges that the document arrived (Decree 30/2020/NĐ-CP, art. 21).
+    pub fn acknowledges(self) -> bool {
+        matches!(self, Status::Arrived | Status::Refused | Status::Accepted)
+    }
+
     /// Whether it needs a reason.
     pub fn needs_reason(self) -> bool {
         matches!(self, Status::Refused | Status::TakeBackRequested | Status::TakeBackRefused)

@@ -485,6 +485,8 @@ async fn note_start(exchange: &Exchange, unwitnessed: bool) -> Result<(), NodeEr
     changes::note_changes(exchange.ledger(), exchange.config()).await?;
     let kind = EventKind::Started { version: env!("CARGO_PKG_VERSION").to_owned(), unwitnessed };
     exchange.ledger().commit(Command::Note { kind }).await?;
+    let calendar = exchange.config().calendar.clone();
+    exchange.ledger().commit(Command::SetCalendar { calendar }).await?;
     Ok(())
 }
 

@@ -1,22 +1,41 @@
 //! The share of fully electronic exchange: reading the sums that the folds keep, and printing them.
 //!
-//! Keys are `in_province`, `internal`, `outside`, `in_province/up` (`/down`, `/horizontal`), and each with `@yyyy-mm`.
-//! Figures are on the basis of deliveries, from the sender's side; several nodes' are added ([`add`]), each delivery
-//! being counted once, by its sender's node.
+//! [`query`] says what is asked for, [`engine`] adds it up, [`coverage`] says how complete the paper registers are,
+//! [`periods`] closes a period and lists what changed since. [`Report`] is what is printed: as a table, as JSON, CSV or
+//! a workbook, the same figures everywhere.
+//!
+//! Without dimensions of its own a report has the keys `in_province`, `internal`, `outside`, `in_province/up` (`/down`,
+//! `/horizontal`), and each with `@yyyy-mm`. Figures are from the sender's side; several nodes' are added ([`add`]), each
+//! delivery being counted once, by its sender's node.
 
 use std::collections::BTreeMap;
 
-use crate::domain::fold::{ViewError, decode, keys};
-use crate::domain::ratio::Counters;
+use crate::domain::fold::ViewError;
+use crate::domain::ratio::{Counters, Side};
 use crate::store::StoreError;
 use crate::store::index::Index;
 
+pub mod coverage;
+pub mod engine;
+pub mod periods;
+pub mod query;
 mod table;
+mod workbook;
 
-pub use table::{csv, json, table};
+pub use coverage::{Coverage, Missing};
+pub use engine::Figure;
+pub use query::{Basis, Dimension, Filter, Query};
+pub use table::{csv, figures_json, json, table};
+pub use workbook::workbook;
 
 /// Sums by key.
 pub type Cells = BTreeMap<String, Counters>;
+
+/// Records read at once while scanning.
+const PAGE: usize = 1_024;
+
+/// How often figures are read again when they changed meanwhile.
+const TRIES: u32 = 5;
 
 /// Why figures cannot be read.
 #[derive(Debug, thiserror::Error)]
@@ -29,15 +48,128 @@ pub enum ReportError {
     View(#[from] ViewError),
 }
 
-/// All sums of a node.
-pub fn cells(index: &Index) -> Result<Cells, ReportError> {
-    let prefix = keys::cells();
-    let mut out = Cells::new();
-    for (key, value) in index.scan(&prefix, &prefix, usize::MAX)? {
-        let name = String::from_utf8_lossy(&key[prefix.len()..]).into_owned();
-        out.insert(name, decode(&key, &value)?);
+fn damaged(key: &[u8]) -> ReportError {
+    ViewError::Damaged { key: hex::encode(key) }.into()
+}
+
+/// What is done with a record; false ends the scan.
+pub type Each<'a> = dyn FnMut(&[u8], &[u8]) -> Result<bool, ReportError> + 'a;
+
+/// Records in the order of their keys: a node's store, or a map of a test.
+pub trait Source {
+    /// Every record under a prefix, from a key on.
+    fn scan(&self, prefix: &[u8], from: &[u8], f: &mut Each<'_>) -> Result<(), ReportError>;
+}
+
+impl Source for Index {
+    fn scan(&self, prefix: &[u8], from: &[u8], f: &mut Each<'_>) -> Result<(), ReportError> {
+        let mut from = from.to_vec();
+        loop {
+            let page = Index::scan(self, prefix, &from, PAGE)?;
+            for (key, value) in &page {
+                if !f(key, value)? {
+                    return Ok(());
+                }
+            }
+            match page.last() {
+                Some((last, _)) if page.len() == PAGE => from = [last.as_ref(), &[0]].concat(),
+                _ => return Ok(()),
+            }
+        }
     }
-    Ok(out)
+}
+
+/// Figures as they are printed.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Report {
+    /// What was asked.
+    pub query: Query,
+    /// The figures; those without dimensions have their key as the only value.
+    pub figures: Vec<Figure>,
+    /// How complete the paper registers are.
+    pub coverage: Coverage,
+    /// The checkpoint that the figures stand on; empty where several nodes' were added.
+    pub checkpoint: String,
+    /// Nothing changed while they were read, so that they are exactly those of the checkpoint.
+    pub exact: bool,
+    /// Closed periods that the days asked for touch, with the number of later changes.
+    pub closed: Vec<(String, u64)>,
+}
+
+/// The scopes that a report always shows, also when nothing counts in them.
+pub const SCOPES: [&str; 6] =
+    ["in_province", "in_province/up", "in_province/down", "in_province/horizontal", "internal", "outside"];
+
+/// The figures of a query, read again while they change; `checkpoint` gives the newest.
+pub fn report(
+    source: &(impl Source + ?Sized),
+    query: &Query,
+    mut checkpoint: impl FnMut() -> String,
+) -> Result<Report, ReportError> {
+    let mut report = Report { query: query.clone(), ..Report::default() };
+    for _ in 0..TRIES {
+        let before = engine::changes(source, query)?;
+        report.checkpoint = checkpoint();
+        let closed = periods::touched(source, query)?;
+        report.figures =
+            if query.group.is_empty() { by_key(source, query)? } else { engine::figures(source, query)? };
+        report.coverage = coverage::coverage(source, query)?;
+        report.closed = closed;
+        // The checkpoint was taken after the first look: what had changed by then is in the figures.
+        report.exact = engine::changes(source, query)? == before;
+        if report.exact {
+            break;
+        }
+    }
+    Ok(report)
+}
+
+/// The figures under the keys of a report without dimensions.
+fn by_key(source: &(impl Source + ?Sized), query: &Query) -> Result<Vec<Figure>, ReportError> {
+    use Dimension::{Direction, Month, Scope};
+    let mut figures: BTreeMap<String, Figure> = BTreeMap::new();
+    for key in SCOPES {
+        let covered = (query.side == Side::Outgoing).then_some(0);
+        let figure = Figure { values: vec![key.to_owned()], counters: Counters::default(), covered };
+        figures.insert(key.to_owned(), figure);
+    }
+    for group in [vec![Scope], vec![Scope, Month], vec![Scope, Direction], vec![Scope, Direction, Month]] {
+        let directions = group.contains(&Direction);
+        let query = Query { group, ..query.clone() };
+        for mut figure in engine::figures(source, &query)? {
+            let mut values = figure.values.iter();
+            let mut key = values.next().cloned().unwrap_or_default();
+            if directions {
+                match values.next() {
+                    Some(direction) if !direction.is_empty() => key = format!("{key}/{direction}"),
+                    _ => continue,
+                }
+            }
+            if let Some(month) = values.next() {
+                key = format!("{key}@{month}");
+            }
+            figure.values = vec![key.clone()];
+            figures.insert(key, figure);
+        }
+    }
+    Ok(figures.into_values().collect())
+}
+
+impl Report {
+    /// A report on sums that were added from several nodes.
+    pub fn of(cells: &Cells) -> Report {
+        let figure = |(key, counters): (&String, &Counters)| Figure {
+            values: vec![key.clone()],
+            counters: *counters,
+            covered: None,
+        };
+        Report { figures: cells.iter().map(figure).collect(), exact: true, ..Report::default() }
+    }
+
+    /// The sums by key, values of dimensions joined.
+    pub fn cells(&self) -> Cells {
+        self.figures.iter().map(|f| (f.values.join("|"), f.counters)).collect()
+    }
 }
 
 /// Adds one node's sums to others'.
@@ -45,52 +177,5 @@ pub fn add(total: &mut Cells, node: &Cells) {
     for (key, counters) in node {
         let sum = total.entry(key.clone()).or_default();
         *sum = sum.plus(*counters);
-    }
-}
-
-/// The scopes that a report always shows, also when nothing counts in them.
-pub const SCOPES: [&str; 6] =
-    ["in_province", "in_province/up", "in_province/down", "in_province/horizontal", "internal", "outside"];
-
-/// Sums within months (`yyyy-mm`, both included; empty: no bound): month cells in the range, and totals made of them.
-pub fn within(cells: &Cells, from: &str, to: &str) -> Cells {
-    if from.is_empty() && to.is_empty() {
-        return with_scopes(cells.clone());
-    }
-    let mut out = Cells::new();
-    for (key, counters) in cells {
-        let Some((scope, month)) = key.split_once('@') else { continue };
-        if (from.is_empty() || month >= from) && (to.is_empty() || month <= to) {
-            let sum = out.entry(scope.to_owned()).or_default();
-            *sum = sum.plus(*counters);
-            out.insert(key.clone(), *counters);
-        }
-    }
-    with_scopes(out)
-}
-
-fn with_scopes(mut cells: Cells) -> Cells {
-    for scope in SCOPES {
-        cells.entry(scope.to_owned()).or_default();
-    }
-    cells
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_range_of_months_gives_their_totals() {
-        let one = Counters { deliveries: 1, electronic: 1, ..Counters::default() };
-        let mut cells = Cells::new();
-        for key in ["outside@2016-01", "outside@2016-02", "outside@2016-03"] {
-            cells.insert(key.into(), one);
-        }
-        cells.insert("outside".into(), one.plus(one).plus(one));
-        let range = within(&cells, "2016-02", "2016-03");
-        assert_eq!(range["outside"].deliveries, 2);
-        assert!(!range.contains_key("outside@2016-01"));
-        assert_eq!(range["internal"].deliveries, 0);
     }
 }

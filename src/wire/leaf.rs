@@ -3,7 +3,7 @@
 use bytes::Bytes;
 use prost::Message as _;
 
-use super::{administration, hold, paper, pb, words};
+use super::{administration, figures, hold, paper, pb, words};
 use crate::domain::document::Urgency;
 use crate::domain::event::{
     Actor, DocumentFacts, Event, EventKind, Item, Judged, NoticeFacts, Parties, SignatureFacts, Stated,
@@ -192,6 +192,9 @@ fn kind(kind: &EventKind) -> Option<pb::event::Kind> {
         EventKind::Alarm { reason, peer, detail } => {
             K::Alarm(pb::Alarm { reason: reason.clone(), peer: peer.clone(), detail: detail.clone() })
         }
+        EventKind::CalendarSet(calendar) => K::CalendarSet(figures::calendar_out(calendar)),
+        EventKind::PaperDeclared(declared) => K::PaperDeclared(figures::declared_out(declared)),
+        EventKind::PeriodClosed(closed) => K::PeriodClosed(figures::closed_out(closed)),
         EventKind::Purged { delivery_id, messages, digests, rule } => K::Purged(pb::Purged {
             delivery_id: words::id(delivery_id),
             messages: messages.iter().map(words::id).collect(),
@@ -405,6 +408,9 @@ fn read_kind(kind: pb::event::Kind) -> Result<EventKind, Rejection> {
             delivery_id: DeliveryId::from_slice(&e.delivery_id)?,
             agency: if e.agency.is_empty() { None } else { Some(AgencyId::new(&e.agency)?) },
         },
+        K::CalendarSet(c) => EventKind::CalendarSet(figures::read_calendar(&c)?),
+        K::PaperDeclared(d) => EventKind::PaperDeclared(figures::read_declared(d)?),
+        K::PeriodClosed(c) => EventKind::PeriodClosed(figures::read_closed(c)?),
         K::Started(s) => EventKind::Started { version: s.version, unwitnessed: s.unwitnessed },
         K::Stopped(s) => EventKind::Stopped { reason: s.reason },
         K::DirectoryAdopted(d) => EventKind::DirectoryAdopted {

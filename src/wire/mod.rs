@@ -2,6 +2,7 @@
 //!
 //! - [`leaf`]: an event as the log keeps it, one version byte and then protobuf.
 //! - [`envelope`]: an envelope as it travels.
+//! - [`figures`]: events about the ratios.
 //! - [`hold`]: what a legal hold is on.
 //! - [`words`]: enumerations, metadata, parts, verdicts.
 //! - [`proof`]: proofs; [`witness`]: what witnesses ask each other.
@@ -13,6 +14,7 @@ mod administration;
 pub mod codec;
 pub mod envelope;
 pub mod failure;
+pub mod figures;
 pub mod hold;
 pub mod leaf;
 mod paper;

@@ -18,6 +18,7 @@ use lienthong::domain::{
     Answer, Ask, AskState, DeliveryState, EndedBy, Kind, Origin, Reason, Rejection, Status, Urgency,
 };
 use lienthong::merkle::sha256;
+use lienthong::report::{Each, Query, ReportError, Source, engine};
 use lienthong::signature::Verdict;
 use lienthong::time::Timestamp;
 
@@ -62,6 +63,18 @@ pub struct Side {
 impl Records for Side {
     fn get(&self, key: &[u8]) -> Result<Option<Vec<u8>>, ViewError> {
         Ok(self.records.get(key).cloned())
+    }
+}
+
+impl Source for Side {
+    fn scan(&self, prefix: &[u8], from: &[u8], f: &mut Each<'_>) -> Result<(), ReportError> {
+        for (key, value) in self.records.range(from.to_vec()..).take_while(|(key, _)| key.starts_with(prefix))
+        {
+            if !f(key, value)? {
+                break;
+            }
+        }
+        Ok(())
     }
 }
 
@@ -142,7 +155,8 @@ impl Side {
 
     /// What counts.
     pub fn counters(&self) -> Counters {
-        load(self, &keys::cell("in_province")).unwrap().unwrap_or_default()
+        let figures = engine::figures(self, &Query::default()).unwrap();
+        figures.first().map_or(Counters::default(), |figure| figure.counters)
     }
 
     fn forget_nothing(&self) {

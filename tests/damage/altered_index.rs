@@ -327,7 +327,7 @@ fn folds() {
     for key in [
         keys::bitmap(keys::inbox_of(&agency("nowhere")), 7),
         keys::outgoing(&id),
-        keys::cell("outside"),
+        keys::closed_periods(),
         keys::outbox(&NodeName::new("z").unwrap(), Urgency::Flash, 3),
     ] {
         let findings = altered(&sample, |_, _, changes| {

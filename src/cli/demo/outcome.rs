@@ -10,7 +10,7 @@ use crate::cli::network::Network;
 use crate::cli::remote;
 use crate::cli::{CliError, Format, note, out};
 use crate::merkle::SignedCheckpoint;
-use crate::report::{self, Cells};
+use crate::report::{self, Cells, Report};
 use crate::time::Date;
 use crate::wire::pb;
 
@@ -85,7 +85,7 @@ pub(super) async fn ratios(network: &Network) -> Result<Cells, CliError> {
         let ratios = client.report().get_ratios(pb::GetRatiosRequest::default()).await?.into_inner();
         report::add(&mut cells, &remote::read_cells(&ratios));
     }
-    Ok(report::within(&cells, "", ""))
+    Ok(cells)
 }
 
 /// Asks every node, as an administrator would, for its checkpoint and a check of its whole log.
@@ -153,7 +153,7 @@ impl Outcome {
         if format == Format::Json {
             return out(serde_json::to_string_pretty(&self.json()).unwrap_or_default());
         }
-        out(format!("\n{}", report::table(&self.cells, months)));
+        out(format!("\n{}", report::table(&Report::of(&self.cells), months)));
         out(format!(
             "Delivery, from sending to the verified receipt: p50 {} ms, p99 {} ms\n",
             self.p50, self.p99

@@ -6,6 +6,7 @@
 
 mod accept;
 mod asks;
+mod figures;
 mod keep;
 mod submit;
 
@@ -18,6 +19,7 @@ use super::fold::records::{
 use super::fold::{self, Records, ViewError, keys, load};
 use super::hold::{self, HoldScope};
 use super::ids::{AgencyId, DeliveryId, Digest, NodeName, RequestId};
+use super::ratio::{Calendar, PaperDeclared, PeriodClosed};
 use super::reason::{Reason, Rejection};
 use super::status::{Ask, DeliveryState, EndedBy, Status};
 use crate::time::Timestamp;
@@ -62,6 +64,12 @@ pub enum Command {
     },
     /// Paper register.
     Paper { actor: Actor, entry: Box<PaperEntry> },
+    /// Close a period; `changes` is how often its months had changed when the figures were read.
+    ClosePeriod { actor: Actor, closed: Box<PeriodClosed>, changes: u64 },
+    /// An agency declares its paper register complete, or takes that back.
+    DeclarePaper { actor: Actor, declared: PaperDeclared },
+    /// The working days are these from now on.
+    SetCalendar { calendar: Calendar },
     /// The content of a document is kept no longer.
     Purge(Box<Purge>),
     /// A legal hold is placed.
@@ -305,6 +313,9 @@ pub fn decide(command: Command, view: &(impl Records + ?Sized)) -> Result<Decisi
             }
             Ok(one(actor, EventKind::PaperEntered(*entry)))
         }
+        Command::ClosePeriod { actor, closed, changes } => figures::close(view, actor, *closed, changes),
+        Command::DeclarePaper { actor, declared } => figures::declare(view, actor, declared),
+        Command::SetCalendar { calendar } => figures::calendar(view, calendar),
         Command::Purge(purge) => keep::purge(view, *purge),
         Command::Hold { actor, scope, reason } => keep::hold(view, actor, scope, reason),
         Command::Lift { actor, hold, scope, reason } => keep::lift(view, actor, hold, scope, reason),

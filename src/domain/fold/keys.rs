@@ -5,6 +5,7 @@ use crate::domain::administration::KeyPurpose;
 use crate::domain::document::Urgency;
 use crate::domain::hold::HoldScope;
 use crate::domain::ids::{AgencyId, DeliveryId, Digest, DocumentKey, NodeName, RequestId, framed};
+use crate::domain::ratio::{Month, Period};
 
 /// All fold records begin with this byte in the store, apart from the log itself.
 pub const FOLD: u8 = b'f';
@@ -191,19 +192,118 @@ pub fn key_in_use(purpose: KeyPurpose) -> Vec<u8> {
     bytes(bytes(key(b'm'), b"k"), purpose.as_str().as_bytes())
 }
 
-/// What one delivery counts as.
-pub fn row(row: &Digest) -> Vec<u8> {
-    bytes(key(b'w'), row.as_bytes())
+fn number(mut key: Vec<u8>, number: i32) -> Vec<u8> {
+    // Negative numbers come before the others.
+    key.extend_from_slice(&(number as u32 ^ 0x8000_0000).to_be_bytes());
+    key
 }
 
-/// Every sum of the ratios.
-pub fn cells() -> Vec<u8> {
-    key(b'c')
+/// Bytes of the hashes that name a document and a recipient in the keys of rows.
+pub const ROW_HASH: usize = 16;
+
+fn half(hash: &Digest) -> &[u8] {
+    &hash.as_bytes()[..ROW_HASH]
 }
 
-/// The sum of one scope, direction and month.
-pub fn cell(name: &str) -> Vec<u8> {
-    bytes(cells(), name.as_bytes())
+/// What the deliveries of an agency's documents of a year count as.
+pub fn rows_of(year: i32, sender: &AgencyId) -> Vec<u8> {
+    text(rows_of_year(year), sender.as_str())
+}
+
+/// Those of all agencies.
+pub fn rows_of_year(year: i32) -> Vec<u8> {
+    number(rows(), year)
+}
+
+/// All of them.
+pub fn rows() -> Vec<u8> {
+    key(b'w')
+}
+
+/// The hash that names a recipient in the key of a row: by its id, or its name where it has none.
+pub fn recipient(id: Option<&AgencyId>, name: &str) -> [u8; ROW_HASH] {
+    let (tag, to) = id.map_or((b"n", name), |r| (b"i", r.as_str()));
+    let hash = framed(&[b"lienthong/row/2", tag, to.as_bytes()]);
+    let mut out = [0; ROW_HASH];
+    out.copy_from_slice(half(&hash));
+    out
+}
+
+/// What one delivery counts as. Those of one document are side by side.
+pub fn row(sender: &AgencyId, document: &DocumentKey, recipient: &[u8; ROW_HASH]) -> Vec<u8> {
+    bytes(bytes(rows_of(document.year(), sender), half(&document.hash())), recipient)
+}
+
+/// What all deliveries of a document count together.
+pub fn document_sum(sender: &AgencyId, document: &DocumentKey) -> Vec<u8> {
+    bytes(text(key(b'D'), sender.as_str()), document.hash().as_bytes())
+}
+
+/// What counts of one delivery on its recipient's side.
+pub fn arrived(recipient: &AgencyId, sender: &AgencyId, document: &DocumentKey) -> Vec<u8> {
+    let hash = framed(&[b"lienthong/arrived/1", sender.as_str().as_bytes(), document.hash().as_bytes()]);
+    bytes(arrived_at(recipient), half(&hash))
+}
+
+/// What counts of all that arrived at an agency.
+pub fn arrived_at(recipient: &AgencyId) -> Vec<u8> {
+    text(arrivals(), recipient.as_str())
+}
+
+/// The same of all agencies.
+pub fn arrivals() -> Vec<u8> {
+    key(b'U')
+}
+
+/// How many changes the rows of a month have seen.
+pub fn changes(month: Month) -> Vec<u8> {
+    number(key(b'M'), month.number())
+}
+
+/// The event that first closed a period which has this month.
+pub fn closed_month(month: Month) -> Vec<u8> {
+    number(key(b'B'), month.number())
+}
+
+/// Every closed period.
+pub fn closed_periods() -> Vec<u8> {
+    key(b'P')
+}
+
+/// A closed period.
+pub fn closed(period: Period) -> Vec<u8> {
+    text(closed_periods(), &period.to_string())
+}
+
+/// What changed in a month after it was closed, from an event on.
+pub fn restated_from(month: Month, index: u64) -> Vec<u8> {
+    bytes(restated_in(month), &index.to_be_bytes())
+}
+
+/// All of it.
+pub fn restated_in(month: Month) -> Vec<u8> {
+    number(key(b'Z'), month.number())
+}
+
+/// One change: by an event, of the row with this key.
+pub fn restated(month: Month, index: u64, row: &[u8]) -> Vec<u8> {
+    let name = &row[row.len().saturating_sub(2 * ROW_HASH)..];
+    bytes(restated_from(month, index), name)
+}
+
+/// Who declared its paper register of a month complete.
+pub fn declared_in(month: Month) -> Vec<u8> {
+    number(key(b'F'), month.number())
+}
+
+/// Whether an agency did.
+pub fn declared(month: Month, agency: &AgencyId) -> Vec<u8> {
+    text(declared_in(month), agency.as_str())
+}
+
+/// The calendar of working days.
+pub fn calendar() -> Vec<u8> {
+    key(b'G')
 }
 
 /// Whether a fold key is that of a record which the event at `first` or a later one makes: it ends in that index.

@@ -8,13 +8,16 @@
 
 mod about;
 mod administration;
+mod arrivals;
 mod keep;
 pub mod keys;
 mod notices;
+mod periods;
 pub mod records;
 mod rows;
 pub mod search;
 mod sets;
+mod sums;
 
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -22,6 +25,7 @@ use serde::de::DeserializeOwned;
 use super::event::{Event, EventKind, Item, Subject};
 use super::ids::{AgencyId, DeliveryId};
 use super::ratio::Electronic;
+use super::reason::Reason;
 use super::status::{Ask, DeliveryState, Status};
 use records::{
     AttemptRecord, DocumentRecord, Incoming, IncomingState, MessageFacts, Outgoing, RequestRecord,
@@ -143,6 +147,12 @@ pub fn apply(view: &mut (impl View + ?Sized), index: u64, event: &Event) -> Resu
         EventKind::Released { delivery_id, .. } => {
             released(view, index, event, delivery_id, &mut agencies)?;
         }
+        EventKind::PaperDeclared(declared) => {
+            agencies.push(declared.agency.clone());
+            periods::declared(view, index, declared)?;
+        }
+        EventKind::PeriodClosed(closed) => periods::closed(view, index, event.at, closed)?,
+        EventKind::CalendarSet(calendar) => store(view, keys::calendar(), calendar),
         EventKind::Purged { .. } | EventKind::HoldPlaced { .. } | EventKind::HoldLifted { .. } => {
             stands_in_record = false;
             keep::apply(view, index, event, &mut agencies)?;
@@ -254,9 +264,14 @@ fn submitted(view: &mut (impl View + ?Sized), index: u64, event: &Event) -> Resu
                 earlier.push(before.delivery_id);
                 earlier
             });
+            let after_delivered = match earlier.last() {
+                None => false,
+                Some(before) => load::<Outgoing>(view, &keys::outgoing(before))?
+                    .is_some_and(|record| record.state == DeliveryState::Delivered),
+            };
             let attempt = AttemptRecord { attempt: item.attempt, delivery_id: id, live: true, earlier };
             store(view, attempt_key, &attempt);
-            rows::submitted(view, &item.parties, d, event.at, *verdicts)?;
+            rows::submitted(view, &item.parties, d, (index, event.at), *verdicts, after_delivered)?;
         }
         Subject::Notice(notice) => {
             let envelope = item.envelope_digest;
@@ -316,6 +331,8 @@ fn received(view: &mut (impl View + ?Sized), index: u64, event: &Event) -> Resul
                 replaced = notices::replaces(view, &facts, id, index, event.at)?;
             }
             feed(view, &facts.recipient, index)?;
+            let electronic = if *held { Electronic::Held } else { Electronic::Delivered };
+            arrivals::came(view, item, d, event.at, electronic, *verdicts)?;
         }
         Subject::Notice(notice) => {
             stated = notices::stated(notice);
@@ -367,6 +384,12 @@ fn refused(view: &mut (impl View + ?Sized), index: u64, event: &Event) -> Result
     if load::<Incoming>(view, &key)?.is_some() {
         // Another envelope under a delivery id that is taken: the first one stands.
         return Ok(false);
+    }
+    if let Subject::Document(d) = &item.subject
+        // What was withdrawn before it came never counts; what is there already counts as it is.
+        && !matches!(reason, Reason::Withdrawn | Reason::AlreadyDelivered)
+    {
+        arrivals::came(view, item, d, event.at, Electronic::Refused, *verdicts)?;
     }
     let record = Incoming {
         facts: facts_of(item),
@@ -488,7 +511,8 @@ fn closed(
         }
         let electronic = match record.state {
             _ if refused_before => Electronic::Refused,
-            DeliveryState::Queued | DeliveryState::Held => Electronic::Pending,
+            DeliveryState::Queued => Electronic::Pending,
+            DeliveryState::Held => Electronic::Held,
             DeliveryState::Delivered => Electronic::Delivered,
             DeliveryState::Refused => Electronic::Refused,
             DeliveryState::Undelivered => Electronic::Undelivered,
@@ -503,9 +527,9 @@ fn closed(
             _ => None,
         };
         if let Some(before) = before {
-            rows::kept(view, &before)?;
+            rows::kept(view, &before, index)?;
         } else if newest {
-            rows::settled(view, &record.facts, electronic, arrived, signed)?;
+            rows::settled(view, &record.facts, index, electronic, arrived, signed)?;
         }
         feed(view, &record.facts.sender, index)?;
     } else {
@@ -555,6 +579,7 @@ fn released(
     record.events.push(index);
     record.answer = index;
     sets::remove(view, keys::held(), record.index)?;
+    arrivals::decided(view, &record.facts, *refused, *verdicts)?;
     if refused.is_some() || !record.facts.kind.is_document() {
         sets::remove(view, keys::inbox_of(&record.facts.recipient), record.index)?;
     }

@@ -9,7 +9,9 @@ use super::records::{
     Asked, AttemptRecord, Ended, Incoming, IncomingState, MessageFacts, Outgoing, StatedRecord, StatusEntry,
     WithdrawnRecord,
 };
-use super::{View, ViewError, feed, is_newest, keys, leave_force, load, rows, set_live, sets, store};
+use super::{
+    View, ViewError, arrivals, feed, is_newest, keys, leave_force, load, rows, set_live, sets, store,
+};
 use crate::domain::document::Kind;
 use crate::domain::event::{LogRef, NoticeFacts, Stated};
 use crate::domain::ids::{DeliveryId, Digest, DocumentKey};
@@ -66,6 +68,9 @@ pub(super) fn submitted(view: &mut (impl View + ?Sized), message: &Message<'_>) 
     {
         record.notices = record.notices.max(notice.message_number);
         record.statuses.extend(message.status());
+        if let Some(status) = notice.status.filter(|_| !notice.after_end) {
+            arrivals::status(view, &record.facts, status, notice.sent_at)?;
+        }
         if notice.status == Some(Status::Refused)
             && !notice.after_end
             && let Some(document) = &record.facts.key
@@ -120,7 +125,7 @@ pub(super) fn received(
             && record.facts.kind.is_document()
             && is_newest(view, &record.facts, &notice.target)?
         {
-            rows::status(view, &record.facts, status, notice.sent_at)?;
+            rows::status(view, &record.facts, message.index, status, notice.sent_at)?;
             if status == Status::Refused && record.state == DeliveryState::Delivered {
                 // The recipient refused: the attempt is closed, so that a corrected document may follow.
                 set_live(view, &record.facts, false)?;

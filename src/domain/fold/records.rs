@@ -5,12 +5,13 @@ use serde::{Deserialize, Serialize};
 use crate::domain::document::{Kind, Urgency};
 use crate::domain::event::{LogRef, RoleVerdicts};
 use crate::domain::ids::{AgencyId, DeliveryId, Digest, DocumentKey, NodeName};
+use crate::domain::ratio::{Channel, Counters, Dims};
 use crate::domain::reason::Reason;
 use crate::domain::status::{Ask, AskState, DeliveryState, EndedBy, Status};
 use crate::time::{Date, Timestamp};
 
 /// Form of the records; another number means: rebuild.
-pub const VERSION: u32 = 6;
+pub const VERSION: u32 = 8;
 
 /// What both sides know of a message.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -248,6 +249,43 @@ pub struct RequestRecord {
     pub index: u64,
 }
 
+/// A closed period.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ClosedRecord {
+    /// The event.
+    pub index: u64,
+    /// When.
+    pub at: Timestamp,
+    /// SHA-256 of its figures as they were.
+    pub snapshot: Digest,
+}
+
+/// What an agency declared about its paper register of a month.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DeclaredRecord {
+    /// The event.
+    pub index: u64,
+    /// It is complete; false: a declaration taken back.
+    pub complete: bool,
+}
+
+/// A change of a delivery's figures after its month was closed.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RestatedRecord {
+    /// The delivery.
+    pub dims: Dims,
+    /// Its document.
+    pub document: DocumentKey,
+    /// What it counted in that month.
+    pub before: Counters,
+    /// Its channel then.
+    pub channel_before: Option<Channel>,
+    /// What it counts in that month now.
+    pub after: Counters,
+    /// Its channel now.
+    pub channel_after: Option<Channel>,
+}
+
 /// What an agency's system is told (`super::told`).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum FeedKind {
@@ -270,8 +308,12 @@ pub enum FeedKind {
 /// An entry of the paper register that stands.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct PaperRecord {
-    /// The row that it counts in.
-    pub row: Digest,
+    /// Its document.
+    pub document: DocumentKey,
+    /// The hash that names its recipient in the row that it counts in.
+    pub to: [u8; super::keys::ROW_HASH],
+    /// By what it can be asked for.
+    pub dims: Dims,
     /// Whose it is.
     pub sender: AgencyId,
     /// Its recipient, where that has a code.

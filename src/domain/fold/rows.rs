@@ -1,100 +1,74 @@
-//! The fold of the ratios: one row per delivery, and sums per cell that follow every change of a row.
+//! The fold of the ratios on the sender's side: one row per delivery; sums follow every change of a row.
 
 use super::records::{MessageFacts, Outgoing, PaperRecord};
-use super::{View, ViewError, keys, load, store};
-use crate::domain::document::{Origin, Urgency};
+use super::sums::{self, Name};
+use super::{View, ViewError, keys, load, periods, store};
 use crate::domain::event::{DocumentFacts, NoticeFacts, PaperEntry, Parties, RoleVerdicts};
 use crate::domain::ids::{AgencyId, Digest, DocumentKey, framed};
-use crate::domain::ratio::{Counters, Electronic, Row};
+use crate::domain::ratio::cell::Family;
+use crate::domain::ratio::{Calendar, Dims, Electronic, Row};
 use crate::domain::status::Status;
 use crate::time::{Date, Timestamp};
 
-/// A delivery is known by sender, number, notation, year, and its recipient (an id, or a name where there is none).
-fn row_name(sender: &AgencyId, key: &DocumentKey, recipient: Option<&AgencyId>, name: &str) -> Digest {
-    let (tag, to) = recipient.map_or((b"n", name), |r| (b"i", r.as_str()));
-    framed(&[b"lienthong/row/1", sender.as_str().as_bytes(), key.hash().as_bytes(), tag, to.as_bytes()])
-}
-
-/// Changes a row, and with it the cells that it counts in.
+/// Changes a row, and with it everything that it counts in.
 fn change(
     view: &mut (impl View + ?Sized),
-    name: &Digest,
+    name: &Name<'_>,
+    index: u64,
     new: Option<Row>,
     edit: impl FnOnce(&mut Row),
 ) -> Result<(), ViewError> {
-    let row_key = keys::row(name);
-    let before: Option<Row> = load(view, &row_key)?;
+    let key = name.key();
+    let before: Option<Row> = load(view, &key)?;
     let Some(mut row) = before.clone().or(new) else { return Ok(()) };
     edit(&mut row);
-    let after = row.count();
-    let old_count = before.as_ref().map_or(Counters::default(), Row::count);
-    let old_cells = before.as_ref().map_or_else(Vec::new, Row::cells);
-    let cells = row.cells();
-    if old_count != after || old_cells != cells {
-        for cell in old_cells {
-            add(view, &cell, |c| c.minus(old_count))?;
-        }
-        for cell in cells {
-            add(view, &cell, |c| c.plus(after))?;
-        }
+    if before.as_ref() == Some(&row) {
+        return Ok(());
     }
-    store(view, row_key, &row);
+    let old = before.as_ref().map(|row| (&row.dims, row.count()));
+    let after = (&row.dims, row.count());
+    if old != Some(after) {
+        sums::moved(view, &Family::OUTGOING, old, Some(after))?;
+        sums::documents(view, name, old, after)?;
+        periods::changed(view, name, index, before.as_ref(), &row)?;
+    }
+    store(view, key, &row);
     Ok(())
 }
 
-fn add(
-    view: &mut (impl View + ?Sized),
-    cell: &str,
-    f: impl FnOnce(Counters) -> Counters,
-) -> Result<(), ViewError> {
-    let key = keys::cell(cell);
-    let sum = f(load::<Counters>(view, &key)?.unwrap_or_default());
-    if sum == Counters::default() {
-        view.delete(&key);
-    } else {
-        store(view, key, &sum);
-    }
-    Ok(())
+/// The row of a message for an agency with a code.
+fn named<'a>(sender: &'a AgencyId, document: &'a DocumentKey, recipient: &AgencyId) -> Name<'a> {
+    Name { sender, document, recipient: keys::recipient(Some(recipient), "") }
 }
 
-/// A row of which nothing is known yet but what it is about.
-fn empty(parties: &Parties, issued_on: Date, urgency: Urgency) -> Row {
-    Row {
-        scope: parties.scope,
-        direction: parties.direction,
-        issued_on,
-        issued_at: None,
-        urgency,
-        origin: Origin::BornDigital,
-        electronic: Electronic::None,
-        submitted_at: None,
-        signed_here: false,
-        signed_there: false,
-        arrived_at: None,
-        acknowledged_at: None,
-        papers: Vec::new(),
-    }
+fn of_message(facts: &MessageFacts) -> Option<Name<'_>> {
+    Some(named(&facts.sender, facts.key.as_ref()?, &facts.recipient))
 }
 
-/// A document was submitted: pending, whatever an earlier attempt came to.
+/// A document was submitted: pending, whatever an earlier attempt came to. `after_delivered`: the attempt before this one
+/// was delivered.
 pub(super) fn submitted(
     view: &mut (impl View + ?Sized),
     parties: &Parties,
     document: &DocumentFacts,
-    at: Timestamp,
+    (index, at): (u64, Timestamp),
     verdicts: RoleVerdicts,
+    after_delivered: bool,
 ) -> Result<(), ViewError> {
-    let name = row_name(&parties.sender, &document.key, parties.recipient.as_ref(), "");
-    let new = empty(parties, document.issued_on, document.urgency);
-    change(view, &name, Some(new), |row| {
-        row.issued_on = document.issued_on;
-        row.issued_at = document.issued_at;
-        row.urgency = document.urgency;
+    let Some(recipient) = &parties.recipient else { return Ok(()) };
+    let name = named(&parties.sender, &document.key, recipient);
+    let dims = Dims::new(parties, document.issued_on, &document.type_name, document.urgency);
+    let calendar: Calendar = load(view, &keys::calendar())?.unwrap_or_default();
+    change(view, &name, index, Some(Row::new(dims.clone())), |row| {
+        let sent = row.submitted_at.unwrap_or(at);
+        if after_delivered {
+            row.earlier = Some(Box::new(Row { earlier: None, ..row.clone() }));
+        }
+        row.dims = dims;
         row.origin = document.origin;
-        row.scope = parties.scope;
-        row.direction = parties.direction;
         row.electronic = Electronic::Pending;
-        row.submitted_at = row.submitted_at.or(Some(at));
+        row.submitted_at = Some(sent);
+        row.on_time = calendar.is_on_time(document.issued_on, document.issued_at, document.urgency, sent);
         row.signed_here = verdicts.both_valid();
         row.signed_there = false;
         row.arrived_at = None;
@@ -106,13 +80,13 @@ pub(super) fn submitted(
 pub(super) fn settled(
     view: &mut (impl View + ?Sized),
     facts: &MessageFacts,
+    index: u64,
     electronic: Electronic,
     arrived_at: Option<Timestamp>,
     signed: bool,
 ) -> Result<(), ViewError> {
-    let Some(key) = &facts.key else { return Ok(()) };
-    let name = row_name(&facts.sender, key, Some(&facts.recipient), "");
-    change(view, &name, None, |row| {
+    let Some(name) = of_message(facts) else { return Ok(()) };
+    change(view, &name, index, None, |row| {
         row.electronic = electronic;
         row.arrived_at = arrived_at;
         row.signed_there = signed;
@@ -120,34 +94,42 @@ pub(super) fn settled(
 }
 
 /// An earlier attempt that was delivered counts again: the one after it was withdrawn before it arrived.
-pub(super) fn kept(view: &mut (impl View + ?Sized), record: &Outgoing) -> Result<(), ViewError> {
-    let there = record.peer_verdicts.is_some_and(RoleVerdicts::both_valid);
-    settled(view, &record.facts, Electronic::Delivered, record.received_at, there)?;
-    for entry in record.statuses.iter().filter(|s| !s.after_end) {
-        status(view, &record.facts, entry.status, entry.at)?;
-    }
-    let Some(key) = &record.facts.key else { return Ok(()) };
-    let name = row_name(&record.facts.sender, key, Some(&record.facts.recipient), "");
-    change(view, &name, None, |row| row.signed_here = record.verdicts.both_valid())
+pub(super) fn kept(view: &mut (impl View + ?Sized), record: &Outgoing, index: u64) -> Result<(), ViewError> {
+    let Some(name) = of_message(&record.facts) else { return Ok(()) };
+    change(view, &name, index, None, |row| {
+        if let Some(earlier) = row.earlier.take() {
+            *row = Row { papers: std::mem::take(&mut row.papers), ..*earlier };
+        }
+        row.electronic = Electronic::Delivered;
+        row.arrived_at = record.received_at;
+        row.signed_here = record.verdicts.both_valid();
+        row.signed_there = record.peer_verdicts.is_some_and(RoleVerdicts::both_valid);
+        for entry in record.statuses.iter().filter(|s| !s.after_end) {
+            reported(row, entry.status, entry.at);
+        }
+    })
 }
 
 /// The recipient reported a status: the first of 01, 02, 03 acknowledges; 02 takes the delivery back out.
 pub(super) fn status(
     view: &mut (impl View + ?Sized),
     facts: &MessageFacts,
+    index: u64,
     status: Status,
     at: Timestamp,
 ) -> Result<(), ViewError> {
-    let Some(key) = &facts.key else { return Ok(()) };
-    let name = row_name(&facts.sender, key, Some(&facts.recipient), "");
-    change(view, &name, None, |row| {
-        if matches!(status, Status::Arrived | Status::Refused | Status::Accepted) {
-            row.acknowledged_at = Some(row.acknowledged_at.map_or(at, |before| before.min(at)));
-        }
-        if status == Status::Refused {
-            row.electronic = Electronic::Refused;
-        }
-    })
+    let Some(name) = of_message(facts) else { return Ok(()) };
+    change(view, &name, index, None, |row| reported(row, status, at))
+}
+
+fn reported(row: &mut Row, status: Status, at: Timestamp) {
+    if status.acknowledges() {
+        row.acknowledged_at = Some(row.acknowledged_at.map_or(at, |before| before.min(at)));
+    }
+    // What was withdrawn before it arrived never counts, whatever its recipient says of it.
+    if status == Status::Refused && row.electronic != Electronic::Withdrawn {
+        row.electronic = Electronic::Refused;
+    }
 }
 
 /// The paper register changed: an entry, the correction of one, or a withdrawal. The recipient of an entry that no longer
@@ -158,33 +140,56 @@ pub(super) fn paper(
     entry: &PaperEntry,
 ) -> Result<Option<AgencyId>, ViewError> {
     let parties = &entry.parties;
-    let name = row_name(&parties.sender, &entry.key, parties.recipient.as_ref(), &entry.recipient_name);
+    let recipient = keys::recipient(parties.recipient.as_ref(), &entry.recipient_name);
+    let name = Name { sender: &parties.sender, document: &entry.key, recipient };
     let mut before = None;
     if let Some(corrected) = entry.corrects {
         if let Some(record) = load::<PaperRecord>(view, &keys::paper(corrected))? {
+            let own = Name { sender: &record.sender, document: &record.document, recipient: record.to };
+            without(view, &own, index, |at| at != corrected)?;
             before = record.recipient;
-            change(view, &record.row, None, |row| row.papers.retain(|(at, _)| *at != corrected))?;
         }
         view.delete(&keys::paper(corrected));
     } else if entry.withdrawn {
-        let standing = load::<Row>(view, &keys::row(&name))?.map_or_else(Vec::new, |row| row.papers);
+        let standing = load::<Row>(view, &name.key())?.map_or_else(Vec::new, |row| row.papers);
         standing.iter().for_each(|(at, _)| view.delete(&keys::paper(*at)));
-        change(view, &name, None, |row| row.papers.clear())?;
+        without(view, &name, index, |_| false)?;
     }
     if !entry.withdrawn {
-        let new = empty(parties, entry.issued_on, entry.urgency);
-        change(view, &name, Some(new), |row| {
+        let dims = Dims::new(parties, entry.issued_on, &entry.type_name, entry.urgency);
+        change(view, &name, index, Some(Row::new(dims.clone())), |row| {
             row.papers.push((index, entry.mandatory));
-            if row.electronic == Electronic::None {
-                // Only the register knows it: a correction may be of its date.
-                row.issued_on = entry.issued_on;
-                row.urgency = entry.urgency;
+            if row.submitted_at.is_none() {
+                // What was sent says best what the document is; of one on paper only, its newest entry.
+                row.dims = dims.clone();
             }
         })?;
         let (sender, recipient) = (parties.sender.clone(), parties.recipient.clone());
-        store(view, keys::paper(index), &PaperRecord { row: name, sender, recipient });
+        let record = PaperRecord { document: entry.key.clone(), to: name.recipient, dims, sender, recipient };
+        store(view, keys::paper(index), &record);
     }
     Ok(before)
+}
+
+/// Leaves only these entries standing in a row; of a document on paper only, the newest of them says what it is.
+fn without(
+    view: &mut (impl View + ?Sized),
+    name: &Name<'_>,
+    index: u64,
+    stands: impl Fn(u64) -> bool,
+) -> Result<(), ViewError> {
+    let row = load::<Row>(view, &name.key())?;
+    let newest = row.and_then(|row| row.papers.iter().rev().find(|(at, _)| stands(*at)).map(|(at, _)| *at));
+    let newest = match newest {
+        None => None,
+        Some(at) => load::<PaperRecord>(view, &keys::paper(at))?,
+    };
+    change(view, name, index, None, |row| {
+        row.papers.retain(|(at, _)| stands(*at));
+        if let (None, Some(entry)) = (row.submitted_at, newest) {
+            row.dims = entry.dims;
+        }
+    })
 }
 
 /// What makes two notices the same: everything but when they were sent.
