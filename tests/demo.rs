@@ -101,7 +101,7 @@ fn other_files_give_their_own_right_figures_in_every_form() {
     for node in result["nodes"].as_array().unwrap() {
         let folder = data.join(node["name"].as_str().unwrap());
         let report = |format: &str| {
-            let file = dir.path().join(format!("ratios.{format}"));
+            let file = dir.path().join(format!("{}.{format}", node["name"].as_str().unwrap()));
             let output = Command::new(env!("CARGO_BIN_EXE_lienthong"))
                 .args(["report", "--format", format, "--data"])
                 .arg(&folder)
@@ -208,7 +208,7 @@ fn kept_files_can_be_audited_and_reported_on_without_changing_them() {
         assert_eq!(checked["events"].as_u64().unwrap(), node["size"].as_u64().unwrap() + 1);
         run(&["audit", "verify", "--data", folder]);
         assert!(run(&["audit", "list", "--data", folder]).contains("directory_adopted"));
-        assert!(run(&["audit", "show", "1", "--data", folder]).contains("started"));
+        assert!(run(&["audit", "show", "1", "--data", folder]).contains("directory_adopted"));
         run(&["report", "--data", folder]);
     }
     let csv = run(&["report", "--data", data.join("binh-duong").to_str().unwrap(), "--format", "csv"]);

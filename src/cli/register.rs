@@ -115,7 +115,8 @@ fn read(line: &Line) -> Result<Option<pb::RecordPaperRequest>, String> {
     if !line.basis.is_empty() && !mandatory {
         return Err(bad("basis", &line.basis, "only with the paper_reason `mandatory`"));
     }
-    let key = DocumentKey::new(&line.number, &line.notation, issued_on.year()).map_err(|e| e.to_string())?;
+    let key = DocumentKey::new(&line.number, &line.notation, issued_on.year())
+        .map_err(|e| format!("{}: {e}", e.field))?;
     let id = framed(&[
         b"lienthong/paper-import/1",
         line.sender.as_bytes(),

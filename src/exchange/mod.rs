@@ -3,7 +3,7 @@
 //! [`intake`] (a system sends) → [`courier`] (the outbox goes out) → [`accept`] (the other node judges and records)
 //! → [`settle`] (the proof comes back) → [`handover`] (the recipient's system fetches and acknowledges) →
 //! [`status`] (and reports). [`notice`] is a revoke or an update of what was sent, [`held`] is what waits for a
-//! decision, [`paper`] enters what went on paper, [`figures`] records what is said about figures, [`track`] follows a delivery,
+//! decision, [`paper`] enters what went on paper, [`track`] follows a delivery,
 //! [`directory`] keeps the list of agencies,
 //! `judge` judges signatures at either node, `transfer` takes large content in piece by piece, [`mod@retention`] purges
 //! what is kept no longer, [`witness`] holds what other logs signed, [`timestamps`] has this log's checkpoints stamped,
@@ -20,7 +20,6 @@ pub mod clocks;
 pub mod courier;
 pub mod directory;
 pub(crate) mod existence;
-pub mod figures;
 pub mod handover;
 pub mod held;
 pub(crate) mod http;

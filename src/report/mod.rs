@@ -1,7 +1,7 @@
 //! The share of fully electronic exchange: reading the sums that the folds keep, and printing them.
 //!
 //! [`query`] says what is asked for, [`engine`] adds it up, [`coverage`] says how complete the paper registers are,
-//! [`periods`] closes a period and lists what changed since. [`Report`] is what is printed: as a table, as JSON, CSV or
+//! [`periods`] closes a period and lists what changed since, `recorded` makes that an event. [`Report`] is what is printed: as a table, as JSON, CSV or
 //! a workbook, the same figures everywhere.
 //!
 //! Without dimensions of its own a report has the keys `in_province`, `internal`, `outside`, `in_province/up` (`/down`,
@@ -19,12 +19,14 @@ pub mod coverage;
 pub mod engine;
 pub mod periods;
 pub mod query;
+mod recorded;
 mod table;
 mod workbook;
 
 pub use coverage::{Coverage, Missing};
 pub use engine::Figure;
 pub use query::{Basis, Dimension, Filter, Query};
+pub(crate) use recorded::unreadable;
 pub use table::{csv, figures_json, json, table};
 pub use workbook::workbook;
 

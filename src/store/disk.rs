@@ -160,6 +160,8 @@ pub mod faulty {
     struct State {
         done: u64,
         fail_at: Option<(u64, Fault)>,
+        /// Counts down operations on paths with this part, until one fails.
+        fail_in: Option<(&'static str, u64, Fault)>,
         broken: bool,
         full: bool,
         free: Option<u64>,
@@ -171,6 +173,11 @@ pub mod faulty {
         pub fn fail(&self, n: u64, fault: Fault) {
             let mut state = self.state.lock().expect("no holder of this lock panics");
             state.fail_at = Some((state.done + n, fault));
+        }
+
+        /// The same, counting only operations on paths with this part: what goes on beside them does not matter.
+        pub fn fail_in(&self, part: &'static str, n: u64, fault: Fault) {
+            self.state.lock().expect("no holder of this lock panics").fail_in = Some((part, n, fault));
         }
 
         /// From now on there is no room, or there is again: writes behind the end of a file fail as [`Fault::Full`].
@@ -202,6 +209,18 @@ pub mod faulty {
             let n = state.done;
             state.done += 1;
             state.trace.push((what, path.to_owned()));
+            if let Some((part, left, fault)) = &mut state.fail_in
+                && path.to_string_lossy().contains(*part)
+            {
+                if let Some(less) = left.checked_sub(1) {
+                    *left = less;
+                } else {
+                    let fault = *fault;
+                    state.fail_in = None;
+                    state.broken = fault != Fault::Full;
+                    return Some(fault);
+                }
+            }
             match state.fail_at {
                 Some((at, fault)) if n == at => {
                     // A full disk stays usable, a broken one does not.

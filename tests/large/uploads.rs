@@ -275,6 +275,9 @@ async fn what_changed_on_the_disk_is_not_gone_on_with() {
     stage.net.finish().await;
 }
 
+/// Where what arrives is kept until it is whole.
+const PARTIAL: &str = "/partial/";
+
 #[tokio::test]
 async fn a_disk_that_fills_in_mid_upload_refuses_and_nothing_is_left() {
     let mut stage = Stage::new();
@@ -287,22 +290,21 @@ async fn a_disk_that_fills_in_mid_upload_refuses_and_nothing_is_left() {
     stage.arrives(&id, &stage.document(1, 9 * MIB)).await;
     let trace = disk.plan.trace();
     let operations = &trace[done as usize..];
-    let partial = |path: &std::path::Path| path.to_string_lossy().contains("/partial/");
+    let partial = |path: &std::path::Path| path.to_string_lossy().contains(PARTIAL);
     let taking = ["create", "write"];
-    let tried: Vec<u64> = (0..)
-        .zip(operations)
-        .filter(|(_, (what, path))| partial(path) && taking.contains(what))
-        .map(|(n, _)| n)
-        .collect();
-    assert!(tried.len() > 15, "{operations:?}");
+    // What takes room, by its place among the operations on the transfer's own files.
+    let own: Vec<&'static str> =
+        operations.iter().filter(|(_, path)| partial(path)).map(|(what, _)| *what).collect();
+    let tried: Vec<u64> = (0..).zip(&own).filter(|(_, what)| taking.contains(what)).map(|(n, _)| n).collect();
+    assert!(tried.len() > 15, "{own:?}");
     let full =
         refusal(Code::ResourceExhausted, "storage_full", "", &["disk is full", "nothing was recorded"]);
     // Head, first mark, the first bytes, some in the middle, the last.
     for n in tried.iter().take(4).chain(&tried[tried.len() - 4..]) {
         let doc = stage.document(2 + *n as u32, 9 * MIB);
         let before = stage.net.traces().await;
-        disk.plan.fail(*n, Fault::Full);
-        full.check(&stage.send(&doc).await.expect_err(&format!("{:?}", operations[*n as usize])));
+        disk.plan.fail_in(PARTIAL, *n, Fault::Full);
+        full.check(&stage.send(&doc).await.expect_err(&format!("{} {n}", own[*n as usize])));
         assert_eq!(stage.net.traces().await, before);
         stage.keeps("a", 0).await;
         assert_eq!(stage.durable("dms", &doc).await, 0);

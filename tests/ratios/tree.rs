@@ -91,5 +91,5 @@ pub fn some_dims(dice: &mut Dice) -> Dims {
     let parties = parties(from, Some(to), 0);
     let day: Date = "2016-01-20".parse().unwrap();
     let day = day.plus_days(dice.below(120) as i32);
-    Dims::new(&parties, day, *dice.pick(&TYPES), *dice.pick(&Urgency::ALL))
+    Dims::new(&parties, day, dice.pick::<&str>(&TYPES), *dice.pick(&Urgency::ALL))
 }

@@ -1,7 +1,6 @@
 //! What is recorded about the figures: a period that is closed, an agency's word that its paper register is complete.
 
-use super::pressure::Wants;
-use super::{Caller, Exchange};
+use super::{ReportError, engine, periods};
 use crate::config::{NodeRole, Role};
 use crate::domain::decide::{Answer, Command, Place};
 use crate::domain::fold::records::ClosedRecord;
@@ -9,8 +8,9 @@ use crate::domain::fold::{decode, keys};
 use crate::domain::limits;
 use crate::domain::ratio::{Month, PaperDeclared, Period, PeriodClosed};
 use crate::domain::reason::{Reason, Rejection};
+use crate::exchange::pressure::Wants;
+use crate::exchange::{Caller, Exchange};
 use crate::ledger::{LedgerError, damaged, must_be_checked, storage};
-use crate::report::{ReportError, engine, periods};
 
 /// A refusal because figures cannot be read.
 pub(crate) fn unreadable(error: &ReportError) -> Rejection {
