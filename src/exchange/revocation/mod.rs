@@ -10,7 +10,7 @@
 //! All of it is in the background: a document is judged with what is there, and held when that is not enough. Only
 //! certificates whose path leads to a trusted root are asked about, so the URLs are those of authorities that the
 //! directory trusts; `http` still goes to no private address. What comes is verified before it is kept (`kept`) and
-//! again at each use. `plan` says when; `limits` says how much; `http` is [`super::http`].
+//! again at each use. `plan` says when; `limits` says how much; `http` asks, and is shared.
 //!
 //! [`Revocation::open`] has the data of the last run and of the folder in force before the first call is served.
 
