@@ -64,12 +64,12 @@ for n in 12 13 14; do printf 'Công văn số %s\n' "$n" >"letter-$n.txt"; done
 
 first=$(send 12 "Về việc chuẩn bị kỳ họp")
 wait_for "12 is in the inbox" sh -c "'$bin' inbox --config net/huyen/lienthong.toml --agency H09.21.7 | grep -q '${first:0:12}'"
-lienthong fetch "$first" --config net/huyen/lienthong.toml --agency H09.21.7 --to in --user van-thu.01 >/dev/null
+lienthong fetch "$first" --config net/huyen/lienthong.toml --agency H09.21.7 --to in --user van-thu.01 >/dev/null 2>&1
 lienthong ack "$first" --config net/huyen/lienthong.toml --agency H09.21.7 >/dev/null
 lienthong respond "$first" 03 --config net/huyen/lienthong.toml --agency H09.21.7 >/dev/null
 second=$(send 13 "Về việc cấp kinh phí")
 wait_for "13 is in the inbox" sh -c "'$bin' inbox --config net/huyen/lienthong.toml --agency H09.21.7 | grep -q '${second:0:12}'"
-lienthong respond "$second" 02 --config net/huyen/lienthong.toml --agency H09.21.7 --reason "Sai thẩm quyền" >/dev/null
+lienthong respond "$second" 02 --config net/huyen/lienthong.toml --agency H09.21.7 --reason "Sai thẩm quyền" >/dev/null 2>&1
 # What the third is judged by is missing at the commune's node.
 kill "${pids[1]}"
 wait "${pids[1]}" 2>/dev/null || true
