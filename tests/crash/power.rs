@@ -91,7 +91,11 @@ impl Drop for Image {
 fn is_durable(below: &Path) -> bool {
     let first = below.components().next().and_then(|c| c.as_os_str().to_str()).unwrap_or_default();
     let in_tmp = below.components().any(|c| c.as_os_str() == "tmp" || c.as_os_str() == "partial");
-    matches!(first, "journal" | "content" | "directories" | "format") && !in_tmp
+    let meant = matches!(
+        first,
+        "journal" | "content" | "directories" | "format" | "witness" | "forks" | "timestamps"
+    );
+    meant && !in_tmp
 }
 
 fn files(dir: &Path) -> Vec<PathBuf> {
