@@ -11,8 +11,12 @@ use crate::cli::remote;
 use crate::cli::{CliError, Format, note, out};
 use crate::merkle::SignedCheckpoint;
 use crate::report::{self, Cells, Report};
+use crate::rpc::client::NodeClient;
 use crate::time::Date;
 use crate::wire::pb;
+
+/// How often a log that still grows is asked for again.
+const TRIES: u32 = 20;
 
 /// A line that moves on a terminal, a line now and then otherwise.
 pub(super) struct Progress {
@@ -88,6 +92,30 @@ pub(super) async fn ratios(network: &Network) -> Result<Cells, CliError> {
     Ok(cells)
 }
 
+/// A check of the whole log, and the checkpoint that signs exactly what was checked: the node says that its log is
+/// right, its signature over the same root is verified here. An event that a node wrote in between (a system's
+/// acknowledgement comes when it likes) makes both be asked for again.
+async fn check_at_one_size(
+    client: &NodeClient,
+) -> Result<(pb::CheckLogResponse, pb::GetCheckpointResponse, Result<SignedCheckpoint, String>), CliError> {
+    let mut tries = 0;
+    loop {
+        let checked = client.audit().check_log(pb::CheckLogRequest { content: false }).await?.into_inner();
+        let head = client.audit().get_checkpoint(pb::GetCheckpointRequest {}).await?.into_inner();
+        let signed = head
+            .verifier_key
+            .parse()
+            .map_err(|e| format!("{e}"))
+            .and_then(|key| SignedCheckpoint::verify(&head.checkpoint, &key).map_err(|e| e.to_string()));
+        tries += 1;
+        let grew = signed.as_ref().is_ok_and(|s| s.checkpoint().size > checked.events);
+        if !grew || !checked.findings.is_empty() || tries == TRIES {
+            return Ok((checked, head, signed));
+        }
+        tokio::time::sleep(std::time::Duration::from_millis(50)).await;
+    }
+}
+
 /// Asks every node, as an administrator would, for its checkpoint and a check of its whole log.
 pub(super) async fn collect(
     network: &Network,
@@ -98,19 +126,15 @@ pub(super) async fn collect(
     let mut nodes = Vec::new();
     for name in network.nodes.keys() {
         let client = network.connect(name, "admin").await.map_err(CliError::failed)?;
-        let checked = client.audit().check_log(pb::CheckLogRequest { content: false }).await?.into_inner();
-        let head = client.audit().get_checkpoint(pb::GetCheckpointRequest {}).await?.into_inner();
+        let (checked, head, signed) = check_at_one_size(&client).await?;
         let mut findings: Vec<String> =
             checked.findings.iter().map(|f| format!("{} {}: {}", f.place, f.index, f.message)).collect();
-        // The node says that its log is right; its signature over the same root is checked here.
-        let verified = head
-            .verifier_key
-            .parse()
-            .map_err(|e| format!("{e}"))
-            .and_then(|key| SignedCheckpoint::verify(&head.checkpoint, &key).map_err(|e| e.to_string()));
-        match verified {
-            Ok(c) if c.checkpoint().root.as_bytes().as_slice() == checked.root.as_ref() => {}
-            Ok(_) => findings.push("the checkpoint does not sign the root that was recomputed".to_owned()),
+        match signed.as_ref().map(SignedCheckpoint::checkpoint) {
+            Ok(c) if c.size == checked.events && c.root.as_bytes().as_slice() == checked.root.as_ref() => {}
+            Ok(c) => findings.push(format!(
+                "the checkpoint of {} events does not sign the root that was recomputed for {}",
+                c.size, checked.events
+            )),
             Err(e) => findings.push(format!("the checkpoint does not verify: {e}")),
         }
         nodes.push(NodeOutcome {
@@ -135,7 +159,10 @@ impl Outcome {
         let nodes: Vec<Value> = self
             .nodes
             .iter()
-            .map(|n| json!({"name": n.name, "size": n.size, "root": n.root, "verified": n.findings.is_empty()}))
+            .map(|n| {
+                json!({"name": n.name, "size": n.size, "root": n.root,
+                    "verified": n.findings.is_empty(), "findings": n.findings})
+            })
             .collect();
         let mut all = json!({
             "ratios": report::json(&self.cells),
@@ -151,6 +178,12 @@ impl Outcome {
     /// Prints the result, and where to look further.
     pub(super) fn print(&self, format: Format, months: bool, network: &Network, kept: bool) {
         if format == Format::Json {
+            // A person who runs it in a script sees why it failed, whatever becomes of the json.
+            for node in &self.nodes {
+                for finding in &node.findings {
+                    note(format!("{}: NOT VERIFIED: {finding}", node.name));
+                }
+            }
             return out(serde_json::to_string_pretty(&self.json()).unwrap_or_default());
         }
         out(format!("\n{}", report::table(&Report::of(&self.cells), months)));
