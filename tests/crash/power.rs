@@ -13,7 +13,7 @@ use std::time::Duration;
 use super::play::Play;
 use super::processes::Processes;
 
-/// Bytes of the image (it is sparse): journals are preallocated, and below `disk.reserve_mib` a node takes nothing new.
+/// Bytes of the image (it is sparse): journals are preallocated, and below `storage.reserve_mib` a node takes nothing new.
 const IMAGE: u64 = 4 << 30;
 
 /// A file system that can lose its power.
