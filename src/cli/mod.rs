@@ -30,6 +30,7 @@ pub mod sign;
 pub mod status;
 mod tiles;
 pub mod verify;
+pub mod web_login;
 
 use std::fmt::Display;
 use std::path::Path;

@@ -439,6 +439,15 @@ crl_dir = "crls"
 # Serve metrics for Prometheus over plain HTTP at http://ADDRESS/metrics (docs/OPERATIONS.md). Off by default.
 # listen = "127.0.0.1:9464"
 
+# [web]
+# Pages for operators, auditors and administrators, over HTTPS: sign in with a client's certificate, or with a link from
+# `lienthong web-login`. url is what people write (default: the address); certificate and key (PEM) are what their
+# browsers trust (default: the node's own, under the network's authority).
+# listen = "0.0.0.0:7443"
+# url = "https://lienthong.example.gov.vn:7443"
+# certificate = "web.pem"
+# key = "web.key"
+
 # [evidence]
 # Certificate (PEM, with its chain) and key (PEM, PKCS#8) with which exported evidence is signed: one for documents,
 # under a root that the courts trust. Without them the manifest of what is exported is not signed.

@@ -181,6 +181,19 @@ pub struct Config {
     pub clock_tolerance_ms: i64,
     /// Where metrics are served over plain HTTP; `None`: nowhere.
     pub metrics: Option<SocketAddr>,
+    /// The pages; `None`: there are none.
+    pub web: Option<Web>,
+}
+
+/// Where the pages are.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Web {
+    /// Their listener.
+    pub listen: SocketAddr,
+    /// What visitors write before a path; `None`: the listener's address.
+    pub url: Option<String>,
+    /// Certificate chain and key (PEM) that browsers trust; `None`: those of the node.
+    pub certificate: Option<(PathBuf, PathBuf)>,
 }
 
 /// What one client or peer may have at once, over all its connections.
@@ -363,6 +376,7 @@ impl Config {
                 3_600_000,
             )? as i64,
             metrics: raw.metrics.listen.as_deref().map(|a| address("metrics.listen", a)).transpose()?,
+            web: raw.web.map(|web| web_of(web, base, &address)).transpose()?,
         })
     }
 
@@ -370,6 +384,36 @@ impl Config {
     pub fn client(&self, name: &str) -> Option<&Client> {
         self.clients.iter().find(|c| c.name == name)
     }
+}
+
+fn web_of(
+    raw: raw::Web,
+    base: &Path,
+    address: &dyn Fn(&str, &str) -> Result<SocketAddr, ConfigError>,
+) -> Result<Web, ConfigError> {
+    let value = |sub: &str, value: String, allowed: &str| ConfigError::Value {
+        key: format!("web.{sub}"),
+        value,
+        allowed: allowed.to_owned(),
+    };
+    if let Some(url) = &raw.url {
+        let host = url.strip_prefix("https://").unwrap_or_default();
+        let plain = |b: u8| b.is_ascii_alphanumeric() || b"-.:[]".contains(&b);
+        if host.is_empty() || !host.bytes().all(plain) {
+            return Err(value("url", url.clone(), "https://host[:port], without a path"));
+        }
+    }
+    let certificate = match (raw.certificate, raw.key) {
+        (Some(certificate), Some(key)) => Some((base.join(certificate), base.join(key))),
+        (None, None) => None,
+        (Some(one), None) => {
+            return Err(value("certificate", one.display().to_string(), "together with `web.key`"));
+        }
+        (None, Some(one)) => {
+            return Err(value("key", one.display().to_string(), "together with `web.certificate`"));
+        }
+    };
+    Ok(Web { listen: address("web.listen", &raw.listen)?, url: raw.url, certificate })
 }
 
 fn timestamps_of(raw: raw::Timestamps) -> Result<Timestamps, ConfigError> {

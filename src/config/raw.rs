@@ -26,6 +26,8 @@ pub struct Raw {
     pub storage: Storage,
     #[serde(default)]
     pub metrics: Metrics,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub web: Option<Web>,
     #[serde(default)]
     pub commands: Commands,
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -57,6 +59,16 @@ pub struct Evidence {
 pub struct Timestamps {
     pub url: String,
     pub interval_minutes: Option<u64>,
+}
+
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+#[allow(missing_docs, reason = "the keys are described in the file that `lienthong init` writes")]
+pub struct Web {
+    pub listen: String,
+    pub url: Option<String>,
+    pub certificate: Option<PathBuf>,
+    pub key: Option<PathBuf>,
 }
 
 #[derive(Debug, Clone, Serialize, Deserialize)]
