@@ -7,6 +7,7 @@ mod calendar;
 mod keep;
 mod raw;
 mod settings;
+mod web;
 
 use std::collections::BTreeSet;
 use std::net::SocketAddr;
@@ -21,6 +22,7 @@ use crate::merkle::NoteVerifier;
 pub use keep::{Keep, Retention, SelfCheck};
 pub use raw::Raw;
 pub use settings::Named;
+pub use web::{Targets, Web};
 
 /// A configuration that cannot be used.
 #[derive(Debug, thiserror::Error)]
@@ -203,6 +205,10 @@ pub struct Config {
     pub retention: Retention,
     /// How the node checks itself.
     pub check: SelfCheck,
+    /// The pages; `None`: there are none.
+    pub web: Option<Web>,
+    /// What the three measures are to reach.
+    pub targets: Targets,
 }
 
 /// What one client or peer may have at once, over all its connections.
@@ -410,9 +416,11 @@ impl Config {
                 3_600_000,
             )? as i64,
             calendar: calendar::calendar_of(&raw.figures)?,
+            targets: web::targets_of(&raw.figures.targets, &between)?,
             metrics: raw.metrics.listen.as_deref().map(|a| address("metrics.listen", a)).transpose()?,
             retention: keep::retention(raw.retention, &between)?,
             check: keep::self_check(&raw.check, &between)?,
+            web: raw.web.map(|web| web::web_of(web, base, &address)).transpose()?,
         })
     }
 

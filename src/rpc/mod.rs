@@ -10,6 +10,7 @@
 //! - [`collect`]: nodes that cannot be reached, from both sides.
 //! - `content`: large content between nodes, on connections of its own; `fetch`: to the recipient's system.
 //! - [`link`]: the way to another node; implements [`crate::exchange::courier::PeerLink`].
+//! - [`login`]: links that sign a person in to the pages.
 //! - [`client`]: how the command line and the tests call a node.
 
 pub mod audit;
@@ -22,6 +23,7 @@ pub mod exchange;
 mod fetch;
 pub mod guard;
 pub mod link;
+pub mod login;
 mod notices;
 pub mod peer;
 pub mod quota;

@@ -1,0 +1,43 @@
+//! The pages, and which path leads to which.
+
+mod exchange;
+mod node;
+mod sign_in;
+
+use std::sync::Arc;
+
+use axum::extract::Request;
+use axum::http::header;
+use axum::response::{IntoResponse as _, Redirect, Response};
+use axum::routing::{get, post};
+use axum::{Router, middleware};
+
+use super::frame::{STYLE, Trouble};
+use super::{Site, visitor};
+
+/// Every path of the site.
+pub(super) fn routes(site: Arc<Site>) -> Router {
+    let inside = Router::new()
+        .route("/", get(|| async { Redirect::to("/exchange") }))
+        .route("/exchange", get(exchange::page))
+        .route("/node", get(node::page))
+        .route("/sign-out", post(sign_in::sign_out))
+        .layer(middleware::from_fn_with_state(site.clone(), visitor::signed_in));
+    Router::new()
+        .route("/sign-in", get(sign_in::page))
+        .route("/sign-in/{link}", get(sign_in::link).post(sign_in::follow))
+        .route("/language", post(sign_in::language))
+        .route("/style.css", get(style))
+        .merge(inside)
+        .fallback(nowhere)
+        .with_state(site)
+}
+
+async fn style() -> Response {
+    ([(header::CONTENT_TYPE, "text/css; charset=utf-8"), (header::CACHE_CONTROL, "max-age=3600")], STYLE)
+        .into_response()
+}
+
+async fn nowhere(request: Request) -> Response {
+    Trouble::nowhere(visitor::language(request.headers())).into_response()
+}
