@@ -271,7 +271,8 @@ impl Node {
             let logins = Arc::<Logins>::default();
             audit = audit.with_web(logins.clone(), url.clone());
             let quotas = [client_quotas.clone(), peer_quotas.clone()];
-            let site = Site::new(exchange.clone(), audit.clone(), quotas, logins);
+            let documents = ExchangeApi::new(exchange.clone(), client_quotas.clone(), stopped.clone());
+            let site = Site::new(exchange.clone(), audit.clone(), documents, quotas, logins);
             let serving = web::serve(Arc::new(site), listener, tls, closed.clone());
             tasks.spawn(async move {
                 serving.await;

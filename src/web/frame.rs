@@ -10,7 +10,12 @@ use super::text::Lang;
 use super::visitor::Visitor;
 
 /// The pages, in the order of the navigation: path, Vietnamese, English.
-const PAGES: [(&str, &str, &str); 2] = [("/exchange", "Giao nhận", "Exchange"), ("/node", "Nút", "Node")];
+const PAGES: [(&str, &str, &str); 4] = [
+    ("/overview", "Tổng quan", "Overview"),
+    ("/agencies", "Cơ quan", "Agencies"),
+    ("/exchange", "Giao nhận", "Exchange"),
+    ("/node", "Nút", "Node"),
+];
 
 /// A page of somebody who is signed in.
 pub(super) fn page(visitor: &Visitor, path: &str, title: &str, body: &Markup) -> Markup {
@@ -28,7 +33,7 @@ pub(super) fn page(visitor: &Visitor, path: &str, title: &str, body: &Markup) ->
         }
         div.who {
             span { (who) }
-            (switch(lang, path))
+            (switch(lang, &visitor.here))
             @if visitor.by_session {
                 form method="post" action="/sign-out" { button { (lang.pick("Đăng xuất", "Sign out")) } }
             }
@@ -80,11 +85,21 @@ fn whole(lang: Lang, title: &str, head: &Markup, body: &Markup) -> Markup {
 
 /// A table with a caption; cells of a column marked `n` are numbers.
 pub(super) fn table(caption: &str, columns: &[(&str, bool)], rows: &[Vec<String>]) -> Markup {
+    let cell = |text: &String| html! { (text) };
+    let rows: Vec<Vec<Markup>> = rows.iter().map(|row| row.iter().map(cell).collect()).collect();
+    let head: Vec<Markup> = columns.iter().map(|(name, _)| html! { (name) }).collect();
+    let numbers: Vec<bool> = columns.iter().map(|(_, number)| *number).collect();
+    grid(caption, &head, &numbers, &rows)
+}
+
+/// The same with anything in its cells. The first column names the rows.
+pub(super) fn grid(caption: &str, head: &[Markup], numbers: &[bool], rows: &[Vec<Markup>]) -> Markup {
+    let number = |i: usize| numbers.get(i).copied().unwrap_or_default();
     html! {
         div.scroll tabindex="0" role="region" aria-label=(caption) {
             table {
                 caption { (caption) }
-                thead { tr { @for (name, number) in columns { th scope="col" .n[*number] { (name) } } } }
+                thead { tr { @for (i, name) in head.iter().enumerate() { th scope="col" .n[number(i)] { (name) } } } }
                 tbody {
                     @for row in rows {
                         tr {
@@ -92,7 +107,7 @@ pub(super) fn table(caption: &str, columns: &[(&str, bool)], rows: &[Vec<String>
                                 @if i == 0 {
                                     th scope="row" { (cell) }
                                 } @else {
-                                    td .n[columns.get(i).is_some_and(|c| c.1)] { (cell) }
+                                    td .n[number(i)] { (cell) }
                                 }
                             }
                         }
@@ -143,6 +158,11 @@ impl Trouble {
         };
         let reason = status.get_details_error_info().map(|info| info.reason).unwrap_or_default();
         Trouble { lang, code, reason, message: status.message().to_owned() }
+    }
+
+    /// As a step of the exchange said it.
+    pub fn rejected(lang: Lang, rejection: crate::domain::reason::Rejection) -> Trouble {
+        Trouble::new(lang, crate::rpc::refuse(rejection))
     }
 
     /// There is no such page.

@@ -5,18 +5,23 @@
 //! session    one-time links become sessions; everything but signing in needs a certificate or a session
 //! visitor    who asks, in which language
 //! pages/     one file a page: what a page shows it asks of the same services that clients call (rpc), as the same caller
+//! choice     which period and basis a page's figures have; figures: how one is shown; chart: bars, as SVG
 //! frame      what stands around every page; text: words, numbers and dates in two languages
 //! ```
 //! A page has no right of its own and no figure of its own: it calls [`crate::rpc`]'s services in this process, with the
 //! identity of the visitor. It loads nothing from elsewhere, works without JavaScript, and is forbidden to do more by its
 //! content-security policy.
 
+mod chart;
+mod choice;
+mod figures;
 mod frame;
 mod listen;
 mod pages;
 mod session;
 mod text;
 mod visitor;
+mod words;
 
 use std::sync::Arc;
 
@@ -24,8 +29,10 @@ pub use listen::serve;
 
 use crate::exchange::Exchange;
 use crate::rpc::audit::AuditApi;
+use crate::rpc::exchange::ExchangeApi;
 use crate::rpc::login::Logins;
 use crate::rpc::quota::Quotas;
+use crate::rpc::report::ReportApi;
 use session::Sessions;
 
 /// What the pages stand on.
@@ -34,6 +41,10 @@ pub struct Site {
     pub exchange: Exchange,
     /// The log, and the state of the node.
     pub audit: AuditApi,
+    /// The figures.
+    pub reports: ReportApi,
+    /// Documents, and the paper register.
+    pub documents: ExchangeApi,
     /// What clients and peers have in use, and what they were refused.
     pub quotas: [Quotas; 2],
     /// One-time links.
@@ -43,7 +54,14 @@ pub struct Site {
 
 impl Site {
     /// Nobody is signed in yet.
-    pub fn new(exchange: Exchange, audit: AuditApi, quotas: [Quotas; 2], logins: Arc<Logins>) -> Site {
-        Site { exchange, audit, quotas, logins, sessions: Sessions::default() }
+    pub fn new(
+        exchange: Exchange,
+        audit: AuditApi,
+        documents: ExchangeApi,
+        quotas: [Quotas; 2],
+        logins: Arc<Logins>,
+    ) -> Site {
+        let reports = ReportApi::new(exchange.clone());
+        Site { exchange, audit, reports, documents, quotas, logins, sessions: Sessions::default() }
     }
 }

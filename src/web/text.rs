@@ -2,6 +2,7 @@
 
 use std::borrow::Cow;
 
+use crate::domain::ratio::Period;
 use crate::time::Timestamp;
 
 /// A language of the pages.
@@ -16,7 +17,7 @@ pub(super) enum Lang {
 
 impl Lang {
     /// From its code.
-    pub fn of(code: &str) -> Option<Lang> {
+    pub fn of_code(code: &str) -> Option<Lang> {
         match code {
             "vi" => Some(Lang::Vi),
             "en" => Some(Lang::En),
@@ -38,6 +39,11 @@ impl Lang {
             Lang::Vi => vi,
             Lang::En => en,
         }
+    }
+
+    /// The same of a pair.
+    pub fn of(self, pair: (&'static str, &'static str)) -> &'static str {
+        self.pick(pair.0, pair.1)
     }
 
     /// A number with its thousands apart: `1.294`, `1,294`.
@@ -62,6 +68,45 @@ impl Lang {
             (Lang::Vi, Some(y), Some(m), Some(d)) => Cow::Owned(format!("{d}/{m}/{y}")),
             _ => Cow::Owned(iso.to_owned()),
         }
+    }
+
+    /// A percentage as reports print it (`80.00`; empty: there is none): `80,00 %`, `80.00 %`, `n/a`.
+    pub fn percent(self, percent: &str) -> String {
+        match (percent, self) {
+            ("", _) => "n/a".to_owned(),
+            (p, Lang::Vi) => format!("{} %", p.replace('.', ",")),
+            (p, Lang::En) => format!("{p} %"),
+        }
+    }
+
+    /// A month, from its ISO form: `08/2016`, `2016-08`.
+    pub fn month(self, iso: &str) -> String {
+        match (self, iso.split_once('-')) {
+            (Lang::Vi, Some((y, m))) => format!("{m}/{y}"),
+            _ => iso.to_owned(),
+        }
+    }
+
+    /// A period: `tháng 08/2016`, `quý 3/2016`, `năm 2016`; `2016-08`, `2016-Q3`, `2016`.
+    pub fn period(self, period: Period) -> String {
+        match (self, period) {
+            (Lang::En, _) => period.to_string(),
+            (Lang::Vi, Period::Day(day)) => self.day(&day.to_string()).into_owned(),
+            (Lang::Vi, Period::Month(month)) => format!("tháng {}", self.month(&month.to_string())),
+            (Lang::Vi, Period::Quarter(year, quarter)) => format!("quý {quarter}/{year}"),
+            (Lang::Vi, Period::Year(year)) => format!("năm {year}"),
+        }
+    }
+
+    /// A difference in hundredths of a percent: `+1,25`, `−0.50`.
+    pub fn points(self, hundredths: i64) -> String {
+        let sign = match hundredths {
+            0 => "±",
+            1.. => "+",
+            _ => "−",
+        };
+        let n = hundredths.unsigned_abs();
+        format!("{sign}{}{}{:02}", n / 100, self.pick(",", "."), n % 100)
     }
 
     /// A moment in Vietnam's time: `08/08/2016 09:00:00`, `2016-08-08 09:00:00`; 0: `-`.

@@ -32,6 +32,8 @@ pub(super) struct Visitor {
     pub by_session: bool,
     /// Their language.
     pub lang: Lang,
+    /// Path and query of what they ask for.
+    pub here: String,
 }
 
 impl Visitor {
@@ -56,11 +58,12 @@ pub(super) fn cookie<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> 
 
 /// The language: as chosen, else Vietnamese.
 pub(super) fn language(headers: &HeaderMap) -> Lang {
-    cookie(headers, LANGUAGE).and_then(Lang::of).unwrap_or_default()
+    cookie(headers, LANGUAGE).and_then(Lang::of_code).unwrap_or_default()
 }
 
 fn find(site: &Site, request: &Request) -> Option<Visitor> {
     let lang = language(request.headers());
+    let here = request.uri().path_and_query().map_or("/", |p| p.as_str()).to_owned();
     let config = site.exchange.config();
     let certificate = request.extensions().get::<Identity>();
     if let Some(identity @ Identity::Client { network, node, name }) = certificate
@@ -75,6 +78,7 @@ fn find(site: &Site, request: &Request) -> Option<Visitor> {
             user: String::new(),
             by_session: false,
             lang,
+            here,
         });
     }
     let token = cookie(request.headers(), SESSION)?;
@@ -82,7 +86,8 @@ fn find(site: &Site, request: &Request) -> Option<Visitor> {
     let client = config.client(&whose.client)?;
     let (network, node) = (config.network.clone(), config.node.to_string());
     let identity = Identity::Client { network, node, name: whose.client };
-    Some(Visitor { identity, caller: Caller::new(client.clone()), user: whose.user, by_session: true, lang })
+    let caller = Caller::new(client.clone());
+    Some(Visitor { identity, caller, user: whose.user, by_session: true, lang, here })
 }
 
 /// Lets nobody through who is not signed in.

@@ -15,7 +15,7 @@ use lienthong::domain::ids::NodeName;
 use lienthong::wire::pb;
 
 /// Pages that need somebody who is signed in.
-const INSIDE: [&str; 3] = ["/", "/exchange", "/node"];
+const INSIDE: [&str; 6] = ["/", "/overview", "/agencies", "/agencies/H01", "/exchange", "/node"];
 
 /// Nodes a and b, a with pages.
 async fn pages() -> TestNet {
@@ -87,10 +87,10 @@ async fn a_page_shows_what_the_client_may_see_in_its_language() {
     let id = dms.deliver(&net.document("H01.1", &["H01.22"], "12")).await.remove(0);
     dms.wait_for(&id, pb::DeliveryState::Delivered).await;
     // To a node that does not run.
-    dms.deliver(&net.document("H01.1", &["T01"], "13").with(|m| m.urgency = pb::Urgency::Flash.into())).await;
+    dms.deliver(&net.document("H01.1", &["G01"], "13").with(|m| m.urgency = pb::Urgency::Flash.into())).await;
 
     let mut admin = browser(&mut net, Some("admin"));
-    assert_eq!(admin.get("/").await.unwrap().header("location"), "/exchange");
+    assert_eq!(admin.get("/").await.unwrap().header("location"), "/overview");
     let node = admin.get("/node").await.unwrap();
     says(&node, 200, "<html lang=\"vi\">");
     let status = net.status("a").await;

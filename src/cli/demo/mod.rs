@@ -7,6 +7,7 @@
 
 mod documents;
 mod outcome;
+mod pages;
 mod systems;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -108,8 +109,11 @@ pub async fn run(args: DemoArgs) -> Result<Outcome, CliError> {
     // All at once: each asks the others at its start what they hold of its log.
     let mut starting = JoinSet::new();
     for (name, listeners) in listeners {
-        let config =
+        let mut config =
             network.nodes.get(&name).cloned().ok_or_else(|| CliError::failed("a node is missing"))?;
+        if args.keep {
+            config.web = Some(pages::free_port());
+        }
         let (clients, peers) = listeners.addresses().map_err(CliError::failed)?;
         note(format!("node {name}: clients on {clients}, peers on {peers}"));
         let clock: Arc<dyn Clock> = clock.clone();
@@ -124,6 +128,7 @@ pub async fn run(args: DemoArgs) -> Result<Outcome, CliError> {
     if let Ok(result) = &result {
         result.print(args.format, args.months, &network, args.data.is_some() || args.keep);
         if args.keep {
+            pages::print(&network, &nodes).await?;
             note("serving on; Ctrl-C ends it");
             let _ = tokio::signal::ctrl_c().await;
         }

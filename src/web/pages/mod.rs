@@ -1,7 +1,11 @@
 //! The pages, and which path leads to which.
 
+mod agencies;
+mod agency;
 mod exchange;
+mod late;
 mod node;
+mod overview;
 mod sign_in;
 
 use std::sync::Arc;
@@ -18,7 +22,10 @@ use super::{Site, visitor};
 /// Every path of the site.
 pub(super) fn routes(site: Arc<Site>) -> Router {
     let inside = Router::new()
-        .route("/", get(|| async { Redirect::to("/exchange") }))
+        .route("/", get(|| async { Redirect::to("/overview") }))
+        .route("/overview", get(overview::page))
+        .route("/agencies", get(agencies::page))
+        .route("/agencies/{id}", get(agency::page))
         .route("/exchange", get(exchange::page))
         .route("/node", get(node::page))
         .route("/sign-out", post(sign_in::sign_out))

@@ -101,7 +101,7 @@ pub(super) struct Choice {
 
 /// Keeps the language, and goes back to the page.
 pub(super) async fn language(Form(choice): Form<Choice>) -> Response {
-    let lang = Lang::of(&choice.to).unwrap_or_default();
+    let lang = Lang::of_code(&choice.to).unwrap_or_default();
     // Only to a page of this site.
     let path = choice.back.as_str();
     let own = path.starts_with('/')
