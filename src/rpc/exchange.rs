@@ -522,7 +522,7 @@ fn read_cursor(text: &str) -> Result<u64, Rejection> {
 }
 
 /// A page token.
-pub(super) fn token(next: Option<u64>) -> String {
+pub(crate) fn token(next: Option<u64>) -> String {
     next.map_or_else(String::new, cursor)
 }
 

@@ -232,8 +232,18 @@ mod tests {
 
     #[test]
     fn the_scale_is_round_and_reaches_the_highest_bar() {
-        for (most, top) in [(1, 4), (4, 4), (5, 8), (9, 12), (33, 40), (52, 60), (81, 100), (397, 400), (401, 600), (1_001, 1_200)]
-        {
+        for (most, top) in [
+            (1, 4),
+            (4, 4),
+            (5, 8),
+            (9, 12),
+            (33, 40),
+            (52, 60),
+            (81, 100),
+            (397, 400),
+            (401, 600),
+            (1_001, 1_200),
+        ] {
             assert_eq!(ceiling(most), top);
         }
         assert_eq!(ceiling(u64::MAX), u64::MAX);

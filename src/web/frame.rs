@@ -10,10 +10,12 @@ use super::text::Lang;
 use super::visitor::Visitor;
 
 /// The pages, in the order of the navigation: path, Vietnamese, English.
-const PAGES: [(&str, &str, &str); 4] = [
+const PAGES: [(&str, &str, &str); 6] = [
     ("/overview", "Tổng quan", "Overview"),
     ("/agencies", "Cơ quan", "Agencies"),
     ("/exchange", "Giao nhận", "Exchange"),
+    ("/documents", "Văn bản", "Documents"),
+    ("/audit", "Kiểm tra", "Audit"),
     ("/node", "Nút", "Node"),
 ];
 
@@ -69,6 +71,7 @@ fn whole(lang: Lang, title: &str, head: &Markup, body: &Markup) -> Markup {
                 meta charset="utf-8";
                 meta name="viewport" content="width=device-width, initial-scale=1";
                 title { (title) " · lienthong" }
+                link rel="icon" href="/icon.svg";
                 link rel="stylesheet" href="/style.css";
             }
             body {
@@ -135,6 +138,9 @@ pub(super) fn facts(rows: &[(&str, String, Option<&str>)]) -> Markup {
 /// The style, and its media type.
 pub(super) const STYLE: &str = include_str!("assets/style.css");
 
+/// The icon: two sheets, one to the other.
+pub(super) const ICON: &str = include_str!("assets/icon.svg");
+
 /// A refusal as a page.
 #[derive(Debug)]
 pub(super) struct Trouble {
@@ -158,11 +164,6 @@ impl Trouble {
         };
         let reason = status.get_details_error_info().map(|info| info.reason).unwrap_or_default();
         Trouble { lang, code, reason, message: status.message().to_owned() }
-    }
-
-    /// As a step of the exchange said it.
-    pub fn rejected(lang: Lang, rejection: crate::domain::reason::Rejection) -> Trouble {
-        Trouble::new(lang, crate::rpc::refuse(rejection))
     }
 
     /// There is no such page.

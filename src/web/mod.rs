@@ -14,7 +14,9 @@
 
 mod chart;
 mod choice;
+mod events;
 mod figures;
+mod forms;
 mod frame;
 mod listen;
 mod pages;

@@ -113,6 +113,7 @@ pub async fn run(args: DemoArgs) -> Result<Outcome, CliError> {
             network.nodes.get(&name).cloned().ok_or_else(|| CliError::failed("a node is missing"))?;
         if args.keep {
             config.web = Some(pages::free_port());
+            config.targets = pages::TARGETS;
         }
         let (clients, peers) = listeners.addresses().map_err(CliError::failed)?;
         note(format!("node {name}: clients on {clients}, peers on {peers}"));

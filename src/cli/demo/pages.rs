@@ -5,10 +5,14 @@ use std::net::{Ipv4Addr, SocketAddr};
 
 use crate::cli::network::Network;
 use crate::cli::{CliError, out};
-use crate::config::Web;
+use crate::config::{Targets, Web};
 use crate::domain::NodeName;
 use crate::node::Node;
 use crate::wire::pb;
+
+/// Targets to see how far an agency is from one: the demo's own, nobody set them.
+pub(super) const TARGETS: Targets =
+    Targets { fully_electronic: Some(90), dual: Some(20), any_electronic: Some(50) };
 
 /// Pages on a free port of this machine.
 pub(super) fn free_port() -> Web {

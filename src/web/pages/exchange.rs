@@ -13,6 +13,7 @@ use crate::web::Site;
 use crate::web::frame::{page as framed, table};
 use crate::web::text::Lang;
 use crate::web::visitor::Visitor;
+use crate::web::words;
 use crate::wire::pb;
 use crate::wire::pb::audit_service_server::AuditService as _;
 
@@ -32,21 +33,12 @@ pub(super) async fn page(State(site): State<Arc<Site>>, Extension(visitor): Exte
     framed(&visitor, "/exchange", lang.pick("Giao nhận", "Exchange"), &body).into_response()
 }
 
-fn urgency(lang: Lang, urgency: Urgency) -> &'static str {
-    match urgency {
-        Urgency::Flash => lang.pick("hỏa tốc", "flash"),
-        Urgency::VeryUrgent => lang.pick("thượng khẩn", "very urgent"),
-        Urgency::Urgent => lang.pick("khẩn", "urgent"),
-        Urgency::Normal => lang.pick("thường", "normal"),
-    }
-}
-
 fn queues(lang: Lang, s: &pb::GetStatusResponse) -> Markup {
     if s.queues.is_empty() {
         return html! { p { (lang.pick("Chưa gửi cho nút nào.", "Nothing was sent to any node yet.")) } };
     }
     let mut columns = vec![(lang.pick("Nút", "Node"), false), (lang.pick("Đang đợi", "Waiting"), true)];
-    columns.extend(Urgency::ALL.iter().map(|u| (urgency(lang, *u), true)));
+    columns.extend(Urgency::ALL.iter().map(|u| (words::urgency_of(lang, *u), true)));
     columns.extend([
         (lang.pick("Đang gửi", "In flight"), true),
         (lang.pick("Đợi lâu nhất", "Oldest"), false),

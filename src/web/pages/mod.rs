@@ -2,6 +2,9 @@
 
 mod agencies;
 mod agency;
+mod audit;
+mod document;
+mod documents;
 mod exchange;
 mod late;
 mod node;
@@ -16,7 +19,7 @@ use axum::response::{IntoResponse as _, Redirect, Response};
 use axum::routing::{get, post};
 use axum::{Router, middleware};
 
-use super::frame::{STYLE, Trouble};
+use super::frame::{ICON, STYLE, Trouble};
 use super::{Site, visitor};
 
 /// Every path of the site.
@@ -27,6 +30,11 @@ pub(super) fn routes(site: Arc<Site>) -> Router {
         .route("/agencies", get(agencies::page))
         .route("/agencies/{id}", get(agency::page))
         .route("/exchange", get(exchange::page))
+        .route("/documents", get(documents::page))
+        .route("/documents/{id}", get(document::page))
+        .route("/documents/{id}/evidence", post(document::evidence))
+        .route("/audit", get(audit::page))
+        .route("/audit/{index}", get(audit::event))
         .route("/node", get(node::page))
         .route("/sign-out", post(sign_in::sign_out))
         .layer(middleware::from_fn_with_state(site.clone(), visitor::signed_in));
@@ -34,15 +42,16 @@ pub(super) fn routes(site: Arc<Site>) -> Router {
         .route("/sign-in", get(sign_in::page))
         .route("/sign-in/{link}", get(sign_in::link).post(sign_in::follow))
         .route("/language", post(sign_in::language))
-        .route("/style.css", get(style))
+        .route("/style.css", get(|| fixed("text/css; charset=utf-8", STYLE)))
+        .route("/icon.svg", get(|| fixed("image/svg+xml", ICON)))
         .merge(inside)
         .fallback(nowhere)
         .with_state(site)
 }
 
-async fn style() -> Response {
-    ([(header::CONTENT_TYPE, "text/css; charset=utf-8"), (header::CACHE_CONTROL, "max-age=3600")], STYLE)
-        .into_response()
+/// What is the same for everybody.
+async fn fixed(media: &'static str, content: &'static str) -> Response {
+    ([(header::CONTENT_TYPE, media), (header::CACHE_CONTROL, "max-age=3600")], content).into_response()
 }
 
 async fn nowhere(request: Request) -> Response {
