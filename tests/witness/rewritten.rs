@@ -14,17 +14,18 @@ use lienthong::wire::pb;
 use super::common::log::event;
 use super::common::{TestNet, eventually};
 use super::liar::{Log, Manner, play};
-use super::world::{deliver, held, holds, running, standing};
+use super::world::{deliver, held, holds, running, size, standing};
 
-/// a and b have exchanged, b holds what a signed, and a is stopped.
+/// a and b have exchanged, b holds all that a signed before its stop, and a is stopped.
 pub async fn stage() -> TestNet {
     let mut net = running(&["a", "b"]).await;
-    for number in 1..5 {
+    for number in 1..6 {
         deliver(&net, &number.to_string()).await;
     }
-    let before = held(&mut net, "b", "a");
-    deliver(&net, "5").await;
-    holds(&mut net, "b", "a", before + 1).await;
+    // All is settled: the log of a grows no more, and each look is at a larger part of it.
+    let all = size(&mut net, "a");
+    holds(&mut net, "b", "a", all).await;
+    assert_eq!((held(&mut net, "b", "a"), size(&mut net, "a")), (all, all));
     net.stop("a").await;
     net
 }

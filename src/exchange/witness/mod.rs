@@ -262,13 +262,15 @@ impl Exchange {
         }
     }
 
-    /// The newest checkpoint that this node holds of the log that a node writes now; empty where it holds none.
+    /// The newest checkpoint that this node has of the log that a node writes now, also when it waits to be connected with
+    /// what is held: its key signed it, and a copy of the log that is older than it must not go on. Empty where it has
+    /// none.
     pub fn held_of(&self, peer: &NodeName) -> String {
         let directory = self.directory();
         let Some(log) = directory.node(peer).and_then(current_log) else { return String::new() };
         let logs = self.witness().logs();
-        let held = logs.get(log.name()).and_then(|l| l.view.held());
-        held.map_or_else(String::new, |held| held.note().to_owned())
+        let newest = logs.get(log.name()).and_then(|l| l.view.largest());
+        newest.map_or_else(String::new, |newest| newest.note().to_owned())
     }
 
     /// Two checkpoints of a log cannot both be true: exchange stops, the proof is kept, the alarm recorded.
