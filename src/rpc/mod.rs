@@ -25,6 +25,7 @@ pub mod guard;
 pub mod link;
 pub mod login;
 mod notices;
+mod paper;
 pub mod peer;
 pub mod quota;
 pub mod report;

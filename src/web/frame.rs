@@ -10,11 +10,12 @@ use super::text::Lang;
 use super::visitor::Visitor;
 
 /// The pages, in the order of the navigation: path, Vietnamese, English.
-const PAGES: [(&str, &str, &str); 6] = [
+const PAGES: [(&str, &str, &str); 7] = [
     ("/overview", "Tổng quan", "Overview"),
     ("/agencies", "Cơ quan", "Agencies"),
     ("/exchange", "Giao nhận", "Exchange"),
     ("/documents", "Văn bản", "Documents"),
+    ("/paper", "Sổ giấy", "Paper"),
     ("/audit", "Kiểm tra", "Audit"),
     ("/node", "Nút", "Node"),
 ];

@@ -9,6 +9,8 @@ mod exchange;
 mod late;
 mod node;
 mod overview;
+mod paper;
+mod register;
 mod sign_in;
 
 use std::sync::Arc;
@@ -33,6 +35,8 @@ pub(super) fn routes(site: Arc<Site>) -> Router {
         .route("/documents", get(documents::page))
         .route("/documents/{id}", get(document::page))
         .route("/documents/{id}/evidence", post(document::evidence))
+        .route("/paper", get(paper::page).post(paper::enter))
+        .route("/paper/complete", post(paper::declare))
         .route("/audit", get(audit::page))
         .route("/audit/{index}", get(audit::event))
         .route("/node", get(node::page))
