@@ -145,6 +145,8 @@ pub(super) const ICON: &str = include_str!("assets/icon.svg");
 /// A refusal as a page.
 #[derive(Debug)]
 pub(super) struct Trouble {
+    /// Who is signed in, if anybody is.
+    visitor: Option<Visitor>,
     lang: Lang,
     code: StatusCode,
     reason: String,
@@ -152,8 +154,8 @@ pub(super) struct Trouble {
 }
 
 impl Trouble {
-    /// As a service said it.
-    pub fn new(lang: Lang, status: Status) -> Trouble {
+    /// As a service said it to somebody.
+    pub fn new(visitor: &Visitor, status: &Status) -> Trouble {
         let code = match status.code() {
             Code::InvalidArgument | Code::OutOfRange | Code::FailedPrecondition => StatusCode::BAD_REQUEST,
             Code::NotFound => StatusCode::NOT_FOUND,
@@ -164,13 +166,14 @@ impl Trouble {
             _ => StatusCode::INTERNAL_SERVER_ERROR,
         };
         let reason = status.get_details_error_info().map(|info| info.reason).unwrap_or_default();
-        Trouble { lang, code, reason, message: status.message().to_owned() }
+        let message = status.message().to_owned();
+        Trouble { visitor: Some(visitor.clone()), lang: visitor.lang, code, reason, message }
     }
 
     /// There is no such page.
     pub fn nowhere(lang: Lang) -> Trouble {
         let message = lang.pick("Không có trang này.", "There is no such page.").to_owned();
-        Trouble { lang, code: StatusCode::NOT_FOUND, reason: String::new(), message }
+        Trouble { visitor: None, lang, code: StatusCode::NOT_FOUND, reason: String::new(), message }
     }
 }
 
@@ -190,6 +193,10 @@ impl IntoResponse for Trouble {
             }
             p { a href="/" { (lang.pick("Về trang đầu", "To the first page")) } }
         };
-        (self.code, outside(lang, "/", title, &body)).into_response()
+        let page = match &self.visitor {
+            Some(visitor) => page(visitor, "", title, &body),
+            None => outside(lang, "/", title, &body),
+        };
+        (self.code, page).into_response()
     }
 }

@@ -45,8 +45,8 @@ impl Visitor {
     }
 
     /// A refusal of a service as a page.
-    pub fn trouble(&self, status: Status) -> Trouble {
-        Trouble::new(self.lang, status)
+    pub fn trouble(&self, status: &Status) -> Trouble {
+        Trouble::new(self, status)
     }
 }
 
@@ -63,7 +63,9 @@ pub(super) fn language(headers: &HeaderMap) -> Lang {
 
 fn find(site: &Site, request: &Request) -> Option<Visitor> {
     let lang = language(request.headers());
-    let here = request.uri().path_and_query().map_or("/", |p| p.as_str()).to_owned();
+    // What a form was sent to is no page.
+    let shown = request.uri().path_and_query().filter(|_| request.method().is_safe());
+    let here = shown.map_or("/", |p| p.as_str()).to_owned();
     let config = site.exchange.config();
     let certificate = request.extensions().get::<Identity>();
     if let Some(identity @ Identity::Client { network, node, name }) = certificate

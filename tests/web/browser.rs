@@ -15,6 +15,9 @@ use tokio_rustls::TlsConnector;
 
 type Failed = Box<dyn std::error::Error + Send + Sync>;
 
+/// Code, headers and body.
+type Raw = (u16, Vec<(String, String)>, Vec<u8>);
+
 /// What came back.
 pub struct Answer {
     pub code: u16,
@@ -81,7 +84,19 @@ impl Browser {
         self.ask("POST", path, form.join("&")).await
     }
 
+    /// What a form gives to be kept.
+    pub async fn download(&mut self, path: &str) -> Result<Vec<u8>, Failed> {
+        let answer = self.exchange("POST", path, String::new()).await?;
+        assert_eq!(answer.0, 200, "{}", String::from_utf8_lossy(&answer.2));
+        Ok(answer.2)
+    }
+
     async fn ask(&mut self, method: &str, path: &str, body: String) -> Result<Answer, Failed> {
+        let (code, headers, body) = self.exchange(method, path, body).await?;
+        Ok(Answer { code, headers, body: String::from_utf8(body)? })
+    }
+
+    async fn exchange(&mut self, method: &str, path: &str, body: String) -> Result<Raw, Failed> {
         let socket = TcpStream::connect(&self.address).await?;
         let stream = self.tls.connect(ServerName::try_from(self.name.clone())?, socket).await?;
         let (mut sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(stream)).await?;
@@ -112,6 +127,6 @@ impl Browser {
                 self.cookies.push((name.to_owned(), content.to_owned()));
             }
         }
-        Ok(Answer { code, headers, body: String::from_utf8(body.to_vec())? })
+        Ok((code, headers, body.to_vec()))
     }
 }

@@ -5,6 +5,10 @@
 mod browser;
 #[path = "../common/mod.rs"]
 mod common;
+#[path = "../harness/mod.rs"]
+mod harness;
+mod long;
+mod shown;
 
 use browser::{Answer, Browser};
 use common::{NETWORK, TestNet, key, pem};
@@ -15,14 +19,33 @@ use lienthong::domain::ids::NodeName;
 use lienthong::wire::pb;
 
 /// Pages that need somebody who is signed in.
-const INSIDE: [&str; 6] = ["/", "/overview", "/agencies", "/agencies/H01", "/exchange", "/node"];
+const INSIDE: [&str; 11] = [
+    "/",
+    "/overview",
+    "/agencies",
+    "/agencies/H01",
+    "/exchange",
+    "/documents",
+    "/documents/00",
+    "/paper",
+    "/audit",
+    "/audit/0",
+    "/node",
+];
 
-/// Nodes a and b, a with pages.
-async fn pages() -> TestNet {
+/// A network whose node a has pages; nothing runs yet.
+fn with_pages() -> TestNet {
     let mut net = TestNet::new();
     net.configure("a", |config| {
         config.web = Some(Web { listen: "127.0.0.1:0".parse().unwrap(), url: None, certificate: None });
+        config.targets.fully_electronic = Some(90);
     });
+    net
+}
+
+/// Nodes a and b, a with pages.
+async fn pages() -> TestNet {
+    let mut net = with_pages();
     for node in ["a", "b"] {
         net.start(node).await;
     }

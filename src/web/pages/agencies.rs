@@ -65,7 +65,7 @@ pub(super) async fn page(
 ) -> Response {
     match show(&site, &visitor, &asked, &shown).await {
         Ok(page) => page.into_response(),
-        Err(status) => visitor.trouble(status).into_response(),
+        Err(status) => visitor.trouble(&status).into_response(),
     }
 }
 

@@ -35,7 +35,7 @@ pub(super) async fn page(
 ) -> Response {
     match show(&site, &visitor, &id, &asked).await {
         Ok(page) => page.into_response(),
-        Err(status) => visitor.trouble(status).into_response(),
+        Err(status) => visitor.trouble(&status).into_response(),
     }
 }
 

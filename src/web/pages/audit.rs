@@ -66,7 +66,7 @@ pub(super) async fn page(
 ) -> Response {
     match show(&site, &visitor, wanted).await {
         Ok(page) => page.into_response(),
-        Err(status) => visitor.trouble(status).into_response(),
+        Err(status) => visitor.trouble(&status).into_response(),
     }
 }
 
@@ -260,7 +260,7 @@ pub(super) async fn event(
 ) -> Response {
     match one(&site, &visitor, index).await {
         Ok(page) => page.into_response(),
-        Err(status) => visitor.trouble(status).into_response(),
+        Err(status) => visitor.trouble(&status).into_response(),
     }
 }
 

@@ -43,7 +43,7 @@ pub(super) async fn page(
 ) -> Response {
     match show(&site, &visitor, &id).await {
         Ok(page) => page.into_response(),
-        Err(status) => visitor.trouble(status).into_response(),
+        Err(status) => visitor.trouble(&status).into_response(),
     }
 }
 
@@ -270,7 +270,7 @@ pub(super) async fn evidence(
             let media = "application/vnd.etsi.asic-e+zip".to_owned();
             ([(header::CONTENT_TYPE, media), (header::CONTENT_DISPOSITION, name)], body).into_response()
         }
-        Err(status) => visitor.trouble(status).into_response(),
+        Err(status) => visitor.trouble(&status).into_response(),
     }
 }
 

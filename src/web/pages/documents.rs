@@ -59,7 +59,7 @@ pub(super) async fn page(
 ) -> Response {
     match show(&site, &visitor, wanted).await {
         Ok(page) => page.into_response(),
-        Err(status) => visitor.trouble(status).into_response(),
+        Err(status) => visitor.trouble(&status).into_response(),
     }
 }
 

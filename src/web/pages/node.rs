@@ -21,7 +21,7 @@ const SOON_MS: i64 = 30 * 86_400_000;
 pub(super) async fn page(State(site): State<Arc<Site>>, Extension(visitor): Extension<Visitor>) -> Response {
     let status = match site.audit.get_status(visitor.ask(pb::GetStatusRequest {})).await {
         Ok(status) => status.into_inner(),
-        Err(status) => return visitor.trouble(status).into_response(),
+        Err(status) => return visitor.trouble(&status).into_response(),
     };
     let lang = visitor.lang;
     let body = html! {

@@ -38,7 +38,7 @@ pub(super) async fn page(
 ) -> Response {
     match show(&site, &visitor, &asked).await {
         Ok(page) => page.into_response(),
-        Err(status) => visitor.trouble(status).into_response(),
+        Err(status) => visitor.trouble(&status).into_response(),
     }
 }
 
@@ -64,7 +64,9 @@ async fn show(site: &Site, visitor: &Visitor, asked: &Asked) -> Result<Markup, S
             }
         }
         h2 { (lang.pick("Theo tháng", "By month")) }
-        @for measure in &MEASURES { (by_month(lang, measure.scope, lang.of(measure.between), choice, &months)) }
+        div.figures {
+            @for measure in &MEASURES { (by_month(lang, measure.scope, lang.of(measure.between), choice, &months)) }
+        }
         h2 { (lang.pick("Mọi tỷ lệ của kỳ", "Every ratio of the period")) }
         (every_ratio(lang, choice, &all))
         h2 { (lang.pick("Xa mục tiêu nhất", "Furthest from the target")) }

@@ -99,7 +99,7 @@ pub(super) async fn page(
 ) -> Response {
     match show(&site, &visitor, wanted, None, None).await {
         Ok(page) => page.into_response(),
-        Err(status) => visitor.trouble(status).into_response(),
+        Err(status) => visitor.trouble(&status).into_response(),
     }
 }
 
@@ -124,7 +124,7 @@ pub(super) async fn enter(
             let wanted = Wanted { agency: entry.agency.clone(), ..Wanted::default() };
             match show(&site, &visitor, wanted, Some(entry), Some(&status)).await {
                 Ok(page) => (StatusCode::BAD_REQUEST, page).into_response(),
-                Err(status) => visitor.trouble(status).into_response(),
+                Err(status) => visitor.trouble(&status).into_response(),
             }
         }
     }
@@ -148,7 +148,7 @@ pub(super) async fn declare(
             let query = forms::query(&[("agency", &declared.agency), ("done", &done)]);
             Redirect::to(&format!("/paper?{query}")).into_response()
         }
-        Err(status) => visitor.trouble(status).into_response(),
+        Err(status) => visitor.trouble(&status).into_response(),
     }
 }
 
