@@ -2,6 +2,7 @@
 
 use maud::{Markup, html};
 
+use super::said;
 use super::text::Lang;
 use crate::domain::ratio::{Month, Period};
 use crate::domain::reason::{Reason, Rejection};
@@ -99,8 +100,8 @@ impl Choice {
     /// What is counted, in words.
     pub fn unit(&self, lang: Lang) -> &'static str {
         match self.documents {
-            true => lang.pick("văn bản", "documents"),
-            false => lang.pick("lượt gửi", "deliveries"),
+            true => lang.of(said::DOCUMENTS_2),
+            false => lang.of(said::DELIVERIES_2),
         }
     }
 
@@ -113,14 +114,14 @@ impl Choice {
         let month = last.min(today.max(first));
         let (year, _) = month.year_month();
         let kinds = [
-            (lang.pick("Tháng", "Month"), Some(Period::Month(month))),
-            (lang.pick("Quý", "Quarter"), Some(Period::quarter_of(month))),
-            (lang.pick("Năm", "Year"), Some(Period::Year(year))),
-            (lang.pick("Từ đầu", "All"), None),
+            (lang.of(said::MONTH), Some(Period::Month(month))),
+            (lang.of(said::QUARTER), Some(Period::quarter_of(month))),
+            (lang.of(said::YEAR), Some(Period::Year(year))),
+            (lang.of(said::ALL_2), None),
         ];
         let same = |period: Option<Period>| period.map(dimension) == self.period.map(dimension);
         html! {
-            nav.choice aria-label=(lang.pick("Kỳ và đơn vị tính", "Period and basis")) {
+            nav.choice aria-label=(lang.of(said::PERIOD_BASIS)) {
                 @if let Some(period) = self.period {
                     span.group {
                         a href=(to(with(Some(moved(period, -1))))) rel="prev" { "‹ " (lang.period(moved(period, -1))) }
@@ -128,7 +129,7 @@ impl Choice {
                         a href=(to(with(Some(moved(period, 1))))) rel="next" { (lang.period(moved(period, 1))) " ›" }
                     }
                 } @else {
-                    span.group { strong { (lang.pick("Từ đầu đến nay", "From the beginning")) } }
+                    span.group { strong { (lang.of(said::FROM_BEGINNING)) } }
                 }
                 span.group {
                     @for (name, period) in kinds {
@@ -139,7 +140,7 @@ impl Choice {
                     @for documents in [false, true] {
                         @let choice = Choice { documents, ..*self };
                         a href=(to(choice)) aria-current=[(documents == self.documents).then_some("true")] {
-                            (lang.pick("Tính theo ", "By ")) (choice.unit(lang))
+                            (lang.of(said::BY_3)) (choice.unit(lang))
                         }
                     }
                 }

@@ -3,6 +3,7 @@
 use maud::{Markup, html};
 use tonic::Status;
 
+use super::said;
 use super::text::Lang;
 use super::words;
 use crate::domain::event::{Event, EventKind, Item, RoleVerdicts, Subject};
@@ -49,19 +50,19 @@ pub(super) fn about(lang: Lang, kind: &EventKind) -> Markup {
             EventKind::PaperEntered(p) => {
                 (p.key) ": " (p.parties.sender) " → "
                 (p.parties.recipient.as_ref().map_or(p.recipient_name.as_str(), |r| r.as_str()))
-                @if p.withdrawn { " (" (lang.pick("rút khỏi sổ", "withdrawn")) ")" }
-                @else if p.corrects.is_some() { " (" (lang.pick("sửa mục trước", "a correction")) ")" }
+                @if p.withdrawn { " (" (lang.of(said::WITHDRAWN)) ")" }
+                @else if p.corrects.is_some() { " (" (lang.of(said::CORRECTION)) ")" }
             }
             EventKind::Settled { outcome, .. } => { (words::state(lang, *outcome)) }
-            EventKind::Received { held: true, .. } => strong { (lang.pick("tạm giữ", "held")) },
+            EventKind::Received { held: true, .. } => strong { (lang.of(said::HELD)) },
             EventKind::Rerouted { peer, .. } => { "→ " (peer) }
             EventKind::PaperDeclared(d) => {
                 (d.agency) ", " (lang.month(&d.month.to_string()))
-                @if !d.complete { " (" (lang.pick("rút lại", "taken back")) ")" }
+                @if !d.complete { " (" (lang.of(said::TAKEN_BACK_2)) ")" }
             }
             EventKind::PeriodClosed(c) => { (lang.period(c.period)) }
-            EventKind::Started { version, .. } => { (lang.pick("phiên bản", "version")) " " (version) }
-            EventKind::DirectoryAdopted { version, .. } => { (lang.pick("phiên bản", "version")) " " (version) }
+            EventKind::Started { version, .. } => { (lang.of(said::VERSION_2)) " " (version) }
+            EventKind::DirectoryAdopted { version, .. } => { (lang.of(said::VERSION_2)) " " (version) }
             EventKind::Alarm { peer, detail, .. } => { (peer) " " (detail) }
             EventKind::ConfigChanged(c) => { (c.changed.join(", ")) }
             EventKind::ClientChanged(c) => { (c.name) ": " (c.step) }
@@ -70,7 +71,7 @@ pub(super) fn about(lang: Lang, kind: &EventKind) -> Markup {
             EventKind::HoldPlaced { scope, reason } | EventKind::HoldLifted { scope, reason, .. } => { (scope) ": " (reason) }
             EventKind::Purged { rule, .. } => { (rule) }
             EventKind::Exported { agency: Some(agency), .. } | EventKind::Viewed { agency: Some(agency), .. } => {
-                (lang.pick("thay mặt", "for")) " " (agency)
+                (lang.of(said::FOR)) " " (agency)
             }
             _ => {}
         }
@@ -96,9 +97,9 @@ fn parties(item: &Item) -> Markup {
 pub(super) fn signatures(lang: Lang, verdicts: RoleVerdicts) -> Markup {
     let weak = |verdict| verdict != Verdict::Valid;
     html! {
-        (lang.pick("ký số cá nhân", "person's signature")) ": "
+        (lang.of(said::PERSONS_SIGNATURE)) ": "
         span .short[weak(verdicts.person)] { (words::verdict(lang, verdicts.person)) } "; "
-        (lang.pick("cơ quan", "agency's")) ": "
+        (lang.of(said::AGENCYS)) ": "
         span .short[weak(verdicts.agency)] { (words::verdict(lang, verdicts.agency)) }
     }
 }

@@ -7,6 +7,7 @@ use maud::{Markup, html};
 use tonic::Status;
 
 use super::Site;
+use super::said;
 use super::text::Lang;
 use super::visitor::Visitor;
 use crate::domain::ratio::Ratio;
@@ -173,13 +174,10 @@ pub(super) fn basis(lang: Lang, answer: &pb::GetRatiosResponse) -> Markup {
         .map_or_else(|| "0".into(), |n| lang.number(n));
     html! {
         p.basis {
-            (lang.pick("Tính từ nhật ký đến sự kiện thứ", "Computed from the log of")) " " (size) " "
-            (lang.pick("(điểm kiểm đã ký).", "events (signed checkpoint)."))
+            (lang.of(said::COMPUTED_FROM_LOG)) " " (size) " "
+            (lang.of(said::EVENTS_SIGNED_CHECKPOINT))
             @if !answer.exact {
-                " " (lang.pick(
-                    "Số liệu thay đổi trong khi đọc nên có thể mới hơn điểm kiểm.",
-                    "They changed while they were read: they may be newer than the checkpoint.",
-                ))
+                " " (lang.of(said::THEY_CHANGED_WHILE))
             }
             @for closed in &answer.closed {
                 " " (closed_period(lang, closed))

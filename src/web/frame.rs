@@ -6,6 +6,7 @@ use maud::{DOCTYPE, Markup, html};
 use tonic::{Code, Status};
 use tonic_types::StatusExt as _;
 
+use super::said;
 use super::text::Lang;
 use super::visitor::Visitor;
 
@@ -29,7 +30,7 @@ pub(super) fn page(visitor: &Visitor, path: &str, title: &str, body: &Markup) ->
         format!("{} ({})", visitor.user, visitor.caller.name())
     };
     let head = html! {
-        nav aria-label=(lang.pick("Trang", "Pages")) {
+        nav aria-label=(lang.of(said::PAGES)) {
             @for (to, vi, en) in PAGES {
                 a href=(to) aria-current=[(to == path).then_some("page")] { (lang.pick(vi, en)) }
             }
@@ -38,7 +39,7 @@ pub(super) fn page(visitor: &Visitor, path: &str, title: &str, body: &Markup) ->
             span { (who) }
             (switch(lang, &visitor.here))
             @if visitor.by_session {
-                form method="post" action="/sign-out" { button { (lang.pick("Đăng xuất", "Sign out")) } }
+                form method="post" action="/sign-out" { button { (lang.of(said::SIGN_OUT)) } }
             }
         }
     };
@@ -76,7 +77,7 @@ fn whole(lang: Lang, title: &str, head: &Markup, body: &Markup) -> Markup {
                 link rel="stylesheet" href="/style.css";
             }
             body {
-                a.skip href="#main" { (lang.pick("Đến nội dung", "Skip to content")) }
+                a.skip href="#main" { (lang.of(said::SKIP_CONTENT)) }
                 header { strong { "lienthong" } (head) }
                 main #main {
                     h1 { (title) }
@@ -172,7 +173,7 @@ impl Trouble {
 
     /// There is no such page.
     pub fn nowhere(lang: Lang) -> Trouble {
-        let message = lang.pick("Không có trang này.", "There is no such page.").to_owned();
+        let message = lang.of(said::THERE_NO_SUCH_PAGE).to_owned();
         Trouble { visitor: None, lang, code: StatusCode::NOT_FOUND, reason: String::new(), message }
     }
 }
@@ -181,17 +182,17 @@ impl IntoResponse for Trouble {
     fn into_response(self) -> Response {
         let lang = self.lang;
         let title = match self.code {
-            StatusCode::FORBIDDEN => lang.pick("Không được phép", "Not allowed"),
-            StatusCode::NOT_FOUND => lang.pick("Không tìm thấy", "Not found"),
-            StatusCode::BAD_REQUEST => lang.pick("Yêu cầu chưa đúng", "Not a good request"),
-            _ => lang.pick("Không thực hiện được", "It could not be done"),
+            StatusCode::FORBIDDEN => lang.of(said::NOT_ALLOWED),
+            StatusCode::NOT_FOUND => lang.of(said::NOT_FOUND),
+            StatusCode::BAD_REQUEST => lang.of(said::NOT_GOOD_REQUEST),
+            _ => lang.of(said::COULD_NOT_BE),
         };
         let body = html! {
             p lang=[(lang == Lang::Vi && !self.reason.is_empty()).then_some("en")] { (self.message) }
             @if !self.reason.is_empty() {
-                p { (lang.pick("Mã lý do", "Reason")) ": " code { (self.reason) } }
+                p { (lang.of(said::REASON_2)) ": " code { (self.reason) } }
             }
-            p { a href="/" { (lang.pick("Về trang đầu", "To the first page")) } }
+            p { a href="/" { (lang.of(said::FIRST_PAGE)) } }
         };
         let page = match &self.visitor {
             Some(visitor) => page(visitor, "", title, &body),

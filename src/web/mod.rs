@@ -6,7 +6,8 @@
 //! visitor    who asks, in which language
 //! pages/     one file a page: what a page shows it asks of the same services that clients call (rpc), as the same caller
 //! choice     which period and basis a page's figures have; figures: how one is shown; chart: bars, as SVG
-//! frame      what stands around every page; text: words, numbers and dates in two languages
+//! frame      what stands around every page; text: numbers and dates of both languages
+//! said       what pages say, in both languages; words: the words of the exchange
 //! ```
 //! A page has no right of its own and no figure of its own: it calls [`crate::rpc`]'s services in this process, with the
 //! identity of the visitor. It loads nothing from elsewhere, works without JavaScript, and is forbidden to do more by its
@@ -20,6 +21,7 @@ mod forms;
 mod frame;
 mod listen;
 mod pages;
+mod said;
 mod session;
 mod text;
 mod visitor;

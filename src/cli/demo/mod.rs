@@ -127,9 +127,9 @@ pub async fn run(args: DemoArgs) -> Result<Outcome, CliError> {
     }
     let result = play(&network, &agencies, rows, folder.as_ref(), &clock).await;
     if let Ok(result) = &result {
-        result.print(args.format, args.months, &network, args.data.is_some() || args.keep);
+        result.print(args.format, args.months, &network, args.keep, args.data.is_some() || args.keep);
         if args.keep {
-            pages::print(&network, &nodes).await?;
+            pages::print(&network, &nodes, result.by_node(), args.format).await?;
             note("serving on; Ctrl-C ends it");
             let _ = tokio::signal::ctrl_c().await;
         }
@@ -249,14 +249,14 @@ async fn play(
     let mut systems = Systems::start(network, agencies).await?;
     let last = rows.iter().map(|r| r.issued_on).max().unwrap_or_default();
     replay(&mut systems, rows, clock).await?;
-    let cells = outcome::ratios(network).await?;
+    let ratios = outcome::ratios(network).await?;
     let mut sent = Vec::new();
     if let Some(folder) = folder {
         // Some days after the scenario's last: revocation lists of that time are out by then.
         clock.set(morning(last).plus_millis(DAYS_AFTER * 86_400_000));
         sent = folder.send(&systems, clock.now()).await?;
     }
-    outcome::collect(network, cells, systems.delivery_times(), sent).await
+    outcome::collect(network, ratios, systems.delivery_times(), sent).await
 }
 
 /// Replays all rows, day by day.

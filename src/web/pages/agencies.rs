@@ -17,6 +17,7 @@ use crate::web::Site;
 use crate::web::choice::{Asked, Choice};
 use crate::web::figures::{self, MEASURES, Rows, cell, covered, ratio};
 use crate::web::frame::page as framed;
+use crate::web::said;
 use crate::web::text::Lang;
 use crate::web::visitor::Visitor;
 use crate::web::words;
@@ -73,8 +74,10 @@ async fn show(site: &Site, visitor: &Visitor, asked: &Asked, shown: &Shown) -> R
     let lang = visitor.lang;
     let now = Month::of(site.exchange.ledger().now().date());
     let choice = asked.read(Some(Period::Month(now))).map_err(refuse)?;
-    let whole = figures::ask(site, visitor, choice.request(&["sender_registered"])).await?;
-    let scopes = figures::ask(site, visitor, choice.request(&["sender_registered", "scope"])).await?;
+    let (whole, scopes) = tokio::try_join!(
+        figures::ask(site, visitor, choice.request(&["sender_registered"])),
+        figures::ask(site, visitor, choice.request(&["sender_registered", "scope"])),
+    )?;
     let basis = figures::basis(lang, &whole);
     let mut lines = lines(site, &Rows::of(whole.rows), &Rows::of(scopes.rows));
     lines.retain(|line| shown.level.is_empty() || line.level.is_some_and(|l| l.as_str() == shown.level));
@@ -84,13 +87,13 @@ async fn show(site: &Site, visitor: &Visitor, asked: &Asked, shown: &Shown) -> R
         (choice.links(lang, "/agencies", now))
         (levels(lang, choice, shown))
         @if lines.is_empty() {
-            p { (lang.pick("Không có số liệu của kỳ này.", "There are no figures of this period.")) }
+            p { (lang.of(said::THERE_NO_FIGURES)) }
         } @else {
             (table(lang, choice, shown, &lines))
         }
         (basis)
     };
-    Ok(framed(visitor, "/agencies", lang.pick("Cơ quan", "Agencies"), &body))
+    Ok(framed(visitor, "/agencies", lang.of(said::AGENCIES), &body))
 }
 
 fn lines(site: &Site, whole: &Rows, scopes: &Rows) -> Vec<Line> {
@@ -139,9 +142,9 @@ fn levels(lang: Lang, choice: Choice, shown: &Shown) -> Markup {
     };
     let is = |level: &str| (shown.level == level).then_some("true");
     html! {
-        nav.choice aria-label=(lang.pick("Cấp", "Level")) {
+        nav.choice aria-label=(lang.of(said::LEVEL)) {
             span.group {
-                a href=(to("")) aria-current=[is("")] { (lang.pick("Mọi cấp", "All levels")) }
+                a href=(to("")) aria-current=[is("")] { (lang.of(said::ALL_LEVELS)) }
                 @for level in LEVELS.map(Level::as_str) {
                     a href=(to(level)) aria-current=[is(level)] { (words::level(lang, level)) }
                 }
@@ -164,17 +167,14 @@ fn table(lang: Lang, choice: Choice, shown: &Shown, lines: &[Line]) -> Markup {
         html! { a href=(href) { (title) } @if sorted(name) { span aria-hidden="true" { (way) } } }
     };
     let way = |name: &str| sorted(name).then_some(if down { "descending" } else { "ascending" });
-    let caption = lang.pick(
-        "Phía gửi, theo cơ quan đã đăng ký (gồm đơn vị trực thuộc)",
-        "The sender's side, by registered agency (its subunits included)",
-    );
+    let caption = lang.of(said::SENDERS_SIDE_BY);
     html! {
         div.scroll tabindex="0" role="region" aria-label=(caption) {
             table {
                 caption { (caption) }
                 thead { tr {
-                    th scope="col" aria-sort=[way("name")] { (heading("name", lang.pick("Cơ quan", "Agency"))) }
-                    th scope="col" { (lang.pick("Cấp", "Level")) }
+                    th scope="col" aria-sort=[way("name")] { (heading("name", lang.of(said::AGENCY))) }
+                    th scope="col" { (lang.of(said::LEVEL)) }
                     @for (name, vi, en) in COLUMNS {
                         th.n scope="col" aria-sort=[way(name)] { (heading(name, lang.pick(vi, en))) }
                     }

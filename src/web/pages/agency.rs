@@ -17,6 +17,7 @@ use crate::web::Site;
 use crate::web::choice::{Asked, Choice};
 use crate::web::figures::{self, Rows, cell, covered, ratio};
 use crate::web::frame::{facts, grid, page as framed};
+use crate::web::said;
 use crate::web::text::Lang;
 use crate::web::visitor::Visitor;
 use crate::web::words;
@@ -51,32 +52,35 @@ async fn show(site: &Site, visitor: &Visitor, id: &str, asked: &Asked) -> Result
     let choice = asked.read(Some(Period::Month(now))).map_err(refuse)?;
     let id = agency.id.as_str();
     let of = |request: pb::GetRatiosRequest| pb::GetRatiosRequest { sender: id.to_owned(), ..request };
-    let all = figures::ask(site, visitor, of(choice.request(&[]))).await?;
     let last = choice.period.map_or(now, |p| p.months().1);
     let first = Month::from_number(last.number() + 1 - MONTHS);
     let months = choice.between(&first.to_string(), &last.to_string(), &["month"]);
-    let months = Rows::of(figures::ask(site, visitor, of(months)).await?.rows);
-    let to = figures::ask(site, visitor, of(choice.request(&["recipient_registered"]))).await?;
-    let incoming = arrived(site, visitor, id, choice, &[]).await?;
-    let from = arrived(site, visitor, id, choice, &["sender_level"]).await?;
+    let (all, months, to, incoming, from) = tokio::try_join!(
+        figures::ask(site, visitor, of(choice.request(&[]))),
+        figures::ask(site, visitor, of(months)),
+        figures::ask(site, visitor, of(choice.request(&["recipient_registered"]))),
+        arrived(site, visitor, id, choice, &[]),
+        arrived(site, visitor, id, choice, &["sender_level"]),
+    )?;
+    let months = Rows::of(months.rows);
     let basis = figures::basis(lang, &all);
     let codes: Vec<&str> = agency.entry.codes.iter().map(|c| c.code.as_str()).collect();
     let parent = agency.entry.parent.clone().unwrap_or_default();
     let body = html! {
         (facts(&[
-            (lang.pick("Mã định danh", "Codes"), codes.join(", "), None),
-            (lang.pick("Cấp", "Level"), words::level(lang, agency.level().as_str()).to_owned(), None),
-            (lang.pick("Trực thuộc", "Below"),
+            (lang.of(said::CODES), codes.join(", "), None),
+            (lang.of(said::LEVEL), words::level(lang, agency.level().as_str()).to_owned(), None),
+            (lang.of(said::BELOW),
                 if parent.is_empty() { "–".to_owned() } else { figures::agency_name(site, &parent) }, None),
         ]))
         (choice.links(lang, &format!("/agencies/{id}"), now))
-        h2 { (lang.pick("Văn bản đi", "What it sent")) }
+        h2 { (lang.of(said::WHAT_SENT)) }
         (every_ratio(lang, choice, &Rows::of(all.rows)))
         @let rows: Vec<_> = months.iter().filter_map(|(values, row)| Some((values.first()?, row))).collect();
-        (drawn(lang, lang.pick("Văn bản đi theo tháng và hình thức gửi", "What it sent by month and channel"), &rows))
-        h2 { (lang.pick("Gửi đến các cơ quan", "To whom")) }
+        (drawn(lang, lang.of(said::WHAT_SENT_BY), &rows))
+        h2 { (lang.of(said::WHOM)) }
         (counterparts(site, lang, choice, to.rows))
-        h2 { (lang.pick("Văn bản đến", "What it was sent")) }
+        h2 { (lang.of(said::WHAT_WAS_SENT)) }
         (arrivals(lang, &Rows::of(incoming.rows), &Rows::of(from.rows)))
         (basis)
     };
@@ -103,7 +107,7 @@ fn counterparts(site: &Site, lang: Lang, choice: Choice, mut rows: Vec<pb::Ratio
     let line = |row: &pb::RatioRow| {
         let id = row.values.first().map_or("", String::as_str);
         let name = match id {
-            "" => html! { (lang.pick("(nơi nhận không có mã)", "(recipients without a code)")) },
+            "" => html! { (lang.of(said::RECIPIENTS_WITHOUT_CODE)) },
             id => {
                 html! { a href=(format!("/agencies/{id}?{}", choice.query())) { (figures::agency_name(site, id)) } }
             }
@@ -116,28 +120,28 @@ fn counterparts(site: &Site, lang: Lang, choice: Choice, mut rows: Vec<pb::Ratio
     };
     let lines: Vec<Vec<Markup>> = rows.iter().take(COUNTERPARTS).map(line).collect();
     let head = [
-        lang.pick("Nơi nhận", "Recipient"),
-        lang.pick("Số gửi", "Sent"),
-        lang.pick("Hoàn toàn điện tử", "Fully electronic"),
-        lang.pick("Song song", "Both ways"),
-        lang.pick("Chỉ giấy", "Paper only"),
-        lang.pick("Không gửi được", "Undelivered"),
-        lang.pick("Đang chờ", "Pending"),
-        lang.pick("Sổ giấy đủ", "Registers complete"),
+        lang.of(said::RECIPIENT),
+        lang.of(said::SENT),
+        lang.of(said::FULLY_ELECTRONIC),
+        lang.of(said::BOTH_WAYS),
+        lang.of(said::PAPER_ONLY),
+        lang.of(said::UNDELIVERED),
+        lang.of(said::PENDING),
+        lang.of(said::REGISTERS_COMPLETE),
     ]
     .map(|name| html! { (name) });
     html! {
         @if lines.is_empty() {
-            p { (lang.pick("Không gửi văn bản nào trong kỳ này.", "Nothing was sent in this period.")) }
+            p { (lang.of(said::NOTHING_WAS_SENT)) }
         } @else {
             (grid(
-                lang.pick("Nhiều nhất trước", "The most first"),
+                lang.of(said::MOST_FIRST),
                 &head,
                 &[false, true, true, true, true, true, true, true],
                 &lines,
             ))
-            @if more > 0 { p { (lang.pick("và", "and")) " " (lang.number(more as u64)) " "
-                (lang.pick("nơi nhận khác.", "other recipients.")) } }
+            @if more > 0 { p { (lang.of(said::AND)) " " (lang.number(more as u64)) " "
+                (lang.of(said::OTHER_RECIPIENTS)) } }
         }
     }
 }
@@ -160,20 +164,17 @@ fn arrivals(lang: Lang, all: &Rows, levels: &Rows) -> Markup {
     }
     rows.extend(levels.iter().map(|(values, row)| {
         let level = values.first().map_or("", String::as_str);
-        line(html! { "– " (lang.pick("từ cấp", "from level")) " " (words::level(lang, level)) }, row)
+        line(html! { "– " (lang.of(said::FROM_LEVEL)) " " (words::level(lang, level)) }, row)
     }));
     let head = [
-        lang.pick("Từ", "From"),
-        lang.pick("Số đến", "Arrived"),
-        lang.pick("Có gửi điện tử", "Any electronic"),
-        lang.pick("Đủ chữ ký số", "Signed by both"),
-        lang.pick("Bản quét", "Scanned"),
-        lang.pick("Báo nhận trong ngày", "Acknowledged the same day"),
+        lang.of(said::FROM),
+        lang.of(said::ARRIVED),
+        lang.of(said::ANY_ELECTRONIC),
+        lang.of(said::SIGNED_BY_BOTH),
+        lang.of(said::SCANNED),
+        lang.of(said::ACKNOWLEDGED_SAME_DAY),
     ]
     .map(|name| html! { (name) });
-    let caption = lang.pick(
-        "Phía nhận, theo ngày đến; không cộng với phía gửi",
-        "The recipient's side, by day of arrival; never added to the sender's",
-    );
+    let caption = lang.of(said::RECIPIENTS_SIDE_BY);
     grid(caption, &head, &[false, true, true, true, true, true], &rows)
 }

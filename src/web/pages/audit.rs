@@ -20,6 +20,7 @@ use crate::web::Site;
 use crate::web::events;
 use crate::web::forms;
 use crate::web::frame::{facts, grid, page as framed, table};
+use crate::web::said;
 use crate::web::text::Lang;
 use crate::web::visitor::Visitor;
 use crate::web::words;
@@ -85,26 +86,26 @@ async fn show(site: &Site, visitor: &Visitor, mut wanted: Wanted) -> Result<Mark
         (form(lang, &wanted))
         @if events.is_empty() {
             p { @if found.next_token.is_empty() {
-                (lang.pick("Không có sự kiện nào.", "There are no such events."))
+                (lang.of(said::THERE_NO_SUCH))
             } @else {
-                (lang.pick("Chưa thấy ở phần này của nhật ký; còn các phần trước.", "None in this part of the log; there are earlier parts."))
+                (lang.of(said::NONE_THIS_PART))
             } }
         } @else {
             (list(lang, &events))
         }
         @if !found.next_token.is_empty() {
-            p { a rel="next" href=(address(&wanted, &found.next_token)) { (lang.pick("Trang sau", "Next page")) " ›" } }
+            p { a rel="next" href=(address(&wanted, &found.next_token)) { (lang.of(said::NEXT_PAGE)) " ›" } }
         }
-        h2 { (lang.pick("Điểm kiểm của nhật ký", "The log's checkpoint")) }
+        h2 { (lang.of(said::LOGS_CHECKPOINT)) }
         (checkpoint(lang, &head))
         @if let Some(status) = status.map(tonic::Response::into_inner) {
-            h2 { (lang.pick("Nút khác đồng ký", "Cosigned by other nodes")) }
+            h2 { (lang.of(said::COSIGNED_BY_OTHER)) }
             (cosigners(lang, &status))
-            h2 { (lang.pick("Lần tự kiểm tra gần nhất", "The node's last check of itself")) }
+            h2 { (lang.of(said::NODES_LAST_CHECK)) }
             (checked(lang, &status))
         }
     };
-    Ok(framed(visitor, "/audit", lang.pick("Kiểm tra", "Audit"), &body))
+    Ok(framed(visitor, "/audit", lang.of(said::AUDIT), &body))
 }
 
 fn request(wanted: &Wanted) -> Result<pb::ListEventsRequest, Status> {
@@ -162,29 +163,29 @@ fn address(wanted: &Wanted, token: &str) -> String {
 }
 
 fn form(lang: Lang, wanted: &Wanted) -> Markup {
-    let mut kinds = vec![("", lang.pick("mọi loại", "any"))];
+    let mut kinds = vec![("", lang.of(said::ANY))];
     kinds.extend(EventKind::NAMES.iter().map(|name| (*name, words::event(lang, name))));
     let verdicts = [
-        ("", lang.pick("bất kỳ", "any")),
-        ("valid", lang.pick("hợp lệ", "valid")),
-        ("invalid", lang.pick("không hợp lệ", "invalid")),
-        ("indeterminate", lang.pick("chưa xác định", "indeterminate")),
-        ("absent", lang.pick("không có", "absent")),
+        ("", lang.of(said::ANY_2)),
+        ("valid", lang.of(said::VALID)),
+        ("invalid", lang.of(said::INVALID)),
+        ("indeterminate", lang.of(said::INDETERMINATE)),
+        ("absent", lang.of(said::ABSENT)),
     ];
     html! {
         form.fields method="get" action="/audit" role="search" {
-            (forms::choice(lang.pick("Sự kiện", "Event"), "kind", &wanted.kind, &kinds))
-            (forms::text(lang.pick("Mã cơ quan", "Agency code"), "agency", &wanted.agency, limits::AGENCY_CODE_CHARS))
-            (forms::text(lang.pick("Mã bên kia", "The other side's code"), "counterpart", &wanted.counterpart, limits::AGENCY_CODE_CHARS))
-            (forms::text(lang.pick("Số văn bản", "Document number"), "number", &wanted.number, limits::NUMBER_CHARS))
-            (forms::text(lang.pick("Mã lý do", "Reason code"), "reason", &wanted.reason, limits::REASON_CODE_CHARS))
-            (forms::choice(lang.pick("Chữ ký số", "Signatures"), "verdict", &wanted.verdict, &verdicts))
-            (forms::text(lang.pick("Hệ thống", "Client"), "client", &wanted.client, limits::CLIENT_NAME_CHARS))
-            (forms::text(lang.pick("Người dùng", "User"), "user", &wanted.user, limits::USER_CHARS))
-            (forms::text(lang.pick("Mã lượt gửi", "Delivery"), "delivery", &wanted.delivery, 64))
-            (forms::day(lang.pick("Từ ngày", "From"), "from", &wanted.from))
-            (forms::day(lang.pick("đến ngày", "until"), "to", &wanted.to))
-            div { button.main { (lang.pick("Lọc", "Filter")) } }
+            (forms::choice(lang.of(said::EVENT), "kind", &wanted.kind, &kinds))
+            (forms::text(lang.of(said::AGENCY_CODE), "agency", &wanted.agency, limits::AGENCY_CODE_CHARS))
+            (forms::text(lang.of(said::OTHER_SIDES_CODE), "counterpart", &wanted.counterpart, limits::AGENCY_CODE_CHARS))
+            (forms::text(lang.of(said::DOCUMENT_NUMBER), "number", &wanted.number, limits::NUMBER_CHARS))
+            (forms::text(lang.of(said::REASON_CODE), "reason", &wanted.reason, limits::REASON_CODE_CHARS))
+            (forms::choice(lang.of(said::SIGNATURES), "verdict", &wanted.verdict, &verdicts))
+            (forms::text(lang.of(said::CLIENT), "client", &wanted.client, limits::CLIENT_NAME_CHARS))
+            (forms::text(lang.of(said::USER), "user", &wanted.user, limits::USER_CHARS))
+            (forms::text(lang.of(said::DELIVERY), "delivery", &wanted.delivery, 64))
+            (forms::day(lang.of(said::FROM_2), "from", &wanted.from))
+            (forms::day(lang.of(said::UNTIL), "to", &wanted.to))
+            div { button.main { (lang.of(said::FILTER)) } }
         }
     }
 }
@@ -204,51 +205,44 @@ fn list(lang: Lang, events: &[(u64, Event)]) -> Markup {
     };
     let rows: Vec<Vec<Markup>> = events.iter().map(line).collect();
     let head = [
-        lang.pick("Thứ tự", "Index"),
-        lang.pick("Lúc", "At"),
-        lang.pick("Sự kiện", "Event"),
-        lang.pick("Nội dung", "About"),
-        lang.pick("Bởi", "By"),
-        lang.pick("Lượt gửi", "Delivery"),
+        lang.of(said::INDEX),
+        lang.of(said::AT),
+        lang.of(said::EVENT),
+        lang.of(said::ABOUT),
+        lang.of(said::BY),
+        lang.of(said::DELIVERY_2),
     ]
     .map(|name| html! { (name) });
-    grid(lang.pick("Mới nhất trước", "The newest first"), &head, &[], &rows)
+    grid(lang.of(said::NEWEST_FIRST), &head, &[], &rows)
 }
 
 fn checkpoint(lang: Lang, head: &pb::GetCheckpointResponse) -> Markup {
     html! {
-        pre tabindex="0" aria-label=(lang.pick("Điểm kiểm đã ký", "Signed checkpoint")) { (head.checkpoint) }
-        p { (lang.pick("Khóa kiểm tra", "Verifier key")) ": " code { (head.verifier_key) } }
+        pre tabindex="0" aria-label=(lang.of(said::SIGNED_CHECKPOINT)) { (head.checkpoint) }
+        p { (lang.of(said::VERIFIER_KEY)) ": " code { (head.verifier_key) } }
     }
 }
 
 fn cosigners(lang: Lang, status: &pb::GetStatusResponse) -> Markup {
     if status.cosigners.is_empty() {
-        return html! { p { (lang.pick("Chưa có nút nào đồng ký.", "No other node has cosigned yet.")) } };
+        return html! { p { (lang.of(said::NO_OTHER_NODE)) } };
     }
     let line = |c: &pb::Cosigner| vec![c.node.clone(), lang.number(c.size), lang.moment(c.at)];
     let rows: Vec<Vec<String>> = status.cosigners.iter().map(line).collect();
-    let columns = [
-        (lang.pick("Nút", "Node"), false),
-        (lang.pick("Đến sự kiện thứ", "Events"), true),
-        (lang.pick("Lúc", "At"), false),
-    ];
-    table(lang.pick("Chữ ký mới nhất của từng nút", "Each node's newest signature"), &columns, &rows)
+    let columns = [(lang.of(said::NODE), false), (lang.of(said::EVENTS), true), (lang.of(said::AT), false)];
+    table(lang.of(said::EACH_NODES_NEWEST), &columns, &rows)
 }
 
 fn checked(lang: Lang, status: &pb::GetStatusResponse) -> Markup {
     let Some(check) = &status.self_check else {
-        return html! { p { (lang.pick(
-            "Chưa kiểm tra lần nào từ khi nút chạy.",
-            "None since the node started.",
-        )) } };
+        return html! { p { (lang.of(said::NONE_SINCE_NODE)) } };
     };
-    let wrong = (check.findings > 0).then_some(lang.pick("SAI LỆCH", "WRONG"));
+    let wrong = (check.findings > 0).then_some(lang.of(said::WRONG));
     facts(&[
-        (lang.pick("Kết thúc lúc", "Ended at"), lang.moment(check.at), None),
-        (lang.pick("Số sự kiện đã kiểm", "Events checked"), lang.number(check.events), None),
-        (lang.pick("Phát hiện", "Findings"), lang.number(check.findings), wrong),
-        (lang.pick("Thời gian", "Took"), lang.span(check.took_ms as i64), None),
+        (lang.of(said::ENDED_AT), lang.moment(check.at), None),
+        (lang.of(said::EVENTS_CHECKED), lang.number(check.events), None),
+        (lang.of(said::FINDINGS), lang.number(check.findings), wrong),
+        (lang.of(said::TOOK), lang.span(check.took_ms as i64), None),
     ])
 }
 
@@ -269,29 +263,26 @@ async fn one(site: &Site, visitor: &Visitor, index: u64) -> Result<Markup, Statu
     let entry = site.audit.get_event(visitor.ask(pb::GetEventRequest { index })).await?.into_inner();
     let proof = site.audit.prove_event(visitor.ask(pb::ProveEventRequest { index })).await?.into_inner();
     let (_, event) = events::read(&entry)?;
-    let expired = event.directory_expired.then_some(lang.pick("ĐÃ HẾT HẠN", "EXPIRED"));
+    let expired = event.directory_expired.then_some(lang.of(said::EXPIRED));
     let body = html! {
         p { (events::about(lang, &event.kind)) }
         (facts(&[
-            (lang.pick("Lúc", "At"), lang.moment(event.at.millis()), None),
-            (lang.pick("Bởi", "By"), events::who(&event), None),
-            (lang.pick("Loại", "Kind"), event.kind.name().to_owned(), None),
-            (lang.pick("Phiên bản danh bạ", "Directory version"), lang.number(event.directory_version), expired),
-            (lang.pick("Kích thước", "Size"), lang.size(entry.leaf.len() as u64), None),
-            (lang.pick("Mã băm của lá", "Leaf hash"), leaf_hash(&entry.leaf).to_string(), None),
+            (lang.of(said::AT), lang.moment(event.at.millis()), None),
+            (lang.of(said::BY), events::who(&event), None),
+            (lang.of(said::KIND), event.kind.name().to_owned(), None),
+            (lang.of(said::DIRECTORY_VERSION), lang.number(event.directory_version), expired),
+            (lang.of(said::SIZE), lang.size(entry.leaf.len() as u64), None),
+            (lang.of(said::LEAF_HASH), leaf_hash(&entry.leaf).to_string(), None),
         ]))
         @if let Some(id) = event.kind.delivery_id() {
-            p { a href=(format!("/documents/{id}")) { (lang.pick("Đường đi của lượt gửi này", "The way of this delivery")) } }
+            p { a href=(format!("/documents/{id}")) { (lang.of(said::WAY_THIS_DELIVERY)) } }
         }
-        h2 { (lang.pick("Bằng chứng có trong nhật ký", "Proof that it is in the log")) }
-        p { (lang.pick(
-            "Băm lá, rồi băm cùng từng mã dưới đây (RFC 9162), được gốc của điểm kiểm.",
-            "The leaf's hash, hashed with each of these (RFC 9162), gives the checkpoint's root.",
-        )) }
-        pre tabindex="0" aria-label=(lang.pick("Các mã băm của bằng chứng", "Hashes of the proof")) {
+        h2 { (lang.of(said::PROOF_LOG)) }
+        p { (lang.of(said::LEAFS_HASH_HASHED)) }
+        pre tabindex="0" aria-label=(lang.of(said::HASHES_PROOF)) {
             @for hash in &proof.path { (hex::encode(hash)) "\n" }
         }
-        pre tabindex="0" aria-label=(lang.pick("Điểm kiểm đã ký", "Signed checkpoint")) { (proof.checkpoint) }
+        pre tabindex="0" aria-label=(lang.of(said::SIGNED_CHECKPOINT)) { (proof.checkpoint) }
         p {
             @if let Some(before) = index.checked_sub(1) {
                 a rel="prev" href=(format!("/audit/{before}")) { "‹ " (lang.number(before)) } " "
@@ -299,11 +290,7 @@ async fn one(site: &Site, visitor: &Visitor, index: u64) -> Result<Markup, Statu
             a rel="next" href=(format!("/audit/{}", index + 1)) { (lang.number(index + 1)) " ›" }
         }
     };
-    let title = format!(
-        "{} {}: {}",
-        lang.pick("Sự kiện", "Event"),
-        lang.number(index),
-        events::title(lang, &event.kind)
-    );
+    let title =
+        format!("{} {}: {}", lang.of(said::EVENT), lang.number(index), events::title(lang, &event.kind));
     Ok(framed(visitor, "/audit", &title, &body))
 }

@@ -23,9 +23,10 @@ use crate::rpc::refuse;
 use crate::web::Site;
 use crate::web::events;
 use crate::web::frame::{facts, grid, page as framed};
+use crate::web::said;
 use crate::web::text::Lang;
 use crate::web::visitor::Visitor;
-use crate::web::words as said;
+use crate::web::words as spoken;
 use crate::wire::pb::audit_service_server::AuditService as _;
 use crate::wire::pb::exchange_service_server::ExchangeService as _;
 use crate::wire::{pb, words};
@@ -72,28 +73,23 @@ async fn show(site: &Site, visitor: &Visitor, id: &str) -> Result<Markup, Status
     let way = way(site, visitor, &id, on_behalf.as_ref()).await?;
     let key = format!("{}/{}", view.number, view.notation);
     let title = match (view.number.as_str(), lang) {
-        ("", _) => format!("{} {}", lang.pick("Thông điệp", "Message"), &id.to_string()[..12]),
+        ("", _) => format!("{} {}", lang.of(said::MESSAGE), &id.to_string()[..12]),
         (_, Lang::Vi) => format!("Văn bản {key} ({})", view.year),
         (_, Lang::En) => format!("Document {key} ({})", view.year),
     };
     let body = html! {
         (standing(lang, &id, &view))
-        h2 { (lang.pick("Kết quả kiểm tra chữ ký số", "Verdicts on the signatures")) }
+        h2 { (lang.of(said::VERDICTS_ON_SIGNATURES)) }
         (verdicts(lang, &view))
-        h2 { (lang.pick("Đường đi của văn bản", "The way of the document")) }
+        h2 { (lang.of(said::WAY_DOCUMENT)) }
         @match &way {
             Some(way) => (timeline(lang, way)),
             None => (milestones(lang, &view)),
         }
-        h2 { (lang.pick("Bằng chứng", "Evidence")) }
-        p { (lang.pick(
-            "Một tệp (ASiC-E) gồm phong bì, nội dung, chữ ký và bằng chứng của hai nhật ký; kiểm tra được ở máy khác \
-             bằng lệnh lienthong audit verify. Việc tải về được ghi vào nhật ký.",
-            "One file (ASiC-E) with envelope, content, signatures and the proofs of both logs; any machine can check it \
-             with lienthong audit verify. Taking it is recorded in the log.",
-        )) }
+        h2 { (lang.of(said::EVIDENCE)) }
+        p { (lang.of(said::ONE_FILE_ASIC)) }
         form method="post" action=(format!("/documents/{id}/evidence")) {
-            button.main { (lang.pick("Tải bằng chứng", "Download the evidence")) }
+            button.main { (lang.of(said::DOWNLOAD_EVIDENCE)) }
         }
     };
     Ok(framed(visitor, "/documents", &title, &body))
@@ -141,38 +137,34 @@ async fn way(
 }
 
 fn standing(lang: Lang, id: &DeliveryId, view: &pb::DeliveryView) -> Markup {
-    let state = words::read_delivery_state(view.state).map_or("", |s| said::state(lang, s));
-    let kind = words::read_kind(view.kind).map_or("", |k| said::kind(lang, k));
+    let state = words::read_delivery_state(view.state).map_or("", |s| spoken::state(lang, s));
+    let kind = words::read_kind(view.kind).map_or("", |k| spoken::kind(lang, k));
     let reason = if view.reason.is_empty() { String::new() } else { format!(" ({})", view.reason) };
     let ended = view.ended.as_ref().map(|end| {
         let by = match end.by() {
-            pb::EndedBy::Revoked => lang.pick("bị thu hồi", "revoked"),
-            pb::EndedBy::Replaced => lang.pick("được thay thế", "replaced"),
-            pb::EndedBy::TakenBack => lang.pick("được lấy lại", "taken back"),
-            pb::EndedBy::Unspecified => lang.pick("hết hiệu lực", "ended"),
+            pb::EndedBy::Revoked => lang.of(said::REVOKED),
+            pb::EndedBy::Replaced => lang.of(said::REPLACED),
+            pb::EndedBy::TakenBack => lang.of(said::TAKEN_BACK),
+            pb::EndedBy::Unspecified => lang.of(said::ENDED),
         };
         format!("{by}, {}", lang.moment(end.at))
     });
     let mut rows = vec![
-        (lang.pick("Tình trạng", "State"), format!("{state}{reason}"), None),
-        (lang.pick("Loại thông điệp", "Kind of message"), kind.to_owned(), None),
-        (lang.pick("Nơi gửi", "From"), view.sender.clone(), None),
-        (lang.pick("Nơi nhận", "To"), view.recipient.clone(), None),
-        (lang.pick("Ghi nhận để gửi", "Recorded for sending"), lang.moment(view.submitted_at), None),
-        (
-            lang.pick("Nút nhận trả lời", "Answered by the recipient's node"),
-            lang.moment(view.settled_at),
-            None,
-        ),
+        (lang.of(said::STATE), format!("{state}{reason}"), None),
+        (lang.of(said::KIND_MESSAGE), kind.to_owned(), None),
+        (lang.of(said::FROM_3), view.sender.clone(), None),
+        (lang.of(said::TO), view.recipient.clone(), None),
+        (lang.of(said::RECORDED_FOR_SENDING), lang.moment(view.submitted_at), None),
+        (lang.of(said::ANSWERED_BY_RECIPIENTS), lang.moment(view.settled_at), None),
     ];
     if let Some(ended) = ended {
-        let mark = Some(lang.pick("HẾT HIỆU LỰC", "NO LONGER IN FORCE"));
-        rows.push((lang.pick("Hiệu lực", "In force"), ended, mark));
+        let mark = Some(lang.of(said::NO_LONGER_FORCE));
+        rows.push((lang.of(said::FORCE), ended, mark));
     }
     if !view.waiting_for.is_empty() {
-        rows.push((lang.pick("Đang đợi", "Waits for"), view.waiting_for.clone(), None));
+        rows.push((lang.of(said::WAITS_FOR), view.waiting_for.clone(), None));
     }
-    rows.push((lang.pick("Mã lượt gửi", "Delivery"), id.to_string(), None));
+    rows.push((lang.of(said::DELIVERY), id.to_string(), None));
     facts(&rows)
 }
 
@@ -182,8 +174,8 @@ fn verdicts(lang: Lang, view: &pb::DeliveryView) -> Markup {
     let (sender, recipient) = (read(&view.sender_verdicts), read(&view.recipient_verdicts));
     let cells = |verdicts: RoleVerdicts| {
         [
-            html! { (said::verdict(lang, verdicts.person)) },
-            html! { (said::verdict(lang, verdicts.agency)) },
+            html! { (spoken::verdict(lang, verdicts.person)) },
+            html! { (spoken::verdict(lang, verdicts.agency)) },
             html! { @if let Some(reason) = verdicts.reason { code { (reason) } } @else { "–" } },
         ]
     };
@@ -191,30 +183,20 @@ fn verdicts(lang: Lang, view: &pb::DeliveryView) -> Markup {
         let none = || [html! { "–" }, html! { "–" }, html! { "–" }];
         [vec![html! { (name) }], verdicts.map_or_else(none, cells).to_vec()].concat()
     };
-    let rows = [
-        line(lang.pick("Nút gửi", "Sender's node"), sender),
-        line(lang.pick("Nút nhận", "Recipient's node"), recipient),
-    ];
-    let head = [
-        lang.pick("Kiểm tra tại", "Checked at"),
-        lang.pick("Cá nhân", "Person"),
-        lang.pick("Cơ quan", "Agency"),
-        lang.pick("Lý do", "Reason"),
-    ]
-    .map(|name| html! { (name) });
+    let rows = [line(lang.of(said::SENDERS_NODE), sender), line(lang.of(said::RECIPIENTS_NODE), recipient)];
+    let head =
+        [lang.of(said::CHECKED_AT), lang.of(said::PERSON), lang.of(said::AGENCY), lang.of(said::REASON)]
+            .map(|name| html! { (name) });
     let differ = matches!((sender, recipient), (Some(a), Some(b)) if a != b);
     let effective =
         sender.is_some_and(RoleVerdicts::both_valid) && recipient.is_some_and(RoleVerdicts::both_valid);
     html! {
-        (grid(lang.pick("Theo vai trò của người ký", "By the role of the signer"), &head, &[], &rows))
+        (grid(lang.of(said::BY_ROLE_SIGNER), &head, &[], &rows))
         @if differ {
-            p.warn { strong { (lang.pick("Hai nút kết luận khác nhau.", "The two nodes differ.")) } }
+            p.warn { strong { (lang.of(said::TWO_NODES_DIFFER)) } }
         }
         @if effective {
-            p.good { (lang.pick(
-                "Đủ chữ ký số hợp lệ của người có thẩm quyền và của cơ quan tại cả hai nút: có giá trị như bản giấy.",
-                "Valid signatures of the competent person and of the agency at both nodes: as good as the paper original.",
-            )) }
+            p.good { (lang.of(said::VALID_SIGNATURES_COMPETENT)) }
         }
     }
 }
@@ -228,8 +210,8 @@ fn timeline(lang: Lang, way: &[(u64, Event)]) -> Markup {
                     strong { (events::title(lang, &event.kind)) } " "
                     (events::about(lang, &event.kind)) " "
                     span.note {
-                        (lang.pick("bởi", "by")) " " (events::who(event)) ", "
-                        a href=(format!("/audit/{index}")) { (lang.pick("sự kiện", "event")) " " (lang.number(*index)) }
+                        (lang.of(said::BY_2)) " " (events::who(event)) ", "
+                        a href=(format!("/audit/{index}")) { (lang.of(said::EVENT_2)) " " (lang.number(*index)) }
                     }
                 }
             }
@@ -242,16 +224,16 @@ fn milestones(lang: Lang, view: &pb::DeliveryView) -> Markup {
     html! {
         ol.way {
             @if view.submitted_at > 0 {
-                li { time { (lang.moment(view.submitted_at)) } (said::event(lang, "submitted")) }
+                li { time { (lang.moment(view.submitted_at)) } (spoken::event(lang, "submitted")) }
             }
             @if view.settled_at > 0 {
-                li { time { (lang.moment(view.settled_at)) } (said::event(lang, "received")) }
+                li { time { (lang.moment(view.settled_at)) } (spoken::event(lang, "received")) }
             }
             @for status in &view.statuses {
                 li {
                     time { (lang.moment(status.at)) }
-                    (said::status(lang, &format!("{:02}", status.status)))
-                    @if status.out_of_order { " (" (lang.pick("sai thứ tự", "out of order")) ")" }
+                    (spoken::status(lang, &format!("{:02}", status.status)))
+                    @if status.out_of_order { " (" (lang.of(said::OUT_ORDER)) ")" }
                 }
             }
         }

@@ -19,6 +19,7 @@ use crate::web::Site;
 use crate::web::events;
 use crate::web::forms;
 use crate::web::frame::{grid, page as framed};
+use crate::web::said;
 use crate::web::text::Lang;
 use crate::web::visitor::Visitor;
 use crate::web::words;
@@ -75,15 +76,15 @@ async fn show(site: &Site, visitor: &Visitor, mut wanted: Wanted) -> Result<Mark
     let body = html! {
         (form(lang, &wanted))
         @if found.is_empty() {
-            p { (lang.pick("Không tìm thấy văn bản nào.", "No document was found.")) }
+            p { (lang.of(said::NO_DOCUMENT_WAS)) }
         } @else {
             (list(lang, &found))
         }
         @if !next.is_empty() {
-            p { a rel="next" href=(address(&wanted, &next)) { (lang.pick("Trang sau", "Next page")) " ›" } }
+            p { a rel="next" href=(address(&wanted, &next)) { (lang.of(said::NEXT_PAGE)) " ›" } }
         }
     };
-    Ok(framed(visitor, "/documents", lang.pick("Văn bản", "Documents"), &body))
+    Ok(framed(visitor, "/documents", lang.of(said::DOCUMENTS), &body))
 }
 
 fn address(wanted: &Wanted, token: &str) -> String {
@@ -155,20 +156,20 @@ async fn find(
 
 fn form(lang: Lang, wanted: &Wanted) -> Markup {
     let ways = [
-        ("", lang.pick("Văn bản đi", "Sent")),
-        ("in", lang.pick("Văn bản đến", "Received")),
-        ("refused", lang.pick("Văn bản đến bị từ chối", "Refused on arrival")),
+        ("", lang.of(said::SENT_2)),
+        ("in", lang.of(said::RECEIVED)),
+        ("refused", lang.of(said::REFUSED_ON_ARRIVAL)),
     ];
     html! {
         form.fields method="get" action="/documents" role="search" {
-            (forms::choice(lang.pick("Sổ", "Register"), "way", &wanted.way, &ways))
-            (forms::text(lang.pick("Mã cơ quan", "Agency code"), "agency", &wanted.agency, limits::AGENCY_CODE_CHARS))
-            (forms::text(lang.pick("Số", "Number"), "number", &wanted.number, limits::NUMBER_CHARS))
-            (forms::text(lang.pick("Ký hiệu", "Notation"), "notation", &wanted.notation, limits::NOTATION_CHARS))
-            (forms::text(lang.pick("Năm", "Year"), "year", &wanted.year, 4))
-            (forms::day(lang.pick("Ghi nhận từ ngày", "Recorded from"), "from", &wanted.from))
-            (forms::day(lang.pick("đến ngày", "until"), "to", &wanted.to))
-            div { button.main { (lang.pick("Tìm", "Search")) } }
+            (forms::choice(lang.of(said::REGISTER), "way", &wanted.way, &ways))
+            (forms::text(lang.of(said::AGENCY_CODE), "agency", &wanted.agency, limits::AGENCY_CODE_CHARS))
+            (forms::text(lang.of(said::NUMBER), "number", &wanted.number, limits::NUMBER_CHARS))
+            (forms::text(lang.of(said::NOTATION), "notation", &wanted.notation, limits::NOTATION_CHARS))
+            (forms::text(lang.of(said::YEAR), "year", &wanted.year, 4))
+            (forms::day(lang.of(said::RECORDED_FROM), "from", &wanted.from))
+            (forms::day(lang.of(said::UNTIL), "to", &wanted.to))
+            div { button.main { (lang.of(said::SEARCH)) } }
         }
     }
 }
@@ -176,17 +177,17 @@ fn form(lang: Lang, wanted: &Wanted) -> Markup {
 fn list(lang: Lang, found: &[(u64, Event)]) -> Markup {
     let rows: Vec<Vec<Markup>> = found.iter().filter_map(|(_, event)| row(lang, event)).collect();
     let head = [
-        lang.pick("Số, ký hiệu", "Number, notation"),
-        lang.pick("Ngày ban hành", "Issued on"),
-        lang.pick("Loại", "Type"),
-        lang.pick("Nơi gửi", "From"),
-        lang.pick("Nơi nhận", "To"),
-        lang.pick("Độ khẩn", "Urgency"),
-        lang.pick("Ký số cá nhân / cơ quan", "Signatures: person / agency"),
-        lang.pick("Ghi nhận lúc", "Recorded at"),
+        lang.of(said::NUMBER_NOTATION),
+        lang.of(said::ISSUED_ON),
+        lang.of(said::TYPE),
+        lang.of(said::FROM_3),
+        lang.of(said::TO),
+        lang.of(said::URGENCY),
+        lang.of(said::SIGNATURES_PERSON_AGENCY),
+        lang.of(said::RECORDED_AT),
     ]
     .map(|name| html! { (name) });
-    grid(lang.pick("Mới nhất trước", "The newest first"), &head, &[], &rows)
+    grid(lang.of(said::NEWEST_FIRST), &head, &[], &rows)
 }
 
 fn row(lang: Lang, event: &Event) -> Option<Vec<Markup>> {
@@ -204,7 +205,7 @@ fn row(lang: Lang, event: &Event) -> Option<Vec<Markup>> {
         html! { (parties.recipient_code) },
         html! { (words::urgency_of(lang, document.urgency)) },
         html! { (verdict(verdicts.person)) " / " (verdict(verdicts.agency))
-        @if held { " · " strong { (lang.pick("tạm giữ", "held")) } } },
+        @if held { " · " strong { (lang.of(said::HELD)) } } },
         html! { (lang.moment(event.at.millis())) },
     ])
 }

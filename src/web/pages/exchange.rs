@@ -11,6 +11,7 @@ use maud::{Markup, html};
 use crate::domain::document::Urgency;
 use crate::web::Site;
 use crate::web::frame::{page as framed, table};
+use crate::web::said;
 use crate::web::text::Lang;
 use crate::web::visitor::Visitor;
 use crate::web::words;
@@ -25,26 +26,26 @@ pub(super) async fn page(State(site): State<Arc<Site>>, Extension(visitor): Exte
     };
     let lang = visitor.lang;
     let body = html! {
-        h2 { (lang.pick("Hàng đợi theo nút", "Queues by node")) }
+        h2 { (lang.of(said::QUEUES_BY_NODE)) }
         (queues(lang, &status))
-        h2 { (lang.pick("Từ chối từ khi chạy, theo lý do", "Refusals since the start, by reason")) }
+        h2 { (lang.of(said::REFUSALS_SINCE_START)) }
         (refusals(lang, &site))
     };
-    framed(&visitor, "/exchange", lang.pick("Giao nhận", "Exchange"), &body).into_response()
+    framed(&visitor, "/exchange", lang.of(said::EXCHANGE), &body).into_response()
 }
 
 fn queues(lang: Lang, s: &pb::GetStatusResponse) -> Markup {
     if s.queues.is_empty() {
-        return html! { p { (lang.pick("Chưa gửi cho nút nào.", "Nothing was sent to any node yet.")) } };
+        return html! { p { (lang.of(said::NOTHING_WAS_SENT_ANY)) } };
     }
-    let mut columns = vec![(lang.pick("Nút", "Node"), false), (lang.pick("Đang đợi", "Waiting"), true)];
+    let mut columns = vec![(lang.of(said::NODE), false), (lang.of(said::WAITING), true)];
     columns.extend(Urgency::ALL.iter().map(|u| (words::urgency_of(lang, *u), true)));
     columns.extend([
-        (lang.pick("Đang gửi", "In flight"), true),
-        (lang.pick("Đợi lâu nhất", "Oldest"), false),
-        (lang.pick("Đường truyền", "Way"), false),
-        (lang.pick("Thử lại", "Next try"), false),
-        (lang.pick("Vì sao", "Why"), false),
+        (lang.of(said::FLIGHT), true),
+        (lang.of(said::OLDEST), false),
+        (lang.of(said::WAY), false),
+        (lang.of(said::NEXT_TRY), false),
+        (lang.of(said::WHY), false),
     ]);
     let rows: Vec<Vec<String>> = s
         .queues
@@ -54,10 +55,10 @@ fn queues(lang: Lang, s: &pb::GetStatusResponse) -> Markup {
             let of = |i: usize| q.waiting_by_urgency.get(i).copied().unwrap_or_default();
             row.extend((0..Urgency::ALL.len()).map(|i| lang.number(of(i))));
             let way = match q.breaker.as_str() {
-                "open" => lang.pick("NGẮT", "OPEN: nothing is sent"),
-                "half-open" => lang.pick("đang thử", "being probed"),
-                _ if q.calls_in => lang.pick("nút kia gọi đến", "it calls here"),
-                _ => lang.pick("thông", "good"),
+                "open" => lang.of(said::OPEN_NOTHING_SENT),
+                "half-open" => lang.of(said::BEING_PROBED),
+                _ if q.calls_in => lang.of(said::CALLS_HERE),
+                _ => lang.of(said::GOOD),
             };
             let next = q.next_probe.max(q.next_try);
             row.extend([
@@ -70,11 +71,7 @@ fn queues(lang: Lang, s: &pb::GetStatusResponse) -> Markup {
             row
         })
         .collect();
-    table(
-        lang.pick("Văn bản và trạng thái đang đợi gửi", "Documents and statuses that wait to be sent"),
-        &columns,
-        &rows,
-    )
+    table(lang.of(said::DOCUMENTS_STATUSES_WAIT), &columns, &rows)
 }
 
 fn refusals(lang: Lang, site: &Site) -> Markup {
@@ -85,16 +82,13 @@ fn refusals(lang: Lang, site: &Site) -> Markup {
         }
     }
     if counts.is_empty() {
-        return html! { p { (lang.pick("Chưa từ chối lần nào.", "Nothing was refused yet.")) } };
+        return html! { p { (lang.of(said::NOTHING_WAS_REFUSED)) } };
     }
     let rows: Vec<Vec<String>> = counts
         .into_iter()
         .map(|(reason, [clients, peers])| vec![reason, lang.number(clients), lang.number(peers)])
         .collect();
-    let columns = [
-        (lang.pick("Lý do", "Reason"), false),
-        (lang.pick("Với hệ thống của cơ quan", "To clients"), true),
-        (lang.pick("Với nút khác", "To peers"), true),
-    ];
-    table(lang.pick("Số lần từ chối", "Number of refusals"), &columns, &rows)
+    let columns =
+        [(lang.of(said::REASON), false), (lang.of(said::CLIENTS), true), (lang.of(said::PEERS), true)];
+    table(lang.of(said::NUMBER_REFUSALS), &columns, &rows)
 }

@@ -4,6 +4,7 @@ use maud::{Markup, html};
 
 use crate::web::Site;
 use crate::web::frame::grid;
+use crate::web::said;
 use crate::web::text::Lang;
 use crate::web::visitor::Visitor;
 use crate::web::words;
@@ -19,10 +20,7 @@ pub(super) async fn soon(site: &Site, visitor: &Visitor) -> Option<Markup> {
 /// The same of a state that is known.
 pub(super) fn list(lang: Lang, status: &pb::GetStatusResponse) -> Markup {
     if status.due.is_empty() {
-        return html! { p { (lang.pick(
-            "Không có văn bản nào đang đợi mà hạn gửi kết thúc trong 24 giờ tới.",
-            "Nothing that waits to be sent ends within the next 24 hours.",
-        )) } };
+        return html! { p { (lang.of(said::NOTHING_WAITS_BE)) } };
     }
     let rows: Vec<Vec<Markup>> = status
         .due
@@ -35,22 +33,22 @@ pub(super) fn list(lang: Lang, status: &pb::GetStatusResponse) -> Markup {
                 html! { (words::urgency(lang, due.urgency())) },
                 html! { (lang.moment(due.submitted_at)) },
                 html! { (lang.moment(due.not_after)) },
-                html! { @if left > 0 { (lang.span(left)) } @else { strong { (lang.pick("đã hết hạn", "over")) } } },
+                html! { @if left > 0 { (lang.span(left)) } @else { strong { (lang.of(said::OVER)) } } },
                 html! { (due.peer) },
                 html! { code { (due.reason) } },
             ]
         })
         .collect();
     let head = [
-        lang.pick("Văn bản", "Document"),
-        lang.pick("Độ khẩn", "Urgency"),
-        lang.pick("Gửi lúc", "Sent at"),
-        lang.pick("Hạn", "Until"),
-        lang.pick("Còn", "Left"),
-        lang.pick("Nút nhận", "To node"),
-        lang.pick("Lý do", "Why"),
+        lang.of(said::DOCUMENT),
+        lang.of(said::URGENCY),
+        lang.of(said::SENT_AT),
+        lang.of(said::UNTIL_2),
+        lang.of(said::LEFT),
+        lang.of(said::NODE_2),
+        lang.of(said::WHY_2),
     ]
     .map(|name| html! { (name) });
-    let caption = lang.pick("Hạn gửi kết thúc trong 24 giờ tới", "Given up within the next 24 hours");
+    let caption = lang.of(said::GIVEN_UP_WITHIN);
     grid(caption, &head, &[], &rows)
 }

@@ -20,6 +20,7 @@ use crate::web::figures::{
 };
 use crate::web::frame::{grid, page as framed};
 use crate::web::pages::late;
+use crate::web::said;
 use crate::web::text::Lang;
 use crate::web::visitor::Visitor;
 use crate::wire::pb;
@@ -47,12 +48,15 @@ async fn show(site: &Site, visitor: &Visitor, asked: &Asked) -> Result<Markup, S
     let now = Month::of(site.exchange.ledger().now().date());
     let choice = asked.read(Some(Period::Month(now))).map_err(refuse)?;
     let targets = site.exchange.config().targets;
-    let every = figures::ask(site, visitor, choice.request(&[])).await?;
-    let periods = Rows::of(periods(site, visitor, choice, now).await?.rows);
-    let months = Rows::of(months(site, visitor, choice, now).await?.rows);
-    let agencies = figures::ask(site, visitor, choice.request(&["sender_registered", "scope"])).await?;
-    let agencies = Rows::of(agencies.rows);
-    let late = late::soon(site, visitor).await;
+    let (every, earlier, months, agencies, late) = tokio::join!(
+        figures::ask(site, visitor, choice.request(&[])),
+        earlier(site, visitor, choice),
+        months(site, visitor, choice, now),
+        figures::ask(site, visitor, choice.request(&["sender_registered", "scope"])),
+        late::soon(site, visitor),
+    );
+    let (every, months, agencies) = (every?, Rows::of(months?.rows), Rows::of(agencies?.rows));
+    let earlier = earlier?.map(|answer| Rows::of(answer.rows));
     let basis = figures::basis(lang, &every);
     let coverage = every.coverage.clone().unwrap_or_default();
     let all = Rows::of(every.rows);
@@ -60,52 +64,42 @@ async fn show(site: &Site, visitor: &Visitor, asked: &Asked) -> Result<Markup, S
         (choice.links(lang, "/overview", now))
         section.cards {
             @for measure in &MEASURES {
-                (card(lang, measure, target(&targets, measure), choice, &periods))
+                (card(lang, measure, target(&targets, measure), choice, &all, earlier.as_ref().unwrap_or(&months)))
             }
         }
-        h2 { (lang.pick("Theo tháng", "By month")) }
+        h2 { (lang.of(said::BY_MONTH)) }
         div.figures {
             @for measure in &MEASURES { (by_month(lang, measure.scope, lang.of(measure.between), choice, &months)) }
         }
-        h2 { (lang.pick("Mọi tỷ lệ của kỳ", "Every ratio of the period")) }
+        h2 { (lang.of(said::EVERY_RATIO_PERIOD)) }
         (every_ratio(lang, choice, &all))
-        h2 { (lang.pick("Xa mục tiêu nhất", "Furthest from the target")) }
+        h2 { (lang.of(said::FURTHEST_FROM_TARGET)) }
         @for measure in &MEASURES {
             @if let Some(target) = target(&targets, measure) {
                 (furthest(site, lang, measure, target, choice, &agencies))
             } @else {
-                p { (lang.of(measure.between)) ": " (lang.pick(
-                    "chưa đặt mục tiêu (figures.targets trong cấu hình).",
-                    "no target is set (figures.targets in the configuration).",
-                )) }
+                p { (lang.of(measure.between)) ": " (lang.of(said::NO_TARGET_SET)) }
             }
         }
-        h2 { (lang.pick("Sổ văn bản giấy", "Paper registers")) }
+        h2 { (lang.of(said::PAPER_REGISTERS)) }
         (registers(site, lang, &coverage))
-        h2 { (lang.pick("Sắp quá hạn", "Soon too late")) }
-        (late.unwrap_or_else(|| html! { p { (lang.pick(
-            "Hàng đợi của nút chỉ người vận hành hoặc kiểm tra của nút xem được.",
-            "The node's queues are for its operators and auditors.",
-        )) } }))
+        h2 { (lang.of(said::SOON_TOO_LATE)) }
+        (late.unwrap_or_else(|| html! { p { (lang.of(said::NODES_QUEUES_FOR)) } }))
         (basis)
     };
-    Ok(framed(visitor, "/overview", lang.pick("Tổng quan", "Overview"), &body))
+    Ok(framed(visitor, "/overview", lang.of(said::OVERVIEW), &body))
 }
 
-/// The figures of the chosen period and those before it, by scope; without a period those of all.
-async fn periods(
+/// The figures of the chosen period and those before it, by scope, where those of the months do not tell them.
+async fn earlier(
     site: &Site,
     visitor: &Visitor,
     choice: Choice,
-    now: Month,
-) -> Result<pb::GetRatiosResponse, Status> {
-    let last = choice.period.unwrap_or(Period::Year(now.year_month().0));
+) -> Result<Option<pb::GetRatiosResponse>, Status> {
+    let Some(last @ (Period::Quarter(..) | Period::Year(_))) = choice.period else { return Ok(None) };
     let (from, to) = (moved(last, 1 - PERIODS).to_string(), last.to_string());
-    let request = match choice.period {
-        Some(_) => choice.between(&from, &to, &["scope", dimension(last)]),
-        None => choice.request(&["scope"]),
-    };
-    figures::ask(site, visitor, request).await
+    let request = choice.between(&from, &to, &["scope", dimension(last)]);
+    figures::ask(site, visitor, request).await.map(Some)
 }
 
 /// The figures of the months up to the chosen period's last, by scope.
@@ -136,19 +130,20 @@ fn short_of(ratio: &Ratio, measure: &Measure, target: u8) -> Option<i64> {
     Some(if measure.more { target - points } else { points - target })
 }
 
-fn card(lang: Lang, measure: &Measure, target: Option<u8>, choice: Choice, periods: &Rows) -> Markup {
-    let key = |period: Option<Period>| match period {
-        Some(period) => vec![measure.scope.to_owned(), period.to_string()],
-        None => vec![measure.scope.to_owned()],
-    };
-    let row = |period: Option<Period>| {
-        let key = key(period);
-        periods.get(&key.iter().map(String::as_str).collect::<Vec<_>>())
-    };
-    let current = ratio(row(choice.period), measure.ratio);
-    let before = choice.period.map(|p| ratio(row(Some(moved(p, -1))), measure.ratio));
+fn card(
+    lang: Lang,
+    measure: &Measure,
+    target: Option<u8>,
+    choice: Choice,
+    all: &Rows,
+    periods: &Rows,
+) -> Markup {
+    let now = all.get(&[measure.scope]);
+    let of = |period: Period| ratio(periods.get(&[measure.scope, &period.to_string()]), measure.ratio);
+    let current = ratio(now, measure.ratio);
+    let before = choice.period.map(|p| of(moved(p, -1)));
     let change = before.and_then(|b| Some(current.basis_points()? as i64 - b.basis_points()? as i64));
-    let counts = row(choice.period).and_then(|r| r.counts).unwrap_or_default();
+    let counts = now.and_then(|r| r.counts).unwrap_or_default();
     html! {
         article {
             h2 { (lang.of(measure.between)) }
@@ -156,24 +151,24 @@ fn card(lang: Lang, measure: &Measure, target: Option<u8>, choice: Choice, perio
             p.big { (percent(lang, &current)) }
             p.part { (part_of(lang, &current)) " " (choice.unit(lang)) }
             @if let Some(change) = change {
-                p.change { (lang.points(change)) " " (lang.pick("điểm % so với kỳ trước", "points against the period before")) }
+                p.change { (lang.points(change)) " " (lang.of(said::POINTS_AGAINST_PERIOD)) }
             }
             (against(lang, measure, target, &current))
             p.note {
-                (lang.pick("Đang chờ", "Pending")) ": " (lang.number(counts.pending)) ", "
-                (lang.pick("trong đó tạm giữ", "of these held")) ": " (lang.number(counts.held)) ". "
-                (lang.pick("Sổ giấy đã khai đủ", "Paper registers declared complete")) ": "
-                @if let Some(covered) = covered(row(choice.period)) { (cell(lang, &covered)) } @else { "n/a" }
+                (lang.of(said::PENDING)) ": " (lang.number(counts.pending)) ", "
+                (lang.of(said::THESE_HELD)) ": " (lang.number(counts.held)) ". "
+                (lang.of(said::PAPER_REGISTERS_DECLARED)) ": "
+                @if let Some(covered) = covered(now) { (cell(lang, &covered)) } @else { "n/a" }
             }
             @if let Some(period) = choice.period {
                 @let rows: Vec<Vec<Markup>> = (0..PERIODS).rev().map(|back| {
                     let period = moved(period, -back);
-                    let of = ratio(row(Some(period)), measure.ratio);
+                    let of = if back == 0 { current } else { of(period) };
                     vec![html! { (lang.period(period)) }, html! { (percent(lang, &of)) }, html! { (part_of(lang, &of)) }]
                 }).collect();
                 (grid(
-                    lang.pick("Các kỳ gần đây", "The last periods"),
-                    &[html! { (lang.pick("Kỳ", "Period")) }, html! { "%" }, html! { (lang.pick("Số lượng", "Number")) }],
+                    lang.of(said::LAST_PERIODS),
+                    &[html! { (lang.of(said::PERIOD)) }, html! { "%" }, html! { (lang.of(said::NUMBER_2)) }],
                     &[false, true, true],
                     &rows,
                 ))
@@ -185,18 +180,18 @@ fn card(lang: Lang, measure: &Measure, target: Option<u8>, choice: Choice, perio
 /// What the target is, and whether it is reached.
 fn against(lang: Lang, measure: &Measure, target: Option<u8>, current: &Ratio) -> Markup {
     let Some(target) = target else {
-        return html! { p.target { (lang.pick("Chưa đặt mục tiêu", "No target is set")) } };
+        return html! { p.target { (lang.of(said::NO_TARGET_SET_2)) } };
     };
     let sign = if measure.more { "≥" } else { "≤" };
     html! {
         p.target {
-            (lang.pick("Mục tiêu", "Target")) " " (sign) " " (target) " %: "
+            (lang.of(said::TARGET)) " " (sign) " " (target) " %: "
             @match short_of(current, measure, target) {
                 None => "n/a",
-                Some(short) if short <= 0 => strong.met { (lang.pick("đạt", "reached")) },
+                Some(short) if short <= 0 => strong.met { (lang.of(said::REACHED)) },
                 Some(short) => strong.short {
-                    (lang.pick("chưa đạt, còn cách", "not reached, short by")) " "
-                    (lang.points(short).trim_start_matches('+')) " " (lang.pick("điểm %", "points"))
+                    (lang.of(said::NOT_REACHED_SHORT)) " "
+                    (lang.points(short).trim_start_matches('+')) " " (lang.of(said::POINTS))
                 },
             }
         }
@@ -207,11 +202,7 @@ fn against(lang: Lang, measure: &Measure, target: Option<u8>, current: &Ratio) -
 pub(super) fn by_month(lang: Lang, scope: &str, between: &str, choice: Choice, months: &Rows) -> Markup {
     let named = months.iter().filter(|(values, _)| values.first().is_some_and(|s| s == scope));
     let rows: Vec<(&String, &pb::RatioRow)> = named.filter_map(|(v, row)| Some((v.get(1)?, row))).collect();
-    let title = format!(
-        "{between}: {} {}",
-        choice.unit(lang),
-        lang.pick("theo tháng và hình thức gửi", "by month and channel")
-    );
+    let title = format!("{between}: {} {}", choice.unit(lang), lang.of(said::BY_MONTH_CHANNEL));
     drawn(lang, &title, &rows)
 }
 
@@ -222,14 +213,11 @@ pub(super) fn drawn(lang: Lang, title: &str, rows: &[(&String, &pb::RatioRow)]) 
         |(month, row): &(&String, &pb::RatioRow)| Bar { name: lang.month(month), parts: figures::parts(row) };
     let bars: Vec<Bar> = rows.iter().map(bar).collect();
     let Some(chart) = stacked(title, legend, &bars, |n| lang.number(n)) else {
-        return html! { p { (title) ": " (lang.pick("không có số liệu.", "no figures.")) } };
+        return html! { p { (title) ": " (lang.of(said::NO_FIGURES)) } };
     };
-    let mut head = vec![html! { (lang.pick("Tháng", "Month")) }];
+    let mut head = vec![html! { (lang.of(said::MONTH)) }];
     head.extend(legend.map(|name| html! { (name) }));
-    head.extend([
-        html! { (lang.pick("Tổng", "All")) },
-        html! { (lang.pick("Sổ giấy đủ", "Registers complete")) },
-    ]);
+    head.extend([html! { (lang.of(said::ALL)) }, html! { (lang.of(said::REGISTERS_COMPLETE)) }]);
     let line = |(month, row): &(&String, &pb::RatioRow)| {
         let mut line = vec![html! { (lang.month(month)) }];
         line.extend(figures::parts(row).map(|n| {
@@ -246,7 +234,7 @@ pub(super) fn drawn(lang: Lang, title: &str, rows: &[(&String, &pb::RatioRow)]) 
             figcaption { (title) }
             (chart)
             details {
-                summary { (lang.pick("Bảng số liệu", "Table of the figures")) }
+                summary { (lang.of(said::TABLE_FIGURES)) }
                 (grid(title, &head, &[false, true, true, true, true, true, true, true], &lines))
             }
         }
@@ -255,14 +243,14 @@ pub(super) fn drawn(lang: Lang, title: &str, rows: &[(&String, &pb::RatioRow)]) 
 
 /// Every ratio of every scope.
 pub(super) fn every_ratio(lang: Lang, choice: Choice, all: &Rows) -> Markup {
-    let mut head = vec![html! { (lang.pick("Tỷ lệ", "Ratio")) }];
+    let mut head = vec![html! { (lang.of(said::RATIO)) }];
     head.extend(SCOPES.map(|(_, vi, en)| html! { (lang.pick(vi, en)) }));
     let count = SCOPES.map(|(key, ..)| {
         let row = all.get(&[key]);
         html! { (lang.number(row.map_or(0, |r| r.deliveries))) }
     });
     let mut rows =
-        vec![[vec![html! { (lang.pick("Số ", "Number of ")) (choice.unit(lang)) }], count.to_vec()].concat()];
+        vec![[vec![html! { (lang.of(said::NUMBER_3)) (choice.unit(lang)) }], count.to_vec()].concat()];
     for (name, vi, en) in RATIOS {
         let mut row = vec![html! { (lang.pick(vi, en)) }];
         row.extend(SCOPES.map(|(key, ..)| cell(lang, &ratio(all.get(&[key]), name))));
@@ -272,18 +260,12 @@ pub(super) fn every_ratio(lang: Lang, choice: Choice, all: &Rows) -> Markup {
         let counts = all.get(&[key]).and_then(|r| r.counts).unwrap_or_default();
         html! { (lang.number(counts.held)) }
     });
-    rows.push([vec![html! { (lang.pick("Đang tạm giữ", "Held")) }], held.to_vec()].concat());
+    rows.push([vec![html! { (lang.of(said::HELD_2)) }], held.to_vec()].concat());
     let cover = SCOPES.map(|(key, ..)| {
         covered(all.get(&[key])).map_or_else(|| html! { "n/a" }, |ratio| cell(lang, &ratio))
     });
-    rows.push(
-        [vec![html! { (lang.pick("Sổ giấy đã khai đủ", "Paper registers complete")) }], cover.to_vec()]
-            .concat(),
-    );
-    let caption = lang.pick(
-        "Phía gửi, theo ngày ban hành. n/a: không có gì để chia.",
-        "The sender's side, by day of issue. n/a: nothing to divide by.",
-    );
+    rows.push([vec![html! { (lang.of(said::PAPER_REGISTERS_COMPLETE)) }], cover.to_vec()].concat());
+    let caption = lang.of(said::SENDERS_SIDE_BY_DAY);
     grid(caption, &head, &[false, true, true, true, true, true, true], &rows)
 }
 
@@ -312,7 +294,7 @@ fn furthest(
     list.sort_by(|a, b| b.2.cmp(&a.2).then_with(|| a.0.cmp(b.0)));
     let name = format!("{}: {}", lang.of(measure.between), lang.of(measure.what));
     if list.is_empty() {
-        return html! { p { (name) ": " (lang.pick("không cơ quan nào dưới mục tiêu.", "no agency misses the target.")) } };
+        return html! { p { (name) ": " (lang.of(said::NO_AGENCY_MISSES)) } };
     }
     let rows: Vec<Vec<Markup>> = list
         .iter()
@@ -328,10 +310,10 @@ fn furthest(
         })
         .collect();
     let head = [
-        html! { (lang.pick("Cơ quan", "Agency")) },
-        html! { (lang.pick("Tỷ lệ", "Ratio")) },
-        html! { (lang.pick("Cách mục tiêu (điểm %)", "Short by (points)")) },
-        html! { (lang.pick("Tương đương số ", "As a number of ")) (choice.unit(lang)) },
+        html! { (lang.of(said::AGENCY)) },
+        html! { (lang.of(said::RATIO)) },
+        html! { (lang.of(said::SHORT_BY_POINTS)) },
+        html! { (lang.of(said::AS_NUMBER)) (choice.unit(lang)) },
     ];
     grid(&name, &head, &[false, true, true, true], &rows)
 }
@@ -354,31 +336,28 @@ fn registers(site: &Site, lang: Lang, coverage: &pb::FigureCoverage) -> Markup {
         })
         .collect();
     let head = [
-        html! { (lang.pick("Cơ quan", "Agency")) },
-        html! { (lang.pick("Lượt gửi", "Deliveries")) },
-        html! { (lang.pick("Tháng chưa khai", "Months not declared")) },
+        html! { (lang.of(said::AGENCY)) },
+        html! { (lang.of(said::DELIVERIES)) },
+        html! { (lang.of(said::MONTHS_NOT_DECLARED)) },
     ];
     html! {
         p .warn[coverage.covered < coverage.all] {
-            (lang.pick("Lượt gửi của cơ quan đã khai đủ sổ giấy", "Deliveries of agencies with a complete paper register"))
+            (lang.of(said::DELIVERIES_AGENCIES_WITH))
             ": " (cell(lang, &ratio)) ". "
             @if coverage.covered < coverage.all {
-                (lang.pick(
-                    "Chưa khai đủ sổ giấy thì tỷ lệ hoàn toàn điện tử có thể cao hơn thực tế.",
-                    "Without complete registers the share of fully electronic exchange is overstated.",
-                ))
+                (lang.of(said::WITHOUT_COMPLETE_REGISTERS))
             }
         }
         @if !rows.is_empty() {
             (grid(
-                lang.pick("Chưa khai đủ, nhiều lượt gửi nhất trước", "Not declared, most deliveries first"),
+                lang.of(said::NOT_DECLARED_MOST),
                 &head,
                 &[false, true, false],
                 &rows,
             ))
             @if coverage.missing.len() > LISTED {
-                p { (lang.pick("và", "and")) " " (lang.number((coverage.missing.len() - LISTED) as u64)) " "
-                    (lang.pick("cơ quan khác.", "other agencies.")) }
+                p { (lang.of(said::AND)) " " (lang.number((coverage.missing.len() - LISTED) as u64)) " "
+                    (lang.of(said::OTHER_AGENCIES)) }
             }
         }
     }

@@ -23,6 +23,7 @@ use crate::rpc::refuse;
 use crate::web::Site;
 use crate::web::forms;
 use crate::web::frame::page as framed;
+use crate::web::said;
 use crate::web::text::Lang;
 use crate::web::visitor::Visitor;
 use crate::wire::pb;
@@ -229,21 +230,21 @@ async fn show(
         (register::which(lang, &own, &wanted))
         @if let Some(status) = trouble { (said(lang, status)) }
         @if let Ok(index) = wanted.done.parse::<u64>() {
-            p.good role="status" { (lang.pick("Đã ghi vào nhật ký, sự kiện thứ", "Recorded in the log as event")) " "
+            p.good role="status" { (lang.of(said::RECORDED_LOG_AS)) " "
                 (lang.number(index)) "." }
         }
         h2 { @if entry.corrects.is_empty() {
-            (lang.pick("Ghi văn bản gửi bằng giấy", "Enter a dispatch on paper"))
+            (lang.of(said::ENTER_DISPATCH_ON))
         } @else {
-            (lang.pick("Sửa mục đã ghi", "Correct an entry"))
+            (lang.of(said::CORRECT_ENTRY))
         } }
         (register::form(lang, &entry))
-        h2 { (lang.pick("Các mục đã ghi", "Entries")) }
+        h2 { (lang.of(said::ENTRIES)) }
         (register::lines(lang, &wanted, &listed))
-        h2 { (lang.pick("Khai sổ giấy đã đủ", "Declare the register complete")) }
+        h2 { (lang.of(said::DECLARE_REGISTER_COMPLETE)) }
         (register::declaring(lang, &wanted.agency, today))
     };
-    Ok(framed(visitor, "/paper", lang.pick("Sổ văn bản giấy", "Paper register"), &body))
+    Ok(framed(visitor, "/paper", lang.of(said::PAPER_REGISTER), &body))
 }
 
 /// The entry that is to be corrected, as the form shows it.
@@ -264,7 +265,7 @@ fn said(lang: Lang, status: &Status) -> Markup {
     let reason = status.get_details_error_info().map(|info| info.reason).unwrap_or_default();
     html! {
         div.warn role="alert" {
-            strong { (lang.pick("Chưa ghi được", "Not recorded")) } ": "
+            strong { (lang.of(said::NOT_RECORDED)) } ": "
             span lang="en" { (status.message()) } " " code { (reason) }
         }
     }

@@ -10,6 +10,7 @@ use crate::time::Date;
 use crate::web::choice::moved;
 use crate::web::forms;
 use crate::web::frame::grid;
+use crate::web::said;
 use crate::web::text::Lang;
 use crate::web::words;
 use crate::wire::pb;
@@ -42,9 +43,9 @@ pub(super) fn which(lang: Lang, own: &[Agency], wanted: &Wanted) -> Markup {
     let names: Vec<(&str, &str)> = names.iter().map(|(id, name)| (id.as_str(), name.as_str())).collect();
     html! {
         form.fields method="get" action="/paper" role="search" {
-            (forms::choice(lang.pick("Cơ quan", "Agency"), "agency", &wanted.agency, &names))
-            (forms::text(lang.pick("Số văn bản", "Document number"), "number", &wanted.number, limits::NUMBER_CHARS))
-            div { button { (lang.pick("Xem sổ", "Show the register")) } }
+            (forms::choice(lang.of(said::AGENCY), "agency", &wanted.agency, &names))
+            (forms::text(lang.of(said::DOCUMENT_NUMBER), "number", &wanted.number, limits::NUMBER_CHARS))
+            div { button { (lang.of(said::SHOW_REGISTER)) } }
         }
     }
 }
@@ -61,30 +62,30 @@ pub(super) fn form(lang: Lang, entry: &Entry) -> Markup {
             input type="hidden" name="request_id" value=(entry.request_id);
             input type="hidden" name="agency" value=(entry.agency);
             input type="hidden" name="corrects" value=(entry.corrects);
-            (forms::text(lang.pick("Số", "Number"), "number", &entry.number, limits::NUMBER_CHARS))
-            (forms::text(lang.pick("Ký hiệu", "Notation"), "notation", &entry.notation, limits::NOTATION_CHARS))
-            (forms::day(lang.pick("Ngày ban hành", "Issued on"), "issued_on", &entry.issued_on))
-            (forms::text(lang.pick("Loại văn bản", "Type"), "type_name", &entry.type_name, limits::TYPE_NAME_CHARS))
-            (forms::text(lang.pick("Mã nơi nhận", "Recipient's code"), "recipient", &entry.recipient, limits::AGENCY_CODE_CHARS))
+            (forms::text(lang.of(said::NUMBER), "number", &entry.number, limits::NUMBER_CHARS))
+            (forms::text(lang.of(said::NOTATION), "notation", &entry.notation, limits::NOTATION_CHARS))
+            (forms::day(lang.of(said::ISSUED_ON), "issued_on", &entry.issued_on))
+            (forms::text(lang.of(said::TYPE_2), "type_name", &entry.type_name, limits::TYPE_NAME_CHARS))
+            (forms::text(lang.of(said::RECIPIENTS_CODE), "recipient", &entry.recipient, limits::AGENCY_CODE_CHARS))
             (forms::text(
-                lang.pick("hoặc tên nơi nhận không có mã", "or its name, where it has no code"),
+                lang.of(said::OR_ITS_NAME),
                 "recipient_name", &entry.recipient_name, limits::AGENCY_NAME_CHARS,
             ))
-            (forms::choice(lang.pick("Độ khẩn", "Urgency"), "urgency", &entry.urgency, &urgencies))
-            (forms::day(lang.pick("Ngày gửi", "Dispatched on"), "dispatched_on", &entry.dispatched_on))
+            (forms::choice(lang.of(said::URGENCY), "urgency", &entry.urgency, &urgencies))
+            (forms::day(lang.of(said::DISPATCHED_ON), "dispatched_on", &entry.dispatched_on))
             label.line {
                 input type="checkbox" name="mandatory" value="yes" checked[!entry.mandatory.is_empty()];
-                (lang.pick("Bắt buộc gửi giấy", "Paper is mandatory"))
+                (lang.of(said::PAPER_MANDATORY))
             }
-            (forms::text(lang.pick("Căn cứ", "Its basis"), "basis", &entry.basis, limits::REASON_CHARS))
+            (forms::text(lang.of(said::ITS_BASIS), "basis", &entry.basis, limits::REASON_CHARS))
             div {
                 button.main { @if entry.corrects.is_empty() {
-                    (lang.pick("Ghi vào sổ", "Enter"))
+                    (lang.of(said::ENTER))
                 } @else {
-                    (lang.pick("Ghi mục sửa", "Enter the correction"))
+                    (lang.of(said::ENTER_CORRECTION))
                 } }
                 @if !entry.corrects.is_empty() {
-                    " " button name="withdraw" value="yes" { (lang.pick("Rút khỏi sổ", "Withdraw it")) }
+                    " " button name="withdraw" value="yes" { (lang.of(said::WITHDRAW)) }
                 }
             }
         }
@@ -98,9 +99,9 @@ pub(super) fn lines(lang: Lang, wanted: &Wanted, listed: &pb::ListPaperResponse)
         let to = if entry.recipient.is_empty() { &entry.recipient_name } else { &entry.recipient };
         let correct = forms::query(&[("agency", &wanted.agency), ("corrects", &line.log_index.to_string())]);
         let state = match (line.stands, entry.withdraw) {
-            (true, _) => lang.pick("còn hiệu lực", "stands"),
-            (false, true) => lang.pick("lượt rút", "withdrawal"),
-            (false, false) => lang.pick("đã sửa hoặc rút", "corrected or withdrawn"),
+            (true, _) => lang.of(said::STANDS),
+            (false, true) => lang.of(said::WITHDRAWAL),
+            (false, false) => lang.of(said::CORRECTED_OR_WITHDRAWN),
         };
         vec![
             html! { (entry.number) "/" (entry.notation) },
@@ -108,27 +109,27 @@ pub(super) fn lines(lang: Lang, wanted: &Wanted, listed: &pb::ListPaperResponse)
             html! { (entry.type_name) },
             html! { (to) },
             html! { (words::urgency(lang, entry.urgency())) },
-            html! { @if entry.mandatory { (lang.pick("bắt buộc", "mandatory")) " " (entry.basis) } @else { "–" } },
+            html! { @if entry.mandatory { (lang.of(said::MANDATORY)) " " (entry.basis) } @else { "–" } },
             html! { (lang.day(&entry.dispatched_on)) },
             html! { (state) },
             html! { (lang.moment(line.at)) },
             html! { @if line.stands { a href=(format!("/paper?{correct}")) {
-                (lang.pick("Sửa", "Correct")) " " (entry.number) "/" (entry.notation)
+                (lang.of(said::CORRECT)) " " (entry.number) "/" (entry.notation)
             } } },
         ]
     };
     let rows: Vec<Vec<Markup>> = listed.lines.iter().map(line).collect();
     let head = [
-        lang.pick("Số, ký hiệu", "Number, notation"),
-        lang.pick("Ngày ban hành", "Issued on"),
-        lang.pick("Loại", "Type"),
-        lang.pick("Nơi nhận", "To"),
-        lang.pick("Độ khẩn", "Urgency"),
-        lang.pick("Gửi giấy", "Paper"),
-        lang.pick("Ngày gửi", "Dispatched on"),
-        lang.pick("Tình trạng", "State"),
-        lang.pick("Ghi lúc", "Entered at"),
-        lang.pick("Thao tác", "Action"),
+        lang.of(said::NUMBER_NOTATION),
+        lang.of(said::ISSUED_ON),
+        lang.of(said::TYPE),
+        lang.of(said::TO),
+        lang.of(said::URGENCY),
+        lang.of(said::PAPER),
+        lang.of(said::DISPATCHED_ON),
+        lang.of(said::STATE),
+        lang.of(said::ENTERED_AT),
+        lang.of(said::ACTION),
     ]
     .map(|name| html! { (name) });
     let next = forms::query(&[
@@ -138,12 +139,12 @@ pub(super) fn lines(lang: Lang, wanted: &Wanted, listed: &pb::ListPaperResponse)
     ]);
     html! {
         @if rows.is_empty() {
-            p { (lang.pick("Chưa có mục nào.", "There are no entries.")) }
+            p { (lang.of(said::THERE_NO_ENTRIES)) }
         } @else {
-            (grid(lang.pick("Mới nhất trước", "The newest first"), &head, &[], &rows))
+            (grid(lang.of(said::NEWEST_FIRST), &head, &[], &rows))
         }
         @if !listed.next_token.is_empty() {
-            p { a rel="next" href=(format!("/paper?{next}")) { (lang.pick("Trang sau", "Next page")) " ›" } }
+            p { a rel="next" href=(format!("/paper?{next}")) { (lang.of(said::NEXT_PAGE)) " ›" } }
         }
     }
 }
@@ -155,12 +156,12 @@ pub(super) fn declaring(lang: Lang, agency: &str, today: Date) -> Markup {
         form.fields method="post" action="/paper/complete" {
             input type="hidden" name="agency" value=(agency);
             label {
-                (lang.pick("Tháng (năm-tháng)", "Month (year-month)"))
+                (lang.of(said::MONTH_YEAR_MONTH))
                 input name="month" value=(month) maxlength="7" pattern="[0-9]{4}-[0-9]{2}" required;
             }
             div {
-                button.main { (lang.pick("Sổ đã ghi đủ", "The register is complete")) }
-                " " button name="withdraw" value="yes" { (lang.pick("Rút lời khai", "Take it back")) }
+                button.main { (lang.of(said::REGISTER_COMPLETE)) }
+                " " button name="withdraw" value="yes" { (lang.of(said::TAKE_BACK)) }
             }
         }
     }

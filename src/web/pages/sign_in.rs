@@ -10,6 +10,7 @@ use maud::html;
 
 use crate::web::Site;
 use crate::web::frame::outside;
+use crate::web::said;
 use crate::web::text::Lang;
 use crate::web::visitor::{LANGUAGE, SESSION, cookie, language as language_of};
 
@@ -17,26 +18,17 @@ use crate::web::visitor::{LANGUAGE, SESSION, cookie, language as language_of};
 pub(super) async fn page(headers: HeaderMap) -> Response {
     let lang = language_of(&headers);
     let body = html! {
-        p { (lang.pick(
-            "Trang này dành cho người vận hành, kiểm tra và quản trị của nút. Có hai cách vào:",
-            "These pages are for operators, auditors and administrators of the node. There are two ways in:",
-        )) }
+        p { (lang.of(said::THESE_PAGES_FOR)) }
         ol {
-            li { (lang.pick(
-                "Chọn chứng thư khách của mình khi trình duyệt hỏi (chứng thư phải được cài vào trình duyệt).",
-                "Choose your client certificate when the browser asks (it must be installed in the browser).",
-            )) }
+            li { (lang.of(said::CHOOSE_YOUR_CLIENT)) }
             li {
-                (lang.pick("Trên máy có chứng thư, chạy lệnh", "Where the certificate is, run"))
+                (lang.of(said::WHERE_CERTIFICATE_RUN))
                 " " code { "lienthong web-login --config lienthong.toml" } " "
-                (lang.pick(
-                    "rồi mở đường dẫn mà lệnh in ra: dùng được một lần, trong năm phút.",
-                    "and open the link that it prints: it works once, for five minutes.",
-                ))
+                (lang.of(said::OPEN_LINK_PRINTS))
             }
         }
     };
-    outside(lang, "/sign-in", lang.pick("Đăng nhập", "Sign in"), &body).into_response()
+    outside(lang, "/sign-in", lang.of(said::SIGN), &body).into_response()
 }
 
 /// What following a link would do. Looking at it does not use it up: programs look at links before people do.
@@ -48,11 +40,11 @@ pub(super) async fn link(
     let lang = language_of(&headers);
     let Some(whose) = site.logins.look(&link, site.exchange.ledger().now()) else { return used_up(lang) };
     let body = html! {
-        p { (lang.pick("Đăng nhập với quyền của", "Sign in with what this client may do:")) " " strong { (whose.client) } }
-        @if !whose.user.is_empty() { p { (lang.pick("Người dùng", "User")) ": " strong { (whose.user) } } }
-        form method="post" { button.main { (lang.pick("Đăng nhập", "Sign in")) } }
+        p { (lang.of(said::SIGN_WITH_WHAT)) " " strong { (whose.client) } }
+        @if !whose.user.is_empty() { p { (lang.of(said::USER)) ": " strong { (whose.user) } } }
+        form method="post" { button.main { (lang.of(said::SIGN)) } }
     };
-    outside(lang, "/sign-in", lang.pick("Đăng nhập", "Sign in"), &body).into_response()
+    outside(lang, "/sign-in", lang.of(said::SIGN), &body).into_response()
 }
 
 /// Follows a link.
@@ -73,13 +65,9 @@ pub(super) async fn follow(
 
 fn used_up(lang: Lang) -> Response {
     let body = html! {
-        p { (lang.pick(
-            "Đường dẫn này đã được dùng hoặc đã quá năm phút. Chạy lại lệnh để có đường dẫn mới:",
-            "This link was used, or is older than five minutes. Run the command again for a new one:",
-        )) " " code { "lienthong web-login" } }
+        p { (lang.of(said::THIS_LINK_WAS)) " " code { "lienthong web-login" } }
     };
-    let page =
-        outside(lang, "/sign-in", lang.pick("Đường dẫn hết hiệu lực", "The link no longer works"), &body);
+    let page = outside(lang, "/sign-in", lang.of(said::LINK_NO_LONGER), &body);
     (StatusCode::GONE, page).into_response()
 }
 
