@@ -73,3 +73,46 @@ pub(super) fn web_of(
     };
     Ok(Web { listen: address("web.listen", &raw.listen)?, url: raw.url, certificate })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn web(certificate: Option<&str>, key: Option<&str>, url: Option<&str>) -> Result<Web, String> {
+        let raw = raw::Web {
+            listen: "127.0.0.1:7443".into(),
+            url: url.map(str::to_owned),
+            certificate: certificate.map(PathBuf::from),
+            key: key.map(PathBuf::from),
+        };
+        let address = |_: &str, text: &str| Ok(text.parse().unwrap());
+        web_of(raw, Path::new("/etc/lienthong"), &address).map_err(|e| e.to_string())
+    }
+
+    #[test]
+    fn a_certificate_comes_with_its_key_and_an_address_has_no_path() {
+        let good = web(Some("web.pem"), Some("web.key"), Some("https://lienthong.example.vn:7443")).unwrap();
+        let files = ("/etc/lienthong/web.pem".into(), "/etc/lienthong/web.key".into());
+        assert_eq!(good.certificate, Some(files));
+        assert_eq!(web(None, None, None).unwrap().url, None);
+        assert!(web(Some("web.pem"), None, None).unwrap_err().contains("web.certificate"));
+        assert!(web(None, Some("web.key"), None).unwrap_err().contains("web.key"));
+        for url in ["http://a", "https://", "https://a/b", "https://a b", "https://a?b", "a"] {
+            assert!(web(None, None, Some(url)).unwrap_err().contains("web.url"), "{url}");
+        }
+    }
+
+    #[test]
+    fn a_target_is_a_percentage() {
+        let between = |key: &str, v: u64, min: u64, max: u64| {
+            let error = ConfigError::Value { key: key.into(), value: v.to_string(), allowed: String::new() };
+            if (min..=max).contains(&v) { Ok(v) } else { Err(error) }
+        };
+        let targets = |dual| {
+            targets_of(&raw::Targets { fully_electronic: Some(90), dual, any_electronic: None }, &between)
+        };
+        let some = Targets { fully_electronic: Some(90), dual: Some(0), any_electronic: None };
+        assert_eq!(targets(Some(0)).unwrap(), some);
+        assert!(targets(Some(101)).unwrap_err().to_string().contains("figures.targets.dual"));
+    }
+}

@@ -253,7 +253,7 @@ texts! {
     POINTS_AGAINST_PERIOD: "điểm % so với kỳ trước", "points against the period before";
     THESE_HELD: "trong đó tạm giữ", "of these held";
     PAPER_REGISTERS_DECLARED: "Sổ giấy đã khai đủ", "Paper registers declared complete";
-    LAST_PERIODS: "Các kỳ gần đây", "The last periods";
+    LAST_PERIODS: "các kỳ gần đây", "the last periods";
     PERIOD: "Kỳ", "Period";
     NUMBER_2: "Số lượng", "Number";
     NO_TARGET_SET_2: "Chưa đặt mục tiêu", "No target is set";

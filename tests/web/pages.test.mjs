@@ -80,13 +80,13 @@ async function language(page, code) {
   await page.context().addCookies([{ name: 'lang', value: code, url: new URL(page.url()).origin }]);
 }
 
-// No finding that keeps somebody from reading or using the page.
+// What keeps somebody from reading or using the page.
 async function accessible(page, where) {
   await page.evaluate(axe);
   const found = await page.evaluate(() => axe.run(document, { resultTypes: ['violations'] }));
   const serious = found.violations.filter((v) => ['serious', 'critical', 'moderate'].includes(v.impact));
   const told = serious.map((v) => `${v.id}: ${v.nodes.map((n) => n.html.slice(0, 160)).join(' | ')}`);
-  assert.deepEqual(told, [], where);
+  return told.map((finding) => `${where}: ${finding}`);
 }
 
 // A number as a page of a language writes it.
@@ -115,19 +115,21 @@ async function everyPage(page, lang) {
     await first('/audit?kind=settled', 'tbody th a'),
     '/node',
   ];
+  const findings = [];
   for (const path of paths) {
     const answer = await page.goto(address + path);
     assert.equal(answer.status(), 200, path);
     assert.equal(await page.getAttribute('html', 'lang'), lang, path);
     assert.notEqual((await page.textContent('h1')).trim(), '', path);
     assert.equal(await page.locator('header nav a[aria-current]').count(), 1, path);
-    await accessible(page, `${path} (${lang})`);
+    findings.push(...(await accessible(page, `${path} (${lang})`)));
     if (pictures) {
       const name = path.slice(1).replace(/[^\w-]+/g, '_').slice(0, 60);
       mkdirSync(pictures, { recursive: true });
       await page.screenshot({ path: join(pictures, `${lang}-${name}.png`), fullPage: true });
     }
   }
+  assert.deepEqual(findings, []);
   assert.deepEqual(page.problems, []);
 }
 
@@ -140,16 +142,16 @@ test('nobody gets in without a certificate or a session, and a link works once',
     await other.goto(origin(province) + path);
     assert.equal(new URL(other.url()).pathname, '/sign-in', path);
   }
-  await accessible(other, '/sign-in');
+  assert.deepEqual(await accessible(other, '/sign-in'), []);
   assert.equal((await other.goto(link)).status(), 410);
   assert.equal((await other.goto(`${origin(province)}/sign-in/guessed`)).status(), 410);
-  await accessible(other, 'a link that no longer works');
+  assert.deepEqual(await accessible(other, 'a link that no longer works'), []);
   await stranger.close();
   // What the administrator may not: an agency's paper register.
   await page.goto(`${origin(province)}/overview`);
   assert.equal((await page.goto(`${origin(province)}/paper`)).status(), 403);
   assert.match(await page.textContent('main'), /not_allowed/);
-  await accessible(page, 'a refusal');
+  assert.deepEqual(await accessible(page, 'a refusal'), []);
   await page.context().close();
 });
 
@@ -279,14 +281,14 @@ test('somebody of an agency keeps its paper register', async () => {
   assert.match(await page.textContent('main'), /van\.thu/);
   await page.click('main button');
   await page.goto(`${origin(province)}/paper?agency=H09.11`);
-  await accessible(page, '/paper');
+  assert.deepEqual(await accessible(page, '/paper'), []);
   await page.fill('form[method=post] input[name=number]', '4321');
   await page.fill('form[method=post] input[name=notation]', 'CV-STTTT');
   await page.click('form[action="/paper"][method=post] button');
   // What was wrong, and what was filled in.
   assert.match(await page.textContent('[role=alert]'), /no_recipient/);
   assert.equal(await page.inputValue('form[method=post] input[name=number]'), '4321');
-  await accessible(page, '/paper, refused');
+  assert.deepEqual(await accessible(page, '/paper, refused'), []);
   await page.fill('form[method=post] input[name=recipient]', 'H09');
   await page.click('form[action="/paper"][method=post] button');
   await page.waitForURL(/done=\d+/);

@@ -167,7 +167,7 @@ fn card(
                     vec![html! { (lang.period(period)) }, html! { (percent(lang, &of)) }, html! { (part_of(lang, &of)) }]
                 }).collect();
                 (grid(
-                    lang.of(said::LAST_PERIODS),
+                    &format!("{}: {}", lang.of(measure.between), lang.of(said::LAST_PERIODS)),
                     &[html! { (lang.of(said::PERIOD)) }, html! { "%" }, html! { (lang.of(said::NUMBER_2)) }],
                     &[false, true, true],
                     &rows,
