@@ -21,10 +21,10 @@ pub(super) struct Bar {
 type Area<'a> = DrawingArea<SVGBackend<'a>, Shift>;
 type Drawn = Result<(), DrawingAreaErrorKind<std::io::Error>>;
 
-const WIDTH: i32 = 760;
-const HEIGHT: i32 = 300;
+const WIDTH: i32 = 600;
+const HEIGHT: i32 = 290;
 /// Where bars stand: left, top, right and bottom.
-const LEFT: i32 = 52;
+const LEFT: i32 = 46;
 const TOP: i32 = 40;
 const RIGHT: i32 = WIDTH - 8;
 const BOTTOM: i32 = HEIGHT - 30;
@@ -85,7 +85,7 @@ fn draw(
     for (i, name) in legend.iter().enumerate() {
         part(&area, i, (x, 6), (x + 22, 20))?;
         text(&area, name, (x + 28, 13), 13, &INK, HPos::Left)?;
-        x += 28 + 8 * name.chars().count() as i32 + 18;
+        x += 28 + 7 * name.chars().count() as i32 + 14;
     }
     let top = ceiling(most);
     let height = |n: u64| (i128::from(n) * i128::from(BOTTOM - TOP) / i128::from(top)) as i32;

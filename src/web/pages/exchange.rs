@@ -1,4 +1,4 @@
-//! *Exchange*: what waits for whom and why, and what was refused.
+//! *Exchange*: what waits for whom and why, what will be late, how long the newest took, and what was refused.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -8,6 +8,7 @@ use axum::extract::State;
 use axum::response::{IntoResponse as _, Response};
 use maud::{Markup, html};
 
+use super::{late, recent};
 use crate::domain::document::Urgency;
 use crate::web::Site;
 use crate::web::frame::{page as framed, table};
@@ -25,10 +26,19 @@ pub(super) async fn page(State(site): State<Arc<Site>>, Extension(visitor): Exte
         Err(status) => return visitor.trouble(&status).into_response(),
     };
     let lang = visitor.lang;
+    let (times, refused) = tokio::join!(recent::times(&site, &visitor), recent::refused(&site, &visitor));
+    let or_not =
+        |part: Option<Markup>| part.unwrap_or_else(|| html! { p { (lang.of(said::ONLY_FOR_AUDITORS)) } });
     let body = html! {
         h2 { (lang.of(said::QUEUES_BY_NODE)) }
         (queues(lang, &status))
-        h2 { (lang.of(said::REFUSALS_SINCE_START)) }
+        h2 { (lang.of(said::SOON_TOO_LATE)) }
+        (late::list(lang, &status))
+        h2 { (lang.of(said::TIMES)) }
+        (or_not(times))
+        h2 { (lang.of(said::DOCUMENTS_REFUSED)) }
+        (or_not(refused))
+        h2 { (lang.of(said::CALLS_REFUSED)) }
         (refusals(lang, &site))
     };
     framed(&visitor, "/exchange", lang.of(said::EXCHANGE), &body).into_response()

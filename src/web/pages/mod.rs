@@ -10,6 +10,7 @@ mod late;
 mod node;
 mod overview;
 mod paper;
+mod recent;
 mod register;
 mod sign_in;
 
