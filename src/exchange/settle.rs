@@ -146,10 +146,9 @@ impl Exchange {
             .ledger()
             .leaf(record.submitted_index)?
             .ok_or_else(|| bad(format!("event {} is missing here", record.submitted_index)))?;
-        let own = LogRef {
-            log: self.ledger().origin().to_owned(),
-            index: record.submitted_index,
-            leaf_hash: leaf_hash(&own_leaf),
+        let own = match &record.lost_origin {
+            Some((place, _)) => place.clone(),
+            None => self.own_place(record.submitted_index, leaf_hash(&own_leaf), answer.origin),
         };
         answer.check(&Outstanding {
             delivery_id: id,

@@ -206,6 +206,7 @@ fn read_offer(request: pb::DeliverRequest) -> Result<(u64, Offer, bool), Rejecti
         signatures: request.signatures,
         data: Some(request.data),
         directory_version: request.directory_version,
+        lost_receipt: request.lost_receipt.map(Proof::from_wire).transpose()?,
     };
     Ok((request.id, offer, inline))
 }
@@ -271,7 +272,7 @@ impl PeerService for PeerApi {
         };
         let directory = self.exchange.directory();
         let ledger = self.exchange.ledger();
-        let mut held_checkpoint = String::new();
+        let (mut held_checkpoint, mut held_lost) = (String::new(), String::new());
         if let Ok(name) = peer(&self.exchange, &request) {
             if request.get_ref().directory_version > directory.version() {
                 refresh(&self.links, &name);
@@ -280,6 +281,7 @@ impl PeerService for PeerApi {
                 .greeted(&name, &request.get_ref().checkpoint, &request.get_ref().held_checkpoint)
                 .await;
             held_checkpoint = self.exchange.held_of(&name);
+            held_lost = self.exchange.held_lost(&name, &request.get_ref().lost_log);
             let theirs = request.get_ref().clock;
             if theirs > 0 {
                 self.exchange.clocks().heard(&name, Timestamp::from_millis(theirs), ledger.now());
@@ -294,6 +296,7 @@ impl PeerService for PeerApi {
             clock: ledger.now().millis(),
             checkpoint,
             held_checkpoint,
+            held_lost,
         }))
     }
 

@@ -254,6 +254,7 @@ impl Exchange {
     /// What two nodes say of their logs when they say hello: the peer's own newest checkpoint, and the newest of this
     /// node's that it holds.
     pub async fn greeted(&self, peer: &NodeName, theirs: &str, held: &str) {
+        self.recovery().nudge();
         if !held.is_empty() {
             self.is_held(peer, held);
         }
@@ -268,6 +269,13 @@ impl Exchange {
         let Some(log) = directory.node(peer).and_then(current_log) else { return String::new() };
         let logs = self.witness().logs();
         let held = logs.get(log.name()).and_then(|l| l.view.held());
+        held.map_or_else(String::new, |held| held.note().to_owned())
+    }
+
+    /// The newest checkpoint that this node holds of an earlier log of another; empty where it holds none.
+    pub fn held_lost(&self, peer: &NodeName, log: &str) -> String {
+        let logs = self.witness().logs();
+        let held = logs.get(log).filter(|l| l.peer == *peer).and_then(|l| l.view.held());
         held.map_or_else(String::new, |held| held.note().to_owned())
     }
 
