@@ -285,7 +285,10 @@ fn key_of_copy(from: &Path, node: &Node) -> Result<NoteVerifier, CliError> {
             from.display()
         )));
     }
-    let end = Journal::end(&RealDisk, &journal).map_err(CliError::failed)?;
+    let end = Journal::end(&RealDisk, &journal).map_err(|error| {
+        let what = "take another copy, or leave --from out to begin without one";
+        CliError::failed(format!("the copy of the lost log cannot be read: {error}; {what}"))
+    })?;
     listed_key(node, &end.checkpoint.unwrap_or_default(), from)
 }
 

@@ -28,15 +28,15 @@ async fn the_new_generation_goes_on_where_the_copy_ends() {
     let of_b = figures(&net, "b").await;
     let key = log_signer(net.config("b")).unwrap().verifier().clone();
     net.kill("b");
-    lose(&net, "b");
+    lose(&net, "b").await;
     let old = net.path("yesterday");
     let opened = open_next(&mut net, "b", Some(&old)).await;
     assert!(opened.kept > 0 && opened.known > opened.kept, "{opened:?}");
     net.start("b").await;
-    all_is_back(&mut net, &before, &of_b).await;
-    let (a, b) = (net.dms("a").await, net.dms("b").await);
     // What was open in the copy is settled by the answer that the lost log got, and is there once.
+    let (a, b) = (net.dms("a").await, net.dms("b").await);
     b.wait_for(&open, pb::DeliveryState::Delivered).await;
+    all_is_back(&mut net, &before, &of_b).await;
     assert_eq!(inbox(&a, "H01.1").await.iter().filter(|id| **id == open).count(), 1);
     // What the copy has is not asked for: nothing of it comes twice.
     assert_eq!(b.track(&sent_of_old).await.unwrap().state(), pb::DeliveryState::Delivered);
@@ -67,14 +67,14 @@ async fn a_generation_that_is_lost_as_well_goes_on_in_a_third() {
     let of_b = figures(&net, "b").await;
     net.stop("b").await;
     copy(&net.config("b").data, &net.path("first"));
-    lose(&net, "b");
+    lose(&net, "b").await;
     let first = net.path("first");
     open_next(&mut net, "b", Some(&first)).await;
     net.start("b").await;
     recovered(&mut net, "b", &["a", "c"]).await;
     let more = deliver(&net, "a", "H01.1", "H01.22", "5").await;
     net.kill("b");
-    lose(&net, "b");
+    lose(&net, "b").await;
     let opened = open_next(&mut net, "b", None).await;
     assert_eq!((opened.lost.as_str(), opened.kept), ("b/log/2", 0));
     net.start("b").await;

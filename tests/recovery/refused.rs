@@ -2,9 +2,10 @@
 
 use std::path::Path;
 
+use lienthong::audit::Offline;
 use lienthong::cli::recover::recover;
 
-use super::common::TestNet;
+use super::common::{TestNet, eventually};
 use super::world::{copy, deliver, list_next, lose, name_next, running};
 
 async fn refused(net: &TestNet, from: Option<&Path>, words: &[&str]) {
@@ -23,11 +24,19 @@ async fn a_new_generation_is_refused_by_name_until_everything_is_right_and_then_
     copy(&net.config("b").data, &net.path("short"));
     net.start("b").await;
     deliver(&net, "a", "H01.1", "H01.22", "2").await;
+    let short = Offline::open(&net.path("short")).unwrap().size().unwrap();
+    let exchange = net.node("a").exchange().clone();
+    eventually("a holds more than the copy has", || async {
+        let standings = exchange.witness().standings();
+        standings.iter().any(|s| s.log == "b/log/1" && s.held > short).then_some(())
+    })
+    .await;
+    drop(exchange);
     net.stop("b").await;
     copy(&net.config("b").data, &net.path("old"));
     let old = net.path("old");
     refused(&net, Some(&old), &["`log.generation` is 1", "have the directory's authority list"]).await;
-    lose(&net, "b");
+    lose(&net, "b").await;
     name_next(&mut net, "b");
     refused(&net, Some(&old), &["does not list log `b/log/2`", "not yet", "b/log/2+", "\"first\": 0"]).await;
     // Another's key is listed.
@@ -39,7 +48,11 @@ async fn a_new_generation_is_refused_by_name_until_everything_is_right_and_then_
     refused(&net, Some(&old), &["does not list log `b/log/2`", "with another key"]).await;
     list_next(&net, "b");
     refused(&net, Some(&net.path("nothing")), &["neither a backup", "nor a data folder"]).await;
-    refused(&net, Some(&net.config("a").data), &["a node runs on this folder"]).await;
+    refused(&net, Some(&net.config("a").data), &["a copy of log `a/log/1`", "no key of node `b`"]).await;
+    let lock = std::fs::File::create(old.join("LOCK")).unwrap();
+    lock.lock().unwrap();
+    refused(&net, Some(&old), &["a node runs on this folder: stop it first"]).await;
+    drop(lock);
     // One byte of the copy is another.
     let damaged = net.path("damaged");
     copy(&old, &damaged);
@@ -48,7 +61,7 @@ async fn a_new_generation_is_refused_by_name_until_everything_is_right_and_then_
     let middle = bytes.iter().rposition(|b| *b != 0).unwrap() / 2;
     bytes[middle] ^= 1;
     std::fs::write(&segment, bytes).unwrap();
-    refused(&net, Some(&damaged), &["the copy of the lost log is damaged", "take another copy"]).await;
+    refused(&net, Some(&damaged), &["the copy of the lost log cannot be read", "take another copy"]).await;
     // Something is there.
     std::fs::create_dir_all(net.path("b/data-2")).unwrap();
     std::fs::write(net.path("b/data-2/notes"), "…").unwrap();

@@ -60,8 +60,10 @@ pub fn copy(from: &Path, to: &Path) {
 }
 
 /// The disk of a node that does not run is gone.
-pub fn lose(net: &TestNet, node: &str) {
-    std::fs::remove_dir_all(&net.config(node).data).unwrap();
+pub async fn lose(net: &TestNet, node: &str) {
+    // One that was killed writes on for a moment.
+    let data = &net.config(node).data;
+    eventually("the data is gone", || async { std::fs::remove_dir_all(data).ok() }).await;
 }
 
 /// The configuration of a node names its next generation, with a key and a folder of its own.
