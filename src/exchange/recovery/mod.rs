@@ -29,7 +29,7 @@ use crate::config::Config;
 use crate::domain::event::LogRef;
 use crate::domain::fold::{keys, load};
 use crate::domain::fold::records::{Incoming, Outgoing};
-use crate::domain::generation::{GenerationRecord, is_earlier, kept_of};
+use crate::domain::generation::{GenerationRecord, kept_of};
 use crate::domain::ids::{DeliveryId, NodeName};
 use crate::domain::reason::{Reason, Rejection};
 use crate::ledger::{Ledger, damaged};
@@ -104,9 +104,9 @@ impl Recovery {
         self.wake.notify_one();
     }
 
-    /// Whether what a lost log recorded at a place is in this one as well.
-    fn has(&self, place: &LogRef) -> bool {
-        self.lost.iter().any(|(log, kept)| *log == place.log && place.index < *kept)
+    /// How many events of an earlier generation this log has; 0 for one that it knows nothing of.
+    pub fn kept_of(&self, log: &str) -> u64 {
+        self.lost.iter().find(|(lost, _)| lost == log).map_or(0, |(_, kept)| *kept)
     }
 
     /// Whether what a lost log recorded at a place is lost.
@@ -144,17 +144,5 @@ impl Exchange {
         }
         let what = format!("this node lost its log, and delivery {target} may come back: try again later");
         Err(Rejection::new(Reason::Recovering, "envelope", what))
-    }
-
-    /// The place of an event of this log, as another node names it that met it: in this log, or in the one that this
-    /// one was begun with.
-    pub(super) fn own_place(&self, index: u64, leaf_hash: crate::merkle::Hash, named: &LogRef) -> LogRef {
-        let own = |log: &str| LogRef { log: log.to_owned(), index, leaf_hash };
-        let before = own(&named.log);
-        if is_earlier(&named.log, self.ledger().origin()) && self.recovery().has(&before) {
-            before
-        } else {
-            own(self.ledger().origin())
-        }
     }
 }
