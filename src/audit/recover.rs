@@ -17,7 +17,9 @@ use bytes::Bytes;
 use super::verify::{Extent, always, walk};
 use crate::domain::event::{Actor, Event, EventKind};
 use crate::domain::generation::GenerationOpened;
-use crate::merkle::{Checkpoint, Hash, NoteSigner, NoteVerifier, SignedCheckpoint, Tree, empty_root, leaf_hash};
+use crate::merkle::{
+    Checkpoint, Hash, NoteSigner, NoteVerifier, SignedCheckpoint, Tree, empty_root, leaf_hash,
+};
 use crate::store::StoreError;
 use crate::store::disk::RealDisk;
 use crate::store::format;
@@ -41,7 +43,9 @@ pub enum RecoverError {
         path: PathBuf,
     },
     /// The copy does not verify.
-    #[error("the copy of the lost log is damaged: {0}; take another copy, or leave `--from` out to begin without one")]
+    #[error(
+        "the copy of the lost log is damaged: {0}; take another copy, or leave `--from` out to begin without one"
+    )]
     Damaged(String),
     /// Another node holds another history than the copy has.
     #[error(
@@ -127,7 +131,9 @@ pub fn open_generation(
         if !waiting.is_empty() {
             journal.append(&waiting, &kept.sign())?;
         }
-        for (folder, deep) in [("content", true), ("directories", false), ("witness", false), ("forks", false)] {
+        for (folder, deep) in
+            [("content", true), ("directories", false), ("witness", false), ("forks", false)]
+        {
             copy_folder(&copy.join(folder), &fresh.join(folder), deep)?;
         }
     }

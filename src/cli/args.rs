@@ -3,8 +3,8 @@
 use clap::{CommandFactory as _, Parser, Subcommand};
 
 use super::{
-    CliError, Outcome, audit, backup, demo, dms, fetch, hold, init, load, notices, operate, recover, report, send,
-    serve, sign, status, track, verify,
+    CliError, Outcome, audit, backup, demo, dms, fetch, hold, init, load, notices, operate, recover, report,
+    send, serve, sign, status, track, verify,
 };
 
 /// Exchanges signed electronic documents between government agencies.

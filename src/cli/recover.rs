@@ -29,9 +29,11 @@ const ASK: Duration = Duration::from_secs(10);
 
 /// Options of the command.
 #[derive(Debug, clap::Args)]
-#[command(after_help = "Example:\n  lienthong recover --config node/lienthong.toml --from /backup/thuan-an\n\n\
+#[command(
+    after_help = "Example:\n  lienthong recover --config node/lienthong.toml --from /backup/thuan-an\n\n\
     Before: the directory lists the new generation's key, and the configuration names it (log.generation, log.key) and\n\
-    a new data folder. After: lienthong serve. docs/OPERATIONS.md, \"A lost log\", has every step.")]
+    a new data folder. After: lienthong serve. docs/OPERATIONS.md, \"A lost log\", has every step."
+)]
 pub struct RecoverArgs {
     /// The node's configuration.
     #[arg(long, value_name = "FILE")]
@@ -152,7 +154,8 @@ fn is_open(data: &Path, key: &NoteVerifier) -> Result<bool, CliError> {
 fn directory(config: &Config, from: Option<&Path>) -> Result<Directory, CliError> {
     let path = &config.directory;
     let text = std::fs::read_to_string(path).map_err(|e| CliError::file("reading", path, &e))?;
-    let file = Directory::verify(&text, &config.authority).map_err(|e| CliError::file("reading", path, &e))?;
+    let file =
+        Directory::verify(&text, &config.authority).map_err(|e| CliError::file("reading", path, &e))?;
     if file.network() != config.network {
         return Err(CliError::failed(format!(
             "{}: it is the directory of network `{}`, this node belongs to `{}`",
@@ -177,11 +180,8 @@ fn listed(config: &Config, directory: &Directory, key: &NoteVerifier) -> Result<
     if node.may_sign(key) {
         return Ok(node.clone());
     }
-    let why = if node.log_keys.iter().any(|k| k.key.name() == key.name()) {
-        "with another key"
-    } else {
-        "not yet"
-    };
+    let why =
+        if node.log_keys.iter().any(|k| k.key.name() == key.name()) { "with another key" } else { "not yet" };
     Err(CliError::failed(format!(
         "directory version {} does not list log `{}` with the key in `log.key` ({why}): have its authority list `{key}` \
          with \"first\": 0, put the new version where `directory.file` points, and try again",
@@ -312,9 +312,8 @@ fn lock(from: &Path) -> Result<Option<std::fs::File>, CliError> {
     let Ok(file) = std::fs::File::open(&path) else { return Ok(None) };
     match file.try_lock_shared() {
         Ok(()) => Ok(Some(file)),
-        Err(_) => Err(CliError::failed(format!(
-            "{}: a node runs on this folder: stop it first",
-            from.display()
-        ))),
+        Err(_) => {
+            Err(CliError::failed(format!("{}: a node runs on this folder: stop it first", from.display())))
+        }
     }
 }

@@ -104,7 +104,9 @@ pub(super) fn event_line(index: u64, event: &Event) -> Vec<String> {
             };
             (r.submitted.item().map_or_else(String::new, item_text), outcome)
         }
-        EventKind::SentAgain { peer, lost, .. } => (format!("to node {peer}"), format!("{} is lost", lost.log)),
+        EventKind::SentAgain { peer, lost, .. } => {
+            (format!("to node {peer}"), format!("{} is lost", lost.log))
+        }
         EventKind::Returned { first, .. } => (String::new(), format!("first received {}", first.at)),
         EventKind::Fetched { .. } | EventKind::HandedOver { .. } | EventKind::Unknown => {
             (String::new(), String::new())

@@ -23,7 +23,13 @@ pub struct Named<'a> {
 impl Named<'_> {
     /// All of them.
     pub fn all(&self) -> impl Iterator<Item = Digest> {
-        self.content.iter().chain(self.evidence).copied().chain(self.envelope).chain(self.proof).chain(self.lost_proof)
+        self.content
+            .iter()
+            .chain(self.evidence)
+            .copied()
+            .chain(self.envelope)
+            .chain(self.proof)
+            .chain(self.lost_proof)
     }
 
     /// What retention may purge.

@@ -221,7 +221,9 @@ pub(super) fn kind(kind: &EventKind) -> Option<pb::event::Kind> {
             peer: peer.to_string(),
             lost: Some(words::log_ref(lost)),
         }),
-        EventKind::Returned { delivery_id, first } => K::Returned(generation::returned_out(delivery_id, first)),
+        EventKind::Returned { delivery_id, first } => {
+            K::Returned(generation::returned_out(delivery_id, first))
+        }
         EventKind::Unknown => return None,
     })
 }

@@ -89,7 +89,8 @@ impl LostPage {
         };
         let deliveries = page.deliveries.into_iter().map(|d| {
             if d.envelope.len() > limits::ENVELOPE_BYTES {
-                let what = format!("an envelope of {} bytes, over {}", d.envelope.len(), limits::ENVELOPE_BYTES);
+                let what =
+                    format!("an envelope of {} bytes, over {}", d.envelope.len(), limits::ENVELOPE_BYTES);
                 return Err(Rejection::new(Reason::TooLong, "reply.lost.envelope", what));
             }
             Ok(LostDelivery {

@@ -5,7 +5,12 @@
 
 #[path = "../common/mod.rs"]
 mod common;
+mod evidence;
+mod forged;
 mod from_copy;
 mod lost;
 mod refused;
+#[allow(dead_code, reason = "what these tests do not take of it, others do")]
+#[path = "../evidence/tools.rs"]
+mod tools;
 mod world;

@@ -1,6 +1,8 @@
 //! Recovery: what comes back of a lost log, and what is delivered to it again.
 
-use super::{Actor, Decision, Declined, EventKind, Outgoing, Records, ViewError, keys, load, nothing, one, outgoing};
+use super::{
+    Actor, Decision, Declined, EventKind, Outgoing, Records, ViewError, keys, load, nothing, one, outgoing,
+};
 use crate::domain::event::LogRef;
 use crate::domain::generation::Recovered;
 use crate::domain::hold::purged;

@@ -292,10 +292,7 @@ fn submitted(
         }
         Subject::Notice(notice) => {
             let envelope = item.envelope_digest;
-            notices::submitted(
-                view,
-                &notices::Message { id, envelope, facts: &facts, notice, index, at },
-            )?;
+            notices::submitted(view, &notices::Message { id, envelope, facts: &facts, notice, index, at })?;
         }
     }
     let said = recovered::said(view, &id, &facts.sender)?;

@@ -10,7 +10,8 @@ use super::records::{
     WithdrawnRecord,
 };
 use super::{
-    View, ViewError, arrivals, feed, is_newest, keys, leave_force, load, recovered, rows, set_live, sets, store,
+    View, ViewError, arrivals, feed, is_newest, keys, leave_force, load, recovered, rows, set_live, sets,
+    store,
 };
 use crate::domain::document::Kind;
 use crate::domain::event::{LogRef, NoticeFacts, Stated};

@@ -3,8 +3,8 @@
 
 use super::records::{Incoming, Outgoing, SaidRecord};
 use super::{
-    MessageFacts, View, ViewError, arrivals, closed, facts_of, keys, load, parties_of, parties_of_record, store,
-    submitted,
+    MessageFacts, View, ViewError, arrivals, closed, facts_of, keys, load, parties_of, parties_of_record,
+    store, submitted,
 };
 use crate::domain::administration::KeyPurpose;
 use crate::domain::event::{EventKind, NoticeFacts};
@@ -114,7 +114,11 @@ pub(super) fn returned(
 }
 
 /// A message about a delivery that is not known here yet.
-pub(super) fn says(view: &mut (impl View + ?Sized), facts: &MessageFacts, notice: &NoticeFacts) -> Result<(), ViewError> {
+pub(super) fn says(
+    view: &mut (impl View + ?Sized),
+    facts: &MessageFacts,
+    notice: &NoticeFacts,
+) -> Result<(), ViewError> {
     let key = keys::said_before(&notice.target, &facts.sender);
     let mut record: SaidRecord = load(view, &key)?.unwrap_or_default();
     record.notices = record.notices.max(notice.message_number);

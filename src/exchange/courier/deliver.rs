@@ -6,11 +6,11 @@ use super::PeerLink;
 use super::budget::Budget;
 use super::failure::Failure;
 use super::schedule::Outcome;
-use crate::domain::{DeliveryState, Kind};
 use crate::domain::fold::records::Outgoing;
 use crate::domain::fold::{keys, load};
 use crate::domain::ids::{DeliveryId, NodeName};
 use crate::domain::reason::{Reason, Rejection};
+use crate::domain::{DeliveryState, Kind};
 use crate::exchange::Exchange;
 use crate::exchange::accept::{Offer, is_inline};
 use crate::exchange::stored::Head;
@@ -80,7 +80,9 @@ async fn attempt(
 
 /// A message about a document that is delivered again goes after it; a revoke may come before.
 fn check_target(exchange: &Exchange, record: &Outgoing) -> Result<(), Rejection> {
-    let Some(target) = record.facts.target.filter(|_| record.facts.kind != Kind::Revoke) else { return Ok(()) };
+    let Some(target) = record.facts.target.filter(|_| record.facts.kind != Kind::Revoke) else {
+        return Ok(());
+    };
     let document: Option<Outgoing> =
         load(exchange.ledger(), &keys::outgoing(&target)).map_err(|e| damaged(&e))?;
     if document.is_some_and(|d| d.again.is_some() && d.facts.sender == record.facts.sender) {

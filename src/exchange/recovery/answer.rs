@@ -82,9 +82,8 @@ impl Exchange {
     fn look_through(&self, peer: &NodeName, ask: &LostAsk) -> Result<Found, Rejection> {
         let size = self.ledger().snapshot().size();
         let end = size.min(ask.from.saturating_add(limits::LOST_EVENTS));
-        let lost = |place: &LogRef| {
-            ask.logs.iter().any(|(log, kept)| *log == place.log && place.index >= *kept)
-        };
+        let lost =
+            |place: &LogRef| ask.logs.iter().any(|(log, kept)| *log == place.log && place.index >= *kept);
         let mut found = Found::default();
         found.page.next = ask.from;
         'pages: while found.page.next < end {
@@ -120,7 +119,9 @@ impl Exchange {
         event: &Event,
         lost: &dyn Fn(&LogRef) -> bool,
     ) -> Result<Option<LostDelivery>, Rejection> {
-        let (EventKind::Received { item, origin, .. } | EventKind::Refused { item, origin, .. }) = &event.kind else {
+        let (EventKind::Received { item, origin, .. } | EventKind::Refused { item, origin, .. }) =
+            &event.kind
+        else {
             return Ok(None);
         };
         if !lost(origin) {
@@ -153,8 +154,7 @@ impl Exchange {
         let record: Option<Outgoing> =
             load(self.ledger(), &keys::outgoing(delivery_id)).map_err(|e| damaged(&e))?;
         let Some(record) = record.filter(|r| self.is_hosted_by(r, peer)) else { return Ok(None) };
-        let again =
-            is_sent_again(self.ledger(), delivery_id, &record, receipt).map_err(|e| damaged(&e))?;
+        let again = is_sent_again(self.ledger(), delivery_id, &record, receipt).map_err(|e| damaged(&e))?;
         let id: DeliveryId = *delivery_id;
         Ok(again.then(|| Command::SendAgain { delivery_id: id, peer: peer.clone(), lost: receipt.clone() }))
     }
@@ -162,6 +162,8 @@ impl Exchange {
     /// Whether a node hosts the recipient now: one that moved since has its inbox elsewhere.
     fn is_hosted_by(&self, record: &Outgoing, peer: &NodeName) -> bool {
         let today = self.ledger().now().date();
-        self.directory().agency(&record.facts.recipient).is_some_and(|agency| agency.node(today) == Some(peer))
+        self.directory()
+            .agency(&record.facts.recipient)
+            .is_some_and(|agency| agency.node(today) == Some(peer))
     }
 }

@@ -27,8 +27,8 @@ use tokio::sync::Notify;
 use super::Exchange;
 use crate::config::Config;
 use crate::domain::event::LogRef;
-use crate::domain::fold::{keys, load};
 use crate::domain::fold::records::{Incoming, Outgoing};
+use crate::domain::fold::{keys, load};
 use crate::domain::generation::{GenerationRecord, kept_of};
 use crate::domain::ids::{DeliveryId, NodeName};
 use crate::domain::reason::{Reason, Rejection};
@@ -76,7 +76,8 @@ impl Recovery {
             }
         };
         let earlier = (1..config.generation).map(|generation| config.node.log_origin(generation));
-        let lost: Vec<_> = earlier.filter_map(|log| kept_of(&records, &log).map(|kept| (log, kept))).collect();
+        let lost: Vec<_> =
+            earlier.filter_map(|log| kept_of(&records, &log).map(|kept| (log, kept))).collect();
         let newest = lost.len().saturating_sub(crate::domain::limits::LOST_LOGS);
         Recovery { lost: lost[newest..].to_vec(), progress: Mutex::default(), wake: Notify::new() }
     }
@@ -119,6 +120,19 @@ impl Exchange {
     /// What this node gets back of a lost log.
     pub fn recovery(&self) -> &Recovery {
         &self.inner.recovery
+    }
+
+    /// How far it is with every other node of the directory; nothing where nothing is lost.
+    pub fn recovered_from(&self) -> BTreeMap<NodeName, Progress> {
+        if !self.recovery().is_needed() {
+            return BTreeMap::new();
+        }
+        let directory = self.directory();
+        let others = directory.nodes().into_iter().map(|node| node.name.clone());
+        others
+            .filter(|name| name != self.node())
+            .map(|name| (name.clone(), self.recovery().of(&name)))
+            .collect()
     }
 
     /// Refuses while it is not known what a node has of the lost log.

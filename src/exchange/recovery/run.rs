@@ -157,7 +157,10 @@ impl Exchange {
             return Err(bad(format!("event {} of `{}` is not lost", place.index, place.log)));
         }
         let EventKind::Submitted { item, content_digests, .. } = &origin.event().kind else {
-            return Err(bad(format!("the lost log's event is `{}`, no submission", origin.event().kind.name())));
+            return Err(bad(format!(
+                "the lost log's event is `{}`, no submission",
+                origin.event().kind.name()
+            )));
         };
         if !delivery.envelope.is_empty() && sha256(&delivery.envelope) != item.envelope_digest {
             return Err(bad("the envelope is not the one of the lost log".to_owned()));
