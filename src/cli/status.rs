@@ -209,8 +209,7 @@ fn recovery(s: &pb::GetStatusResponse) -> Option<String> {
     let sum = |of: fn(&pb::RecoveryStatus) -> u64| s.recovery.iter().map(of).sum::<u64>();
     let (recovered, again) = (sum(|r| r.recovered), sum(|r| r.sent_again));
     let rest: Vec<&str> = s.recovery.iter().filter(|r| !r.done).map(|r| r.peer.as_str()).collect();
-    let waits =
-        if rest.is_empty() { String::new() } else { format!("; NOT YET ASKED OUT: {}", rest.join(", ")) };
+    let waits = if rest.is_empty() { String::new() } else { format!("; waits for {}", rest.join(", ")) };
     let line =
         format!("recovery   {recovered} messages came back, {again} are sent again to this node{waits}");
     Some(shortened(&line, WIDTH))
@@ -552,8 +551,7 @@ di-an       3        0/0/0/3      3          0 s        closed   -62.3 s OFF
         };
         let waits = pb::RecoveryStatus { peer: "binh-duong".into(), ..pb::RecoveryStatus::default() };
         s.recovery = vec![done.clone(), waits];
-        let line =
-            "recovery   3 messages came back, 2 are sent again to this node; NOT YET ASKED OUT: binh-duong";
+        let line = "recovery   3 messages came back, 2 are sent again to this node; waits for binh-duong";
         assert!(screen(&s).lines().any(|l| l == line), "{}", screen(&s));
         assert_eq!(as_json(&s)["recovery"][1]["listed"], false);
         s.recovery = vec![done];

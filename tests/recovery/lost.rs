@@ -1,6 +1,7 @@
 //! Everything is lost.
 
 use std::collections::BTreeSet;
+use std::time::Duration;
 
 use bytes::Bytes;
 use lienthong::domain::event::EventKind;
@@ -82,6 +83,7 @@ async fn what_a_node_lost_comes_back_and_is_counted_once() {
     assert_eq!((opened.lost.as_str(), opened.kept), ("b/log/1", 0));
     assert!(opened.known > 0 && ["a", "c"].contains(&opened.told_by.as_str()), "{opened:?}");
     net.start("b").await;
+    assert!(!net.node("b").exchange().witness().is_unwitnessed());
     net.dms("a").await.wait_for(&waiting, pb::DeliveryState::Delivered).await;
     all_is_back(&mut net, &before, &of_b).await;
     let (a, b) = (net.dms("a").await, net.dms("b").await);
@@ -126,6 +128,11 @@ async fn what_a_node_lost_comes_back_and_is_counted_once() {
         })
         .collect();
     assert_eq!(logs, ["b/log/1", "b/log/2"]);
+    // It is over, and every node goes on: also where nothing was lost.
+    for node in ["a", "b", "c"] {
+        let failed = tokio::time::timeout(Duration::ZERO, net.node(node).failed()).await;
+        assert!(failed.is_err(), "node {node}: {failed:?}");
+    }
     net.finish().await;
 }
 

@@ -6,7 +6,7 @@ use lienthong::audit::Offline;
 use lienthong::cli::recover::recover;
 
 use super::common::{TestNet, eventually};
-use super::world::{copy, deliver, list_next, lose, name_next, running};
+use super::world::{copy, deliver, list_next, lose, name_next, recovered, running, settled_again};
 
 async fn refused(net: &TestNet, from: Option<&Path>, words: &[&str]) {
     let said = recover(net.config("b"), from, net.now()).await.unwrap_err().to_string();
@@ -73,5 +73,7 @@ async fn a_new_generation_is_refused_by_name_until_everything_is_right_and_then_
     // Once: a second time changes nothing.
     assert_eq!(recover(net.config("b"), Some(&old), net.now()).await.unwrap(), None);
     net.start("b").await;
+    recovered(&mut net, "b", &["a", "c"]).await;
+    settled_again(&net, "a").await;
     net.finish().await;
 }

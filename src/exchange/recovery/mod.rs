@@ -57,6 +57,8 @@ pub struct Progress {
 pub struct Recovery {
     /// Earlier generations with the number of events that this log has of each; empty where nothing is lost.
     lost: Vec<(String, u64)>,
+    /// The event with which this log goes on after the one before.
+    opened: Option<u64>,
     progress: Mutex<BTreeMap<NodeName, Progress>>,
     wake: Notify,
 }
@@ -79,7 +81,10 @@ impl Recovery {
         let lost: Vec<_> =
             earlier.filter_map(|log| kept_of(&records, &log).map(|kept| (log, kept))).collect();
         let newest = lost.len().saturating_sub(crate::domain::limits::LOST_LOGS);
-        Recovery { lost: lost[newest..].to_vec(), progress: Mutex::default(), wake: Notify::new() }
+        let before = config.generation.checked_sub(1).map(|generation| config.node.log_origin(generation));
+        let opened = records.iter().rev().find(|r| Some(&r.lost) == before.as_ref()).map(|r| r.index);
+        let lost = lost[newest..].to_vec();
+        Recovery { lost, opened, progress: Mutex::default(), wake: Notify::new() }
     }
 
     fn progress(&self) -> MutexGuard<'_, BTreeMap<NodeName, Progress>> {
@@ -89,6 +94,11 @@ impl Recovery {
     /// Whether a generation before this log was lost.
     pub fn is_needed(&self) -> bool {
         !self.lost.is_empty()
+    }
+
+    /// Whether a log of so many events has nothing of its own but that it goes on after another.
+    pub(super) fn is_just_opened(&self, size: u64) -> bool {
+        self.opened.is_some_and(|opened| opened + 1 == size)
     }
 
     /// How far it is with each node that was asked.

@@ -26,14 +26,15 @@ use crate::wire::witness::{Ask, Reply};
 /// The waits before nodes that did not say everything are asked again.
 const AGAIN: Backoff = Backoff { first: 200, last: 30_000 };
 
-/// Asks until every node of the directory has said what it has; then again when the directory changes. Ends at once where
-/// nothing is lost.
+/// Asks until every node of the directory has said what it has; then again when the directory changes. Runs until the node
+/// stops, also where nothing is lost.
 pub async fn run(
     exchange: Exchange,
     link: impl Fn(&NodeName) -> Arc<dyn WitnessLink>,
     mut stop: watch::Receiver<bool>,
 ) {
     if !exchange.recovery().is_needed() {
+        let _ = stop.wait_for(|s| *s).await;
         return;
     }
     exchange.read_progress();
@@ -60,6 +61,13 @@ pub async fn run(
         let rest = exchange.not_done().len();
         let wait = if rest == 0 { u64::from(u32::MAX) } else { AGAIN.wait(tries, rest as u64) };
         tries += 1;
+        // A node that says hello and nothing else must not have itself asked all the time.
+        let pause = Duration::from_millis(if rest == 0 { 0 } else { wait.min(AGAIN.first) });
+        tokio::select! {
+            biased;
+            _ = stop.wait_for(|s| *s) => return,
+            () = tokio::time::sleep(pause) => {}
+        }
         tokio::select! {
             biased;
             _ = stop.wait_for(|s| *s) => return,
