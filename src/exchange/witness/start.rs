@@ -23,7 +23,7 @@ use crate::merkle::{Checkpoint, Hash, SignedCheckpoint};
     "this is an old copy of log `{log}`: it has {size} events with root {root}, and node `{peer}` holds a checkpoint of \
      {held_size} events with root {held_root} that this log's key signed and that it does not contain; nothing more is \
      signed. Put the newest copy of the data in place; if it is lost, recover it as a new generation \
-     (docs/OPERATIONS.md, \"An old copy\")"
+     (docs/OPERATIONS.md, \"A lost log\")"
 )]
 pub struct OldCopy {
     /// Origin line of the log.
