@@ -30,6 +30,7 @@ pub mod pki;
 mod register;
 pub mod remote;
 pub mod report;
+mod report_network;
 pub mod scenario;
 pub mod send;
 pub mod serve;

@@ -473,6 +473,10 @@ crl_dir = "crls"
 # day. A change holds for what is sent from then on, and is recorded in the log.
 # holidays = ["2016-02-08", "2016-02-09"]
 # workdays = []
+# The nodes that may collect this node's statements for the network's figures (ids of deliveries, agencies, channels and
+# verdicts), and those that may read its whole log as well, to recount them. Nobody by default.
+# collectors = ["province"]
+# auditors = []
 
 # [evidence]
 # Certificate (PEM, with its chain) and key (PEM, PKCS#8) with which exported evidence is signed: one for documents,

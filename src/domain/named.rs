@@ -14,7 +14,7 @@ pub struct Named<'a> {
     pub content: &'a [Digest],
     /// Revocation data and timestamps: what came inside a document is not in the store by itself.
     pub evidence: &'a [Digest],
-    /// The other side's proof, or the figures of a closed period: kept for ever.
+    /// The other side's proof, or figures (of a closed period, stated, of the network): kept for ever.
     pub proof: Option<Digest>,
 }
 
@@ -62,6 +62,8 @@ impl EventKind {
                 Named { delivery: Some(*delivery_id), evidence: &judged.evidence, ..Named::default() }
             }
             EventKind::PeriodClosed(closed) => Named { proof: Some(closed.snapshot), ..Named::default() },
+            EventKind::StatementMade(made) => Named { proof: Some(made.statement), ..Named::default() },
+            EventKind::NetworkReported(r) => Named { proof: Some(r.result), ..Named::default() },
             _ => Named::default(),
         }
     }

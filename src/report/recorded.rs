@@ -14,6 +14,9 @@ use crate::ledger::{LedgerError, damaged, must_be_checked, storage};
 
 /// A refusal because figures cannot be read.
 pub(crate) fn unreadable(error: &ReportError) -> Rejection {
+    if let ReportError::TooMany { .. } = error {
+        return Rejection::new(Reason::TooMany, "period", error.to_string());
+    }
     tracing::error!(%error, "figures cannot be read");
     must_be_checked()
 }

@@ -5,6 +5,7 @@
 //! - [`figures`]: events about the ratios.
 //! - [`hold`]: what a legal hold is on.
 //! - [`words`]: enumerations, metadata, parts, verdicts.
+//! - [`network`]: what a node that collects figures asks.
 //! - [`proof`]: proofs; [`witness`]: what witnesses ask each other.
 //! - [`failure`]: reasons and gRPC statuses.
 //!
@@ -17,6 +18,7 @@ pub mod failure;
 pub mod figures;
 pub mod hold;
 pub mod leaf;
+pub mod network;
 mod paper;
 pub mod proof;
 pub mod witness;
