@@ -29,7 +29,7 @@ use crate::exchange::Exchange;
 use crate::exchange::accept::{Boxed, Offer};
 use crate::exchange::courier::PeerLink;
 use crate::exchange::courier::failure::Failure;
-use crate::exchange::witness::WitnessLink;
+use crate::exchange::witness::{HeldOf, WitnessLink};
 use crate::report::network::FiguresLink;
 use crate::time::Timestamp;
 use crate::wire::network;
@@ -315,7 +315,7 @@ impl Link {
 
     /// Compares versions, and fetches a newer directory.
     async fn hello(&self, channel: &Channel) -> Result<(), Rejection> {
-        let held_checkpoint = self.exchange.held_of(&self.node);
+        let HeldOf { held, newest } = self.exchange.held_of(&self.node);
         let own = self.exchange.directory();
         let ledger = self.exchange.ledger();
         let request = pb::HelloRequest {
@@ -325,7 +325,8 @@ impl Link {
             directory_digest: crate::wire::words::digest(&own.digest()),
             clock: ledger.now().millis(),
             checkpoint: ledger.snapshot().checkpoint().map_or_else(String::new, |c| c.note().to_owned()),
-            held_checkpoint,
+            held_checkpoint: held,
+            newest_checkpoint: newest,
         };
         let asked = ledger.now();
         let answer = client(channel).hello(request).await.map_err(|s| read_failure(&s))?.into_inner();
@@ -342,7 +343,8 @@ impl Link {
         if answer.directory_version > own.version() {
             self.fetch_directory(channel).await?;
         }
-        self.exchange.greeted(&self.node, &answer.checkpoint, &answer.held_checkpoint).await;
+        let ours = HeldOf { held: answer.held_checkpoint, newest: answer.newest_checkpoint };
+        self.exchange.greeted(&self.node, &answer.checkpoint, &ours).await;
         Ok(())
     }
 

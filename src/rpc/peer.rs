@@ -18,6 +18,7 @@ use crate::domain::limits;
 use crate::domain::reason::{Reason, Rejection};
 use crate::exchange::Exchange;
 use crate::exchange::accept::Offer;
+use crate::exchange::witness::HeldOf;
 use crate::report::network::Giving;
 use crate::time::Timestamp;
 use crate::wire::pb::peer_service_server::PeerService;
@@ -275,16 +276,18 @@ impl PeerService for PeerApi {
         };
         let directory = self.exchange.directory();
         let ledger = self.exchange.ledger();
-        let mut held_checkpoint = String::new();
+        let mut ours = HeldOf::default();
         if let Ok(name) = peer(&self.exchange, &request) {
             if request.get_ref().directory_version > directory.version() {
                 refresh(&self.links, &name);
             }
-            self.exchange
-                .greeted(&name, &request.get_ref().checkpoint, &request.get_ref().held_checkpoint)
-                .await;
-            held_checkpoint = self.exchange.held_of(&name);
-            let theirs = request.get_ref().clock;
+            // As it was before the caller said what it has now.
+            ours = self.exchange.held_of(&name);
+            let request = request.get_ref();
+            let theirs =
+                HeldOf { held: request.held_checkpoint.clone(), newest: request.newest_checkpoint.clone() };
+            self.exchange.greeted(&name, &request.checkpoint, &theirs).await;
+            let theirs = request.clock;
             if theirs > 0 {
                 self.exchange.clocks().heard(&name, Timestamp::from_millis(theirs), ledger.now());
             }
@@ -297,7 +300,8 @@ impl PeerService for PeerApi {
             directory_digest: words::digest(&directory.digest()),
             clock: ledger.now().millis(),
             checkpoint,
-            held_checkpoint,
+            held_checkpoint: ours.held,
+            newest_checkpoint: ours.newest,
         }))
     }
 

@@ -1,11 +1,13 @@
 //! The commands that a person uses for a document's life, through the real program and two nodes that are processes:
 //! `send`, `inbox`, `fetch`, `ack`, `respond`, `track`, `watch`, `update`, `take-back`, `revoke`, `release`, `status`;
-//! what they print, and with which exit status.
+//! what they print, and with which exit status. `keeping`: `hold`, `backup`, `restore`.
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
 #[path = "../common/mod.rs"]
 mod common;
+
+mod keeping;
 
 use std::fs::File;
 use std::process::{Child, Stdio};

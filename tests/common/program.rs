@@ -12,9 +12,10 @@ pub const BINARY: &str = env!("CARGO_BIN_EXE_lienthong");
 
 /// The first of four free ports below those that the system hands out.
 pub fn port(salt: u16) -> u16 {
-    let first = 24_000 + (std::process::id() % 700) as u16 * 8 + salt;
+    let first = 24_000 + ((std::process::id() % 700) as u16 * 8 + salt) % 8_000;
     let free = |port: u16| (port..port + 4).all(|p| TcpListener::bind(("127.0.0.1", p)).is_ok());
-    (first..32_000).step_by(8).find(|port| free(*port)).unwrap()
+    let mut all = (first..32_000).step_by(8).chain((24_000..first).step_by(8));
+    all.find(|port| free(*port)).unwrap()
 }
 
 /// A network of two nodes in a folder.

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::path::Path;
 use std::time::SystemTime;
 
+use lienthong::exchange::witness::HeldOf;
 use lienthong::merkle::{Note, SignedCheckpoint, verify_cosignature};
 use lienthong::wire::pb;
 
@@ -114,16 +115,18 @@ async fn nodes_that_are_idle_stay_idle_however_often_they_say_hello() {
             let exchange = net.node(from).exchange().clone();
             let to = if from == "a" { "b" } else { "a" };
             let checkpoint = exchange.ledger().snapshot().checkpoint().unwrap().note().to_owned();
-            let held_checkpoint = exchange.held_of(&name(to));
+            let HeldOf { held, newest } = exchange.held_of(&name(to));
             let request = pb::HelloRequest {
                 node: from.to_owned(),
                 directory_version: 1,
                 checkpoint,
-                held_checkpoint,
+                held_checkpoint: held,
+                newest_checkpoint: newest,
                 ..pb::HelloRequest::default()
             };
             let answer = calling.peer.hello(request).await.unwrap().into_inner();
-            exchange.greeted(&name(to), &answer.checkpoint, &answer.held_checkpoint).await;
+            let ours = HeldOf { held: answer.held_checkpoint, newest: answer.newest_checkpoint };
+            exchange.greeted(&name(to), &answer.checkpoint, &ours).await;
         }
     };
     hello(&mut net).await;

@@ -90,6 +90,15 @@ pub struct Standing {
     pub cut: Option<Cut>,
 }
 
+/// What a node has of another's log, as signed notes; empty where there is nothing.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct HeldOf {
+    /// The newest checkpoint that was shown to grow out of those before, and is kept.
+    pub held: String,
+    /// A newer one that came, and waits for that: the log's key signed it, so that a copy of the log without it is old.
+    pub newest: String,
+}
+
 impl Default for Witness {
     fn default() -> Witness {
         Witness {
@@ -251,24 +260,31 @@ impl Exchange {
         }
     }
 
-    /// What two nodes say of their logs when they say hello: the peer's own newest checkpoint, and the newest of this
-    /// node's that it holds.
-    pub async fn greeted(&self, peer: &NodeName, theirs: &str, held: &str) {
-        if !held.is_empty() {
-            self.is_held(peer, held);
+    /// What two nodes say of their logs when they say hello: the peer's own newest checkpoint, and what it has of this
+    /// node's.
+    pub async fn greeted(&self, peer: &NodeName, theirs: &str, ours: &HeldOf) {
+        for text in [&ours.held, &ours.newest] {
+            if !text.is_empty() {
+                self.is_held(peer, text);
+            }
         }
         if !theirs.is_empty() {
             self.saw_text(peer, theirs).await;
         }
     }
 
-    /// The newest checkpoint that this node holds of the log that a node writes now; empty where it holds none.
-    pub fn held_of(&self, peer: &NodeName) -> String {
+    /// What this node has of the log that a node writes now, for a hello.
+    pub fn held_of(&self, peer: &NodeName) -> HeldOf {
         let directory = self.directory();
-        let Some(log) = directory.node(peer).and_then(current_log) else { return String::new() };
+        let Some(key) = directory.node(peer).and_then(current_log) else { return HeldOf::default() };
         let logs = self.witness().logs();
-        let held = logs.get(log.name()).and_then(|l| l.view.held());
-        held.map_or_else(String::new, |held| held.note().to_owned())
+        let Some(log) = logs.get(key.name()) else { return HeldOf::default() };
+        let note =
+            |signed: Option<&SignedCheckpoint>| signed.map_or_else(String::new, |s| s.note().to_owned());
+        // Of two histories nobody knows here which one the newest is of.
+        let newest = log.view.largest().filter(|_| log.cut.is_none());
+        let held = log.view.held();
+        HeldOf { held: note(held), newest: note(newest.filter(|newest| Some(*newest) != held)) }
     }
 
     /// Two checkpoints of a log cannot both be true: exchange stops, the proof is kept, the alarm recorded.
