@@ -132,6 +132,8 @@ pub const STATEMENT_ROWS: usize = 2_000_000;
 pub const STATEMENT_BYTES: u64 = 512 << 20;
 /// Statements that are made at once at one node: each reads every delivery of its period.
 pub const STATEMENTS_AT_ONCE: usize = 1;
+/// How often a statement is begun again when a newer one is made while it is pulled.
+pub const STATEMENT_TRIES: u32 = 3;
 /// Nodes that are asked for their statements at once.
 pub const COLLECTED_AT_ONCE: usize = 4;
 /// Differences that a report of the network lists; all are counted.

@@ -28,8 +28,9 @@ use crate::domain::reason::{Reason, Rejection};
 use crate::exchange::Exchange;
 use crate::exchange::accept::Boxed;
 use crate::exchange::pressure::Wants;
-use crate::ledger::{LedgerError, storage};
+use crate::ledger::LedgerError;
 use crate::merkle::{Checkpoint, Tree, leaf_hash, sha256};
+use crate::report::recorded::keep;
 use crate::report::unreadable;
 use crate::wire::leaf;
 use crate::wire::network::{Ask, NamedDelivery, Reply};
@@ -125,7 +126,8 @@ async fn record(
         Rejection::new(Reason::Internal, "", "this node's administrator must look")
     })?;
     let ledger = exchange.ledger();
-    let result = ledger.content().put(text.as_bytes()).map_err(|e| storage(&e))?;
+    let (kept, own) = (exchange.clone(), text.clone());
+    let result = blocking(move || keep(&kept, &own)).await?;
     nodes.truncate(limits::STATED_NODES);
     let kind = EventKind::NetworkReported(NetworkReported {
         period,
@@ -161,7 +163,14 @@ async fn one(
     period: Period,
 ) -> Answered {
     let mut part = NodePart { node: node.to_string(), ..NodePart::default() };
-    let stated = ask(exchange, directory, link, node, period, &mut part).await;
+    let mut stated = ask(exchange, directory, link, node, period, &mut part).await;
+    for _ in 1..limits::STATEMENT_TRIES {
+        // Another collector's question made a newer statement while this one was pulled.
+        if !matches!(&stated, Err(rejection) if rejection.reason == Reason::BadToken) {
+            break;
+        }
+        stated = ask(exchange, directory, link, node, period, &mut part).await;
+    }
     match &stated {
         Ok(_) => NodePart::STATED.clone_into(&mut part.outcome),
         Err(rejection) => {

@@ -20,6 +20,7 @@ use crate::exchange::Exchange;
 use crate::exchange::pressure::Wants;
 use crate::ledger::{LedgerError, damaged, missing_leaf, must_be_checked, storage, unknown_event};
 use crate::merkle::sha256;
+use crate::report::recorded::keep;
 use crate::report::{engine, periods, unreadable};
 use crate::wire::leaf;
 use crate::wire::network::{Ask, NamedDelivery, Reply};
@@ -94,7 +95,8 @@ impl Giving {
             if let Some(known) = self.record(period)?.filter(|known| known.statement == made.statement) {
                 return Ok((ledger.prove(known.index, &ledger.snapshot())?, known.statement));
             }
-            ledger.content().put(text.as_bytes()).map_err(|e| storage(&e))?;
+            let exchange = self.exchange.clone();
+            blocking(move || keep(&exchange, &text)).await?;
             let statement = made.statement;
             let command = Command::StateFigures {
                 actor: actor.clone(),

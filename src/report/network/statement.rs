@@ -391,9 +391,40 @@ mod tests {
             Statement::read((lines.join("\n") + "\n").as_bytes()).unwrap_err()
         };
         assert!(
-            with(&|lines| drop(lines.remove(first))).message.contains("is not what its deliveries count")
+            with(&|lines| {
+                lines.remove(first);
+            })
+            .message
+            .contains("is not what its deliveries count")
         );
         assert!(with(&|lines| lines.insert(first, lines[first])).message.contains("twice"));
         assert!(with(&|lines| lines.swap(first, first + 1)).message.contains("not in order"));
+    }
+
+    #[test]
+    fn the_seeds_of_the_fuzzer_are_statements() {
+        for text in [
+            &include_bytes!("../../../fuzz/seeds/statement/empty")[..],
+            &include_bytes!("../../../fuzz/seeds/statement/both")[..],
+        ] {
+            assert_eq!(Statement::read(text).unwrap().text().as_bytes(), text);
+        }
+    }
+
+    #[test]
+    fn no_byte_is_without_meaning() {
+        let text = statement().text().into_bytes();
+        for at in 0..text.len() {
+            for other in [b'0', b'\t', b'\n', b'-', 0xff, text[at].wrapping_add(1), text[at] ^ 0x20] {
+                let mut edited = text.clone();
+                edited[at] = other;
+                // What still holds is another statement, written as it was read.
+                if let Ok(read) = Statement::read(&edited) {
+                    assert_eq!(read.text().into_bytes(), edited, "byte {at}");
+                }
+            }
+            let error = Statement::read(&text[..at]).unwrap_err();
+            assert_eq!(error.reason, Reason::BadStatement, "cut at {at}");
+        }
     }
 }
