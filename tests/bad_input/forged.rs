@@ -205,6 +205,7 @@ impl Forged {
             data: self.data.clone().into(),
             directory_version: 0,
             ask: None,
+            figures: None,
         }
     }
 }

@@ -149,6 +149,7 @@ impl PeerLink for SimLink {
                 data: offer.data.unwrap_or_default(),
                 directory_version: offer.directory_version,
                 ask: None,
+                figures: None,
             };
             let bytes = request.encode_to_vec();
             if !self.life.step() {
@@ -185,7 +186,9 @@ impl PeerLink for SimLink {
                     let rejection = Rejection::new(reason, "", retry.message);
                     Err(Failure::of_answer(rejection, u64::from(retry.retry_after_ms)))
                 }
-                Some(Outcome::Reply(_)) | None => Err(bad("no answer to a message".to_owned())),
+                Some(Outcome::Reply(_) | Outcome::Figures(_)) | None => {
+                    Err(bad("no answer to a message".to_owned()))
+                }
             }
         })
     }
