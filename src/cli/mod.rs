@@ -31,6 +31,7 @@ pub mod recover;
 mod register;
 pub mod remote;
 pub mod report;
+mod report_network;
 pub mod scenario;
 pub mod send;
 pub mod serve;

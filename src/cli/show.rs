@@ -74,6 +74,13 @@ pub(super) fn event_line(index: u64, event: &Event) -> Vec<String> {
             (format!("{}: paper register of {}", d.agency, d.month), note.into())
         }
         EventKind::PeriodClosed(c) => (format!("period {}", c.period), String::new()),
+        EventKind::StatementMade(m) => {
+            (format!("statement of {}", m.period), format!("{} sent, {} received", m.sent, m.received))
+        }
+        EventKind::NetworkReported(r) => {
+            let whole = if r.complete { "" } else { "incomplete, " };
+            (format!("network {}", r.period), format!("{whole}{} differences", r.differences))
+        }
         EventKind::CalendarSet(c) => {
             let (free, worked) = (c.holidays.len(), c.workdays.len());
             (format!("{free} holidays, {worked} workdays at weekends"), String::new())
@@ -265,6 +272,23 @@ fn detail(kind: &EventKind) -> Value {
             "totals": c.totals.iter().map(|t| json!({
                 "key": t.key, "deliveries": counts_json(&t.deliveries), "documents": counts_json(&t.documents),
             })).collect::<Vec<_>>(),
+        }),
+        EventKind::StatementMade(m) => json!({
+            "period": m.period.to_string(), "statement": m.statement.to_string(),
+            "statement_size": m.statement_size, "size": m.size, "sent": m.sent, "received": m.received,
+        }),
+        EventKind::NetworkReported(r) => json!({
+            "period": r.period.to_string(), "result": r.result.to_string(), "result_size": r.result_size,
+            "complete": r.complete, "differences": r.differences,
+            "nodes": r.nodes.iter().map(|n| {
+                let stated = n.stated.as_ref();
+                json!({
+                    "node": n.node.as_str(), "reason": stated.err().map(|r| r.code()), "recomputed": n.recomputed,
+                    "log": stated.ok().map(|(event, _)| &event.log),
+                    "index": stated.ok().map(|(event, _)| event.index),
+                    "statement": stated.ok().map(|(_, digest)| digest.to_string()),
+                })
+            }).collect::<Vec<_>>(),
         }),
         EventKind::CalendarSet(c) => json!({
             "holidays": c.holidays.iter().map(ToString::to_string).collect::<Vec<_>>(),

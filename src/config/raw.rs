@@ -205,4 +205,8 @@ pub struct Figures {
     pub holidays: Vec<String>,
     #[serde(default)]
     pub workdays: Vec<String>,
+    #[serde(default)]
+    pub collectors: Vec<String>,
+    #[serde(default)]
+    pub auditors: Vec<String>,
 }

@@ -7,7 +7,7 @@ use super::document::{Kind, Origin, Urgency};
 use super::generation::{FirstReceipt, GenerationOpened, Recovered};
 use super::hold::HoldScope;
 use super::ids::{AgencyId, DeliveryId, Digest, DocumentKey, NodeName, RequestId};
-use super::ratio::{Calendar, PaperDeclared, PeriodClosed};
+use super::ratio::{Calendar, NetworkReported, PaperDeclared, PeriodClosed, StatementMade};
 use super::reason::Reason;
 use super::status::{DeliveryState, Status};
 use crate::signature::{Role, Verdict};
@@ -117,6 +117,10 @@ pub enum EventKind {
     PaperDeclared(PaperDeclared),
     /// The figures of a period as they were when it was closed.
     PeriodClosed(PeriodClosed),
+    /// The node stated its figures of a period.
+    StatementMade(StatementMade),
+    /// The node collected the network's figures of a period.
+    NetworkReported(NetworkReported),
     /// The days that are not as their weekday, from now on.
     CalendarSet(Calendar),
     /// Evidence of the delivery was handed out; on behalf of an agency, or of the node's auditors.
@@ -174,6 +178,8 @@ impl EventKind {
             EventKind::Exported { .. } => "exported",
             EventKind::PaperDeclared(_) => "paper_declared",
             EventKind::PeriodClosed(_) => "period_closed",
+            EventKind::StatementMade(_) => "statement_made",
+            EventKind::NetworkReported(_) => "network_reported",
             EventKind::CalendarSet(_) => "calendar_set",
             EventKind::Started { .. } => "started",
             EventKind::Stopped { .. } => "stopped",
@@ -222,6 +228,8 @@ impl EventKind {
         "extracted",
         "paper_declared",
         "period_closed",
+        "statement_made",
+        "network_reported",
         "calendar_set",
         "generation_opened",
         "recovered",

@@ -14,7 +14,7 @@ pub struct Named<'a> {
     pub content: &'a [Digest],
     /// Revocation data and timestamps: what came inside a document is not in the store by itself.
     pub evidence: &'a [Digest],
-    /// The other side's proof, or the figures of a closed period: kept for ever.
+    /// The other side's proof, or figures (of a closed period, stated, of the network): kept for ever.
     pub proof: Option<Digest>,
     /// The proof of what a lost log of this node had recorded: kept for ever.
     pub lost_proof: Option<Digest>,
@@ -78,6 +78,8 @@ impl EventKind {
                 Named { delivery: Some(*delivery_id), lost_proof: Some(first.proof), ..Named::default() }
             }
             EventKind::PeriodClosed(closed) => Named { proof: Some(closed.snapshot), ..Named::default() },
+            EventKind::StatementMade(made) => Named { proof: Some(made.statement), ..Named::default() },
+            EventKind::NetworkReported(r) => Named { proof: Some(r.result), ..Named::default() },
             _ => Named::default(),
         }
     }

@@ -118,6 +118,8 @@ reasons! {
     WrongPeer "wrong_peer" Denied,
     /// A proof does not hold, or proves something else.
     BadProof "bad_proof" Denied,
+    /// A node's statement of its figures does not hold.
+    BadStatement "bad_statement" Denied,
     /// The peer's log has two histories: exchange with it is stopped.
     LogForked "log_forked" Precondition,
     /// The peer does not show that its log only grew: exchange with it is stopped.

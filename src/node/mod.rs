@@ -38,12 +38,14 @@ use crate::exchange::witness::{self, OldCopy, WitnessLink};
 use crate::exchange::{timestamps, transfer};
 use crate::ledger::{Clock, Ledger, LedgerConfig, LedgerError, Opened, SystemRandom};
 use crate::merkle::{KeyError, NoteSigner, NoteVerifier};
+use crate::report::network::Giving;
 use crate::rpc::audit::AuditApi;
 use crate::rpc::collect;
 use crate::rpc::directory::DirectoryApi;
 use crate::rpc::evidence::Exports;
 use crate::rpc::exchange::ExchangeApi;
 use crate::rpc::link::Links;
+use crate::rpc::network::Collecting;
 use crate::rpc::peer::PeerApi;
 use crate::rpc::quota::Quotas;
 use crate::rpc::report::ReportApi;
@@ -234,8 +236,15 @@ impl Node {
         let mut tasks = JoinSet::new();
         let grpc = |e: tonic::transport::Error| NodeError::Grpc(e.to_string());
         let message = limits::MESSAGE_BYTES;
-        let peer_api =
-            PeerApi::new(exchange.clone(), links.clone(), peer_quotas.clone(), begun, stopped.clone());
+        let giving = Giving::new(exchange.clone());
+        let peer_api = PeerApi::new(
+            exchange.clone(),
+            links.clone(),
+            peer_quotas.clone(),
+            giving.clone(),
+            begun,
+            stopped.clone(),
+        );
         let peers = serve::builder(&peer_quotas, stopped.clone())
             .add_service(
                 PeerServiceServer::new(peer_api.clone())
@@ -277,7 +286,10 @@ impl Node {
                 status.clone(),
                 exports,
             )))
-            .add_service(ReportServiceServer::new(ReportApi::new(exchange.clone())))
+            .add_service(ReportServiceServer::new(ReportApi::new(
+                exchange.clone(),
+                Collecting::new(links.clone(), giving),
+            )))
             .add_service(RetentionServiceServer::new(RetentionApi::new(exchange.clone())))
             .add_service(DirectoryServiceServer::new(DirectoryApi::new(exchange.clone())))
             .add_service(health_service)

@@ -9,6 +9,7 @@
 //!   call, encode.
 //! - [`collect`]: nodes that cannot be reached, from both sides.
 //! - `content`: large content between nodes, on connections of its own; `fetch`: to the recipient's system.
+//! - [`network`]: the network's figures, collected on demand.
 //! - [`link`]: the way to another node; implements [`crate::exchange::courier::PeerLink`].
 //! - [`client`]: how the command line and the tests call a node.
 
@@ -22,6 +23,7 @@ pub mod exchange;
 mod fetch;
 pub mod guard;
 pub mod link;
+pub mod network;
 mod notices;
 pub mod peer;
 pub mod quota;

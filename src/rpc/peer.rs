@@ -19,11 +19,12 @@ use crate::domain::reason::{Reason, Rejection};
 use crate::exchange::Exchange;
 use crate::exchange::accept::Offer;
 use crate::exchange::witness::HeldOf;
+use crate::report::network::Giving;
 use crate::time::Timestamp;
 use crate::wire::pb::peer_service_server::PeerService;
 use crate::wire::proof::Proof;
 use crate::wire::witness::Ask;
-use crate::wire::{failure, pb, words};
+use crate::wire::{failure, network, pb, words};
 
 /// The service.
 #[derive(Clone)]
@@ -31,6 +32,8 @@ pub struct PeerApi {
     exchange: Exchange,
     links: Links,
     quotas: Quotas,
+    /// What nodes that collect figures are given.
+    giving: Giving,
     /// The node has begun: before, it says hello and nothing else.
     ready: watch::Receiver<bool>,
     stop: watch::Receiver<bool>,
@@ -43,10 +46,11 @@ impl PeerApi {
         exchange: Exchange,
         links: Links,
         quotas: Quotas,
+        giving: Giving,
         ready: watch::Receiver<bool>,
         stop: watch::Receiver<bool>,
     ) -> PeerApi {
-        PeerApi { exchange, links, quotas, ready, stop }
+        PeerApi { exchange, links, quotas, giving, ready, stop }
     }
 
     async fn ready(&self) -> Result<(), Status> {
@@ -170,7 +174,7 @@ impl PeerApi {
             let (api, answers) = (self.clone(), answers.clone());
             let (name, identity) = (name.clone(), identity.clone());
             tokio::spawn(async move {
-                let answer = accept(&api.exchange, &api.links, &name, &identity, message).await;
+                let answer = accept(&api, &name, &identity, message).await;
                 if let Some(pb::deliver_response::Outcome::Retry(retry)) = &answer.outcome {
                     api.quotas.refused(read_retry(retry).reason);
                 }
@@ -329,14 +333,14 @@ fn refresh(links: &Links, name: &NodeName) {
 
 /// One message: authorised, accepted, answered.
 async fn accept(
-    exchange: &Exchange,
-    links: &Links,
+    api: &PeerApi,
     name: &NodeName,
     identity: &Identity,
     message: pb::DeliverRequest,
 ) -> pb::DeliverResponse {
     use pb::deliver_response::Outcome;
     let id = message.id;
+    let (exchange, links) = (&api.exchange, &api.links);
     let answer = async {
         if let Identity::Node { network, node } = identity {
             listed(exchange, network, node)?;
@@ -344,6 +348,10 @@ async fn accept(
         if let Some(ask) = message.ask {
             let reply = exchange.answer(name, Ask::from_wire(ask)?).await?;
             return Ok(Outcome::Reply(reply.to_wire()));
+        }
+        if let Some(ask) = message.figures {
+            let reply = api.giving.answer(name, network::Ask::from_wire(ask)?).await?;
+            return Ok(Outcome::Figures(reply.to_wire()));
         }
         let (_, mut offer, inline) = read_offer(message)?;
         if !inline && crate::wire::envelope::decode(&offer.envelope)?.content_size() > 0 {

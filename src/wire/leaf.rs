@@ -195,6 +195,8 @@ pub(super) fn kind(kind: &EventKind) -> Option<pb::event::Kind> {
         EventKind::CalendarSet(calendar) => K::CalendarSet(figures::calendar_out(calendar)),
         EventKind::PaperDeclared(declared) => K::PaperDeclared(figures::declared_out(declared)),
         EventKind::PeriodClosed(closed) => K::PeriodClosed(figures::closed_out(closed)),
+        EventKind::StatementMade(made) => K::StatementMade(figures::made_out(made)),
+        EventKind::NetworkReported(reported) => K::NetworkReported(figures::reported_out(reported)),
         EventKind::Purged { delivery_id, messages, digests, rule } => K::Purged(pb::Purged {
             delivery_id: words::id(delivery_id),
             messages: messages.iter().map(words::id).collect(),
@@ -421,6 +423,8 @@ pub(super) fn read_kind(kind: pb::event::Kind) -> Result<EventKind, Rejection> {
         K::CalendarSet(c) => EventKind::CalendarSet(figures::read_calendar(&c)?),
         K::PaperDeclared(d) => EventKind::PaperDeclared(figures::read_declared(d)?),
         K::PeriodClosed(c) => EventKind::PeriodClosed(figures::read_closed(c)?),
+        K::StatementMade(m) => EventKind::StatementMade(figures::read_made(&m)?),
+        K::NetworkReported(r) => EventKind::NetworkReported(figures::read_reported(&r)?),
         K::Started(s) => EventKind::Started { version: s.version, unwitnessed: s.unwitnessed },
         K::Stopped(s) => EventKind::Stopped { reason: s.reason },
         K::DirectoryAdopted(d) => EventKind::DirectoryAdopted {

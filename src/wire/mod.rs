@@ -5,6 +5,7 @@
 //! - [`figures`]: events about the ratios.
 //! - [`hold`]: what a legal hold is on.
 //! - [`words`]: enumerations, metadata, parts, verdicts.
+//! - [`network`]: what a node that collects figures asks.
 //! - [`proof`]: proofs; [`witness`]: what witnesses ask each other; [`lost`]: what a node asks that lost its log.
 //! - [`failure`]: reasons and gRPC statuses.
 //!
@@ -19,6 +20,7 @@ mod generation;
 pub mod hold;
 pub mod leaf;
 pub mod lost;
+pub mod network;
 mod paper;
 pub mod proof;
 pub mod witness;

@@ -206,6 +206,7 @@ impl Forged {
             data: self.data.clone().into(),
             directory_version: 0,
             ask: None,
+            figures: None,
         }
     }
 }

@@ -150,6 +150,7 @@ impl PeerLink for SimLink {
                 directory_version: offer.directory_version,
                 lost_receipt: offer.lost_receipt.as_ref().map(Proof::to_wire),
                 ask: None,
+                figures: None,
             };
             let bytes = request.encode_to_vec();
             if !self.life.step() {
@@ -186,7 +187,9 @@ impl PeerLink for SimLink {
                     let rejection = Rejection::new(reason, "", retry.message);
                     Err(Failure::of_answer(rejection, u64::from(retry.retry_after_ms)))
                 }
-                Some(Outcome::Reply(_)) | None => Err(bad("no answer to a message".to_owned())),
+                Some(Outcome::Reply(_) | Outcome::Figures(_)) | None => {
+                    Err(bad("no answer to a message".to_owned()))
+                }
             }
         })
     }

@@ -68,6 +68,8 @@ pub enum Command {
     Paper { actor: Actor, entry: Box<PaperEntry> },
     /// Close a period; `changes` is how often its months had changed when the figures were read.
     ClosePeriod { actor: Actor, closed: Box<PeriodClosed>, changes: u64 },
+    /// Figures were stated, or collected.
+    StateFigures { actor: Actor, kind: Box<EventKind> },
     /// An agency declares its paper register complete, or takes that back.
     DeclarePaper { actor: Actor, declared: PaperDeclared },
     /// The working days are these from now on.
@@ -327,6 +329,7 @@ pub fn decide(command: Command, view: &(impl Records + ?Sized)) -> Result<Decisi
             Ok(one(actor, EventKind::PaperEntered(*entry)))
         }
         Command::ClosePeriod { actor, closed, changes } => figures::close(view, actor, *closed, changes),
+        Command::StateFigures { actor, kind } => Ok(one(actor, *kind)),
         Command::DeclarePaper { actor, declared } => figures::declare(view, actor, declared),
         Command::SetCalendar { calendar } => figures::calendar(view, calendar),
         Command::Purge(purge) => keep::purge(view, *purge),

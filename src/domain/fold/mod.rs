@@ -31,7 +31,7 @@ use super::status::{Ask, DeliveryState, Status};
 use crate::time::Timestamp;
 use records::{
     AttemptRecord, DocumentRecord, Incoming, IncomingState, MessageFacts, Outgoing, RequestRecord,
-    StatusEntry,
+    StatementRecord, StatusEntry,
 };
 
 /// Reading the state failed: the storage, or a record that cannot be read.
@@ -154,6 +154,10 @@ pub fn apply(view: &mut (impl View + ?Sized), index: u64, event: &Event) -> Resu
             periods::declared(view, index, declared)?;
         }
         EventKind::PeriodClosed(closed) => periods::closed(view, index, event.at, closed)?,
+        EventKind::StatementMade(made) => {
+            let record = StatementRecord { index, statement: made.statement };
+            store(view, keys::statement(made.period), &record);
+        }
         EventKind::CalendarSet(calendar) => store(view, keys::calendar(), calendar),
         EventKind::Purged { .. } | EventKind::HoldPlaced { .. } | EventKind::HoldLifted { .. } => {
             stands_in_record = false;
@@ -176,6 +180,7 @@ pub fn apply(view: &mut (impl View + ?Sized), index: u64, event: &Event) -> Resu
         | EventKind::Stopped { .. }
         | EventKind::DirectoryAdopted { .. }
         | EventKind::Alarm { .. }
+        | EventKind::NetworkReported(_)
         | EventKind::Unknown => {}
     }
     agencies.dedup();

@@ -278,6 +278,15 @@ pub struct ClosedRecord {
     pub snapshot: Digest,
 }
 
+/// The newest statement of a period's figures.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct StatementRecord {
+    /// The event.
+    pub index: u64,
+    /// SHA-256 of its text.
+    pub statement: Digest,
+}
+
 /// What an agency declared about its paper register of a month.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct DeclaredRecord {
