@@ -5,7 +5,8 @@
 //! ```
 //! The events of a year of 256 agencies (or EVENTS of them) are applied to sled as a node applies them, a thousand to a
 //! commit: half of the deliveries are sent, half arrive, each with its receipt or hand-over and a status; every tenth
-//! document has three recipients. Then sled is opened again, and every report is asked right after opening and again.
+//! document has three recipients. At the end statements for the network's figures are made and read. In between sled
+//! is opened again, and every report is asked right after opening and again.
 
 #![allow(clippy::unwrap_used, clippy::print_stdout, reason = "a measurement")]
 
@@ -21,6 +22,8 @@ use lienthong::domain::ids::{AgencyId, DeliveryId, DocumentKey, NodeName, Reques
 use lienthong::domain::ratio::Side;
 use lienthong::domain::{DeliveryState, Kind, Origin, Status, Urgency};
 use lienthong::merkle::sha256;
+use lienthong::report::network::make::make;
+use lienthong::report::network::statement::Statement;
 use lienthong::report::{self, Basis, Dimension, Filter, Query, engine};
 use lienthong::signature::Verdict;
 use lienthong::store::index::{Change, Head, Index};
@@ -351,4 +354,17 @@ fn main() {
     }
     let rows = index.scan(&keys::rows(), &keys::rows(), usize::MAX).unwrap().len();
     println!("\n{rows} rows of the sender's side");
+    println!("\n{:<56}{:>10}{:>10}{:>10}{:>12}", "statement", "made", "read", "MiB", "deliveries");
+    let node = NodeName::new("a").unwrap();
+    for period in ["2016-03", "2016"] {
+        let began = Instant::now();
+        let text = make(&index, &node, period.parse().unwrap()).unwrap().text();
+        let made = began.elapsed().as_secs_f64();
+        let began = Instant::now();
+        let statement = Statement::read(text.as_bytes()).unwrap();
+        let read = began.elapsed().as_secs_f64();
+        let (mib, deliveries) =
+            (text.len() as f64 / 1_048_576.0, statement.sent.len() + statement.came.len());
+        println!("{period:<56}{made:>8.2} s{read:>8.2} s{mib:>10.1}{deliveries:>12}");
+    }
 }

@@ -260,6 +260,7 @@ pub fn make(plan: &Plan<'_>) -> Result<Network, CliError> {
         pki::write_public(&dir.join("directory.note"), note.as_bytes())?;
         let file = dir.join("lienthong.toml");
         let text = configuration(node, plan.network, *clients, *peers, &vkey);
+        let text = with_collector(&text, plan.agencies);
         pki::write_public(&file, text.as_bytes())?;
         nodes.insert(node.clone(), Config::read(&file).map_err(CliError::failed)?);
     }
@@ -330,6 +331,15 @@ fn node_files(
         log_key: log.verifier().clone(),
         cosign_key: cosign.verifier().clone(),
     })
+}
+
+/// In a network that is made at once, the node of the first agency collects the figures of all, and recounts them.
+fn with_collector(text: &str, agencies: &[AgencyLine]) -> String {
+    let Some(first) = agencies.iter().map(|a| &a.node).find(|node| !node.is_empty()) else {
+        return text.to_owned();
+    };
+    text.replace("# collectors = [\"province\"]", &format!("collectors = [\"{first}\"]"))
+        .replace("# auditors = []", &format!("auditors = [\"{first}\"]"))
 }
 
 /// The commented configuration of a node.
@@ -473,6 +483,10 @@ crl_dir = "crls"
 # day. A change holds for what is sent from then on, and is recorded in the log.
 # holidays = ["2016-02-08", "2016-02-09"]
 # workdays = []
+# The nodes that may collect this node's statements for the network's figures (ids of deliveries, agencies, channels and
+# verdicts), and those that may read its whole log as well, to recount them. Nobody by default.
+# collectors = ["province"]
+# auditors = []
 # [figures.targets]
 # What the pages measure the province by, in whole percent: fully electronic in the province (at least), both ways inside
 # agencies (at most), any electronic with agencies outside (at least).

@@ -8,6 +8,7 @@ use serde_json::json;
 use super::audit::Stopped;
 use super::dms::write_new;
 use super::remote::{Remote, read_report};
+use super::report_network::{self, NetworkArgs};
 use super::show::{columns, counts_json};
 use super::{CliError, Outcome, note, out};
 use crate::domain::document::Urgency;
@@ -20,7 +21,7 @@ use crate::wire::{pb, words};
 
 /// How a report is printed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
-enum ReportFormat {
+pub(super) enum ReportFormat {
     /// For a person.
     Table,
     /// For a program.
@@ -118,6 +119,8 @@ enum PeriodCommand {
         #[arg(long)]
         json: bool,
     },
+    /// Collects every node's statement of a period, checks, adds and compares them: the network's figures.
+    Network(NetworkArgs),
     /// Prints a closed period's figures as they were; their SHA-256 stands in the closing event.
     Snapshot {
         /// The closed period.
@@ -225,6 +228,18 @@ fn request(query: &Query, args: &ReportArgs) -> pb::GetRatiosRequest {
     }
 }
 
+/// Writes a result to a new file, or prints it.
+pub(super) fn deliver(bytes: &[u8], output: Option<&PathBuf>) -> Result<(), CliError> {
+    match output {
+        Some(file) => {
+            write_new(file, bytes)?;
+            note(format!("written: {}", file.display()));
+        }
+        None => out(String::from_utf8_lossy(bytes).trim_end()),
+    }
+    Ok(())
+}
+
 fn print(report: &Report, args: &ReportArgs) -> Result<(), CliError> {
     let bytes = match args.format {
         ReportFormat::Table => report::table(report, args.months).into_bytes(),
@@ -236,22 +251,13 @@ fn print(report: &Report, args: &ReportArgs) -> Result<(), CliError> {
         }
         ReportFormat::Xlsx => report::workbook(report).map_err(CliError::failed)?,
     };
-    match &args.output {
-        Some(file) => {
-            write_new(file, &bytes)?;
-            note(format!("written: {}", file.display()));
-            Ok(())
-        }
-        None => {
-            out(String::from_utf8_lossy(&bytes).trim_end());
-            Ok(())
-        }
-    }
+    deliver(&bytes, args.output.as_ref())
 }
 
 async fn period(remote: &Remote, command: PeriodCommand) -> Result<Outcome, CliError> {
     let client = remote.connect("admin").await?;
     match command {
+        PeriodCommand::Network(args) => return report_network::run(&client, args).await,
         PeriodCommand::Close { period } => {
             let request = pb::ClosePeriodRequest { period: period.to_string(), ..Default::default() };
             let answer = client.report().close_period(request).await?.into_inner();

@@ -74,6 +74,13 @@ pub(super) fn event_line(index: u64, event: &Event) -> Vec<String> {
             (format!("{}: paper register of {}", d.agency, d.month), note.into())
         }
         EventKind::PeriodClosed(c) => (format!("period {}", c.period), String::new()),
+        EventKind::StatementMade(m) => {
+            (format!("statement of {}", m.period), format!("{} sent, {} received", m.sent, m.received))
+        }
+        EventKind::NetworkReported(r) => {
+            let whole = if r.complete { "" } else { "incomplete, " };
+            (format!("network {}", r.period), format!("{whole}{} differences", r.differences))
+        }
         EventKind::CalendarSet(c) => {
             let (free, worked) = (c.holidays.len(), c.workdays.len());
             (format!("{free} holidays, {worked} workdays at weekends"), String::new())
@@ -94,6 +101,20 @@ pub(super) fn event_line(index: u64, event: &Event) -> Vec<String> {
             ("connections".into(), causes.collect::<Vec<_>>().join(", "))
         }
         EventKind::Extracted(e) => (e.extract.to_string(), e.filter.clone()),
+        EventKind::GenerationOpened(o) => {
+            (format!("after {}", o.lost), format!("{} of {} events kept", o.kept, o.known))
+        }
+        EventKind::Recovered(r) => {
+            let outcome = match &r.settled {
+                EventKind::Settled { outcome, .. } => outcome.to_string(),
+                _ => String::new(),
+            };
+            (r.submitted.item().map_or_else(String::new, item_text), outcome)
+        }
+        EventKind::SentAgain { peer, lost, .. } => {
+            (format!("to node {peer}"), format!("{} is lost", lost.log))
+        }
+        EventKind::Returned { first, .. } => (String::new(), format!("first received {}", first.at)),
         EventKind::Fetched { .. } | EventKind::HandedOver { .. } | EventKind::Unknown => {
             (String::new(), String::new())
         }
@@ -252,6 +273,23 @@ fn detail(kind: &EventKind) -> Value {
                 "key": t.key, "deliveries": counts_json(&t.deliveries), "documents": counts_json(&t.documents),
             })).collect::<Vec<_>>(),
         }),
+        EventKind::StatementMade(m) => json!({
+            "period": m.period.to_string(), "statement": m.statement.to_string(),
+            "statement_size": m.statement_size, "size": m.size, "sent": m.sent, "received": m.received,
+        }),
+        EventKind::NetworkReported(r) => json!({
+            "period": r.period.to_string(), "result": r.result.to_string(), "result_size": r.result_size,
+            "complete": r.complete, "differences": r.differences,
+            "nodes": r.nodes.iter().map(|n| {
+                let stated = n.stated.as_ref();
+                json!({
+                    "node": n.node.as_str(), "reason": stated.err().map(|r| r.code()), "recomputed": n.recomputed,
+                    "log": stated.ok().map(|(event, _)| &event.log),
+                    "index": stated.ok().map(|(event, _)| event.index),
+                    "statement": stated.ok().map(|(_, digest)| digest.to_string()),
+                })
+            }).collect::<Vec<_>>(),
+        }),
         EventKind::CalendarSet(c) => json!({
             "holidays": c.holidays.iter().map(ToString::to_string).collect::<Vec<_>>(),
             "workdays": c.workdays.iter().map(ToString::to_string).collect::<Vec<_>>(),
@@ -279,6 +317,22 @@ fn detail(kind: &EventKind) -> Value {
         | EventKind::KeyChanged(_)
         | EventKind::ConnectionsRefused(_)
         | EventKind::Extracted(_) => administration(kind),
+        EventKind::GenerationOpened(o) => json!({
+            "lost": o.lost, "kept": o.kept, "kept_root": o.kept_root.to_string(), "known": o.known,
+            "known_root": o.known_root.to_string(), "told_by": o.told_by,
+        }),
+        EventKind::Recovered(r) => json!({
+            "submitted": detail(&r.submitted), "submitted_at": r.submitted_at.to_string(),
+            "origin": log_ref(&r.origin), "origin_proof": r.origin_proof.to_string(),
+            "settled": detail(&r.settled),
+        }),
+        EventKind::SentAgain { delivery_id, peer, lost } => json!({
+            "delivery_id": delivery_id.to_string(), "peer": peer.as_str(), "lost": log_ref(lost),
+        }),
+        EventKind::Returned { delivery_id, first } => json!({
+            "delivery_id": delivery_id.to_string(), "receipt": log_ref(&first.receipt),
+            "receipt_proof": first.proof.to_string(), "received_at": first.at.to_string(),
+        }),
         EventKind::Unknown => json!({}),
     }
 }

@@ -4,6 +4,7 @@
 //! never in the file, only the paths of their files.
 
 mod calendar;
+mod collectors;
 mod keep;
 mod raw;
 mod settings;
@@ -19,6 +20,7 @@ use crate::domain::limits;
 use crate::domain::ratio::Calendar;
 use crate::merkle::NoteVerifier;
 
+pub use collectors::Collectors;
 pub use keep::{Keep, Retention, SelfCheck};
 pub use raw::Raw;
 pub use settings::Named;
@@ -199,6 +201,8 @@ pub struct Config {
     pub clock_tolerance_ms: i64,
     /// Days that are not as their weekday: what is sent in time is decided by them.
     pub calendar: Calendar,
+    /// The nodes that may have this node's figures.
+    pub collectors: Collectors,
     /// Where metrics are served over plain HTTP; `None`: nowhere.
     pub metrics: Option<SocketAddr>,
     /// How long content is kept.
@@ -417,6 +421,7 @@ impl Config {
             )? as i64,
             calendar: calendar::calendar_of(&raw.figures)?,
             targets: web::targets_of(&raw.figures.targets, &between)?,
+            collectors: collectors::collectors_of(&raw.figures)?,
             metrics: raw.metrics.listen.as_deref().map(|a| address("metrics.listen", a)).transpose()?,
             retention: keep::retention(raw.retention, &between)?,
             check: keep::self_check(&raw.check, &between)?,
@@ -570,6 +575,11 @@ mod tests {
                 "[directory]",
                 "[figures]\nworkdays = [\"2016-2\"]\n[directory]",
                 "`figures.workdays`: `2016-2`",
+            ),
+            (
+                "[directory]",
+                "[figures]\ncollectors = [\"-\"]\n[directory]",
+                "`figures.collectors`: `-` is not allowed: names of nodes",
             ),
             ("[directory]", "[metrics]\nlisten = \"9090\"\n[directory]", "`metrics.listen`: `9090`"),
             (

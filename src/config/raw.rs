@@ -219,6 +219,10 @@ pub struct Figures {
     pub workdays: Vec<String>,
     #[serde(default)]
     pub targets: Targets,
+    #[serde(default)]
+    pub collectors: Vec<String>,
+    #[serde(default)]
+    pub auditors: Vec<String>,
 }
 
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]

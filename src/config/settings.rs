@@ -2,10 +2,12 @@
 //! the next start. Keys and certificates are settings by their paths; what is in them is not read here. Clients are not
 //! among them: each has an event of its own.
 
+use std::collections::BTreeSet;
 use std::fmt::Display;
 use std::path::Path;
 
-use super::{Config, Retention, RevocationUnknown, SelfCheck, Share};
+use super::{Collectors, Config, Retention, RevocationUnknown, SelfCheck, Share};
+use crate::domain::ids::NodeName;
 use crate::domain::limits;
 use crate::time::Date;
 
@@ -58,6 +60,7 @@ impl Config {
             drain,
             clock_tolerance_ms,
             calendar,
+            collectors: Collectors { collectors, auditors },
             metrics,
             web,
             targets,
@@ -121,6 +124,8 @@ impl Config {
             ("limits.clock_tolerance_ms", text(clock_tolerance_ms)),
             ("figures.holidays", days(&calendar.holidays)),
             ("figures.workdays", days(&calendar.workdays)),
+            ("figures.collectors", names(collectors)),
+            ("figures.auditors", names(auditors)),
             ("metrics.listen", optional(metrics.as_ref().map(text))),
             ("web.listen", optional(web.as_ref().map(|w| text(w.listen)))),
             ("web.url", optional(web.as_ref().and_then(|w| w.url.clone()))),
@@ -158,6 +163,10 @@ fn path(path: &Path) -> String {
 
 fn days(days: &[Date]) -> String {
     days.iter().map(text).collect::<Vec<_>>().join(",")
+}
+
+fn names(nodes: &BTreeSet<NodeName>) -> String {
+    nodes.iter().map(text).collect::<Vec<_>>().join(",")
 }
 
 fn optional(value: Option<String>) -> String {

@@ -4,9 +4,10 @@ use serde::{Deserialize, Serialize};
 
 use super::administration::{ClientChange, ConfigChange, Extracted, KeyChange, RefusedConnections};
 use super::document::{Kind, Origin, Urgency};
+use super::generation::{FirstReceipt, GenerationOpened, Recovered};
 use super::hold::HoldScope;
 use super::ids::{AgencyId, DeliveryId, Digest, DocumentKey, NodeName, RequestId};
-use super::ratio::{Calendar, PaperDeclared, PeriodClosed};
+use super::ratio::{Calendar, NetworkReported, PaperDeclared, PeriodClosed, StatementMade};
 use super::reason::Reason;
 use super::status::{DeliveryState, Status};
 use crate::signature::{Role, Verdict};
@@ -116,6 +117,10 @@ pub enum EventKind {
     PaperDeclared(PaperDeclared),
     /// The figures of a period as they were when it was closed.
     PeriodClosed(PeriodClosed),
+    /// The node stated its figures of a period.
+    StatementMade(StatementMade),
+    /// The node collected the network's figures of a period.
+    NetworkReported(NetworkReported),
     /// The days that are not as their weekday, from now on.
     CalendarSet(Calendar),
     /// Evidence of the delivery was handed out; on behalf of an agency, or of the node's auditors.
@@ -146,6 +151,14 @@ pub enum EventKind {
     ConnectionsRefused(RefusedConnections),
     /// Something was taken out of the log.
     Extracted(Extracted),
+    /// This log goes on where another generation of it was lost.
+    GenerationOpened(GenerationOpened),
+    /// A message that the lost log had sent, and its answer.
+    Recovered(Box<Recovered>),
+    /// The recipient's node lost what it had received: it is delivered again.
+    SentAgain { delivery_id: DeliveryId, peer: NodeName, lost: LogRef },
+    /// What was received is what the lost log of this node had received before.
+    Returned { delivery_id: DeliveryId, first: FirstReceipt },
     /// Written by a newer version of this program; it verifies and is not interpreted.
     Unknown,
 }
@@ -168,6 +181,8 @@ impl EventKind {
             EventKind::Viewed { .. } => "viewed",
             EventKind::PaperDeclared(_) => "paper_declared",
             EventKind::PeriodClosed(_) => "period_closed",
+            EventKind::StatementMade(_) => "statement_made",
+            EventKind::NetworkReported(_) => "network_reported",
             EventKind::CalendarSet(_) => "calendar_set",
             EventKind::Started { .. } => "started",
             EventKind::Stopped { .. } => "stopped",
@@ -181,6 +196,10 @@ impl EventKind {
             EventKind::KeyChanged(_) => "key_changed",
             EventKind::ConnectionsRefused(_) => "connections_refused",
             EventKind::Extracted(_) => "extracted",
+            EventKind::GenerationOpened(_) => "generation_opened",
+            EventKind::Recovered(_) => "recovered",
+            EventKind::SentAgain { .. } => "sent_again",
+            EventKind::Returned { .. } => "returned",
             EventKind::Unknown => "unknown",
         }
     }
@@ -213,7 +232,13 @@ impl EventKind {
         "extracted",
         "paper_declared",
         "period_closed",
+        "statement_made",
+        "network_reported",
         "calendar_set",
+        "generation_opened",
+        "recovered",
+        "sent_again",
+        "returned",
         "unknown",
     ];
 
@@ -231,7 +256,10 @@ impl EventKind {
             | EventKind::Exported { delivery_id, .. }
             | EventKind::Viewed { delivery_id, .. }
             | EventKind::Purged { delivery_id, .. }
+            | EventKind::SentAgain { delivery_id, .. }
+            | EventKind::Returned { delivery_id, .. }
             | EventKind::Released { delivery_id, .. } => Some(*delivery_id),
+            EventKind::Recovered(recovered) => recovered.submitted.delivery_id(),
             EventKind::HoldPlaced { scope: HoldScope::Delivery(id), .. }
             | EventKind::HoldLifted { scope: HoldScope::Delivery(id), .. } => Some(*id),
             _ => None,
@@ -244,6 +272,7 @@ impl EventKind {
             EventKind::Submitted { item, .. }
             | EventKind::Received { item, .. }
             | EventKind::Refused { item, .. } => Some(item),
+            EventKind::Recovered(recovered) => recovered.submitted.item(),
             _ => None,
         }
     }

@@ -125,6 +125,23 @@ pub const REPORT_MISSING: usize = 1_000;
 pub const CALENDAR_DAYS: usize = 1_000;
 /// How often the figures of a period are read again while they change under the reading.
 pub const CLOSE_TRIES: u32 = 10;
+/// Deliveries in one node's statement of a period, sent and received: a year of a whole province, in some 300 MiB of memory
+/// at the node that collects.
+pub const STATEMENT_ROWS: usize = 2_000_000;
+/// Bytes of a statement's text: so many deliveries at their usual length.
+pub const STATEMENT_BYTES: u64 = 512 << 20;
+/// Statements that are made at once at one node: each reads every delivery of its period.
+pub const STATEMENTS_AT_ONCE: usize = 1;
+/// How often a statement is begun again when a newer one is made while it is pulled.
+pub const STATEMENT_TRIES: u32 = 3;
+/// Nodes that are asked for their statements at once.
+pub const COLLECTED_AT_ONCE: usize = 4;
+/// Differences that a report of the network lists; all are counted.
+pub const DIFFERENCES_LISTED: usize = 10_000;
+/// Deliveries of which the documents are asked for at once.
+pub const NAMED_AT_ONCE: usize = 100;
+/// Nodes in the event of a report of the network: with 300 bytes each it stays under [`LEAF_BYTES`].
+pub const STATED_NODES: usize = 200;
 /// How far a document's day of issue may lie ahead of this node's clock: time zones and clocks that differ.
 pub const FUTURE_MS: i64 = 10 * 60 * 1000;
 /// How long delivery is tried, by default (5 days).
@@ -229,6 +246,14 @@ pub const WITNESS_CHECKPOINTS: usize = 256;
 pub const WITNESS_PREFIXES: usize = 8;
 /// Time for one answer between witnesses: they are small, and the next question comes soon.
 pub const WITNESS_ANSWER: std::time::Duration = std::time::Duration::from_secs(10);
+/// Earlier generations that a node asks about which lost its log: more were never opened in good faith.
+pub const LOST_LOGS: usize = 64;
+/// Deliveries in one answer about a lost log.
+pub const LOST_DELIVERIES: usize = 256;
+/// Bytes of such an answer from which the next delivery waits for the next one: it stays far below a message's limit.
+pub const LOST_BYTES: usize = 1 << 20;
+/// Events that are looked through for one answer about a lost log: a few milliseconds.
+pub const LOST_EVENTS: u64 = 4_096;
 /// Questions to peers under way at once.
 pub const WITNESS_AT_ONCE: usize = 8;
 /// How long a node asks its peers at its start which checkpoint of its own log they hold, by default.

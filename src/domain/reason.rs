@@ -118,10 +118,14 @@ reasons! {
     WrongPeer "wrong_peer" Denied,
     /// A proof does not hold, or proves something else.
     BadProof "bad_proof" Denied,
+    /// A node's statement of its figures does not hold.
+    BadStatement "bad_statement" Denied,
     /// The peer's log has two histories: exchange with it is stopped.
     LogForked "log_forked" Precondition,
     /// The peer does not show that its log only grew: exchange with it is stopped.
     LogSuspect "log_suspect" Precondition,
+    /// No other node cosigned a checkpoint of this log yet.
+    NotCosigned "not_cosigned" Precondition,
     /// The envelope cannot be read or contradicts itself.
     BadEnvelope "bad_envelope" Invalid,
     /// The time of delivery is over.
@@ -156,6 +160,8 @@ reasons! {
     SealRequired "seal_required" Precondition,
     /// The recipient's node needs a newer directory, or has one.
     DirectoryBehind "directory_behind" Unavailable,
+    /// A node that lost its log is still asking what the others have of it.
+    Recovering "recovering" Unavailable,
     /// The peer cannot be reached.
     PeerUnreachable "peer_unreachable" Unavailable,
     /// The disk is full.

@@ -5,9 +5,10 @@
 //! [`status`] (and reports). [`notice`] is a revoke or an update of what was sent, [`held`] is what waits for a
 //! decision, [`paper`] enters what went on paper, [`track`] follows a delivery,
 //! [`directory`] keeps the list of agencies,
-//! [`viewed`] records who looked at a document on the pages, `judge` judges signatures at either node, `transfer` takes large content in piece by piece, [`mod@retention`] purges
+//! [`viewed`] records who looked at a document on the pages, `judge` judges signatures at either node, `transfer` takes
+//! large content in piece by piece, [`mod@retention`] purges
 //! what is kept no longer, [`witness`] holds what other logs signed, [`timestamps`] has this log's checkpoints stamped,
-//! [`trust`] has
+//! [`recovery`] gets back what other nodes have of a lost log, [`trust`] has
 //! the revocation data in force, and [`revocation`] gets it. No step is skipped for any kind of message, and between
 //! two agencies of one node the way is
 //! the same without the network.
@@ -29,6 +30,7 @@ pub(crate) mod message;
 pub mod notice;
 pub mod paper;
 pub mod pressure;
+pub mod recovery;
 pub mod retention;
 pub mod revocation;
 pub mod settle;
@@ -78,6 +80,7 @@ pub(crate) struct Inner {
     pub(crate) witness: witness::Witness,
     pub(crate) stamping: timestamps::Stamping,
     pub(crate) views: viewed::Views,
+    pub(crate) recovery: recovery::Recovery,
 }
 
 impl Exchange {
@@ -87,6 +90,7 @@ impl Exchange {
         let transfers = transfer::Transfers::new(ledger.content().take_partials(), &pressure);
         let clocks = clocks::Clocks::new(config.clock_tolerance_ms);
         let stamping = timestamps::Stamping::open(&config, &ledger);
+        let recovery = recovery::Recovery::open(&config, &ledger);
         let inner = Inner {
             config,
             ledger,
@@ -103,6 +107,7 @@ impl Exchange {
             witness: witness::Witness::default(),
             stamping,
             views: viewed::Views::default(),
+            recovery,
         };
         Exchange { inner: Arc::new(inner) }
     }

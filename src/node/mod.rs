@@ -30,6 +30,7 @@ use crate::exchange::checks::LastCheck;
 use crate::exchange::courier::{self, LocalLink, PeerLink};
 use crate::exchange::directory::{AdoptError, DirectoryHolder};
 use crate::exchange::pressure::{free_bytes, watch_disk};
+use crate::exchange::recovery;
 use crate::exchange::retention;
 use crate::exchange::revocation::Revocation;
 use crate::exchange::trust::CrlFileError;
@@ -37,6 +38,7 @@ use crate::exchange::witness::{self, OldCopy, WitnessLink};
 use crate::exchange::{timestamps, transfer};
 use crate::ledger::{Clock, Ledger, LedgerConfig, LedgerError, Opened, SystemRandom};
 use crate::merkle::{KeyError, NoteSigner, NoteVerifier};
+use crate::report::network::Giving;
 use crate::rpc::audit::AuditApi;
 use crate::rpc::collect;
 use crate::rpc::directory::DirectoryApi;
@@ -44,6 +46,7 @@ use crate::rpc::evidence::Exports;
 use crate::rpc::exchange::ExchangeApi;
 use crate::rpc::link::Links;
 use crate::rpc::login::Logins;
+use crate::rpc::network::Collecting;
 use crate::rpc::peer::PeerApi;
 use crate::rpc::quota::Quotas;
 use crate::rpc::report::ReportApi;
@@ -237,8 +240,15 @@ impl Node {
         let mut tasks = JoinSet::new();
         let grpc = |e: tonic::transport::Error| NodeError::Grpc(e.to_string());
         let message = limits::MESSAGE_BYTES;
-        let peer_api =
-            PeerApi::new(exchange.clone(), links.clone(), peer_quotas.clone(), begun, stopped.clone());
+        let giving = Giving::new(exchange.clone());
+        let peer_api = PeerApi::new(
+            exchange.clone(),
+            links.clone(),
+            peer_quotas.clone(),
+            giving.clone(),
+            begun,
+            stopped.clone(),
+        );
         let peers = serve::builder(&peer_quotas, stopped.clone())
             .add_service(
                 PeerServiceServer::new(peer_api.clone())
@@ -265,6 +275,7 @@ impl Node {
             .build_v1()
             .map_err(|e| NodeError::Grpc(e.to_string()))?;
         let message = limits::MESSAGE_BYTES;
+        let reports = ReportApi::new(exchange.clone(), Collecting::new(links.clone(), giving));
         let mut audit = AuditApi::new(exchange.clone(), key.clone(), status.clone(), exports);
         let web_url = web.as_ref().map(|listener| web_url(&exchange, listener)).transpose()?;
         if let (Some(listener), Some(tls), Some(url)) = (web, tls.web.clone(), &web_url) {
@@ -272,7 +283,7 @@ impl Node {
             audit = audit.with_web(logins.clone(), url.clone());
             let quotas = [client_quotas.clone(), peer_quotas.clone()];
             let documents = ExchangeApi::new(exchange.clone(), client_quotas.clone(), stopped.clone());
-            let site = Site::new(exchange.clone(), audit.clone(), documents, quotas, logins);
+            let site = Site::new(exchange.clone(), audit.clone(), reports.clone(), documents, quotas, logins);
             let serving = web::serve(Arc::new(site), listener, tls, closed.clone());
             tasks.spawn(async move {
                 serving.await;
@@ -289,8 +300,8 @@ impl Node {
                 .max_decoding_message_size(message)
                 .max_encoding_message_size(message),
             )
-            .add_service(AuditServiceServer::new(audit.clone()))
-            .add_service(ReportServiceServer::new(ReportApi::new(exchange.clone())))
+            .add_service(AuditServiceServer::new(audit))
+            .add_service(ReportServiceServer::new(reports))
             .add_service(RetentionServiceServer::new(RetentionApi::new(exchange.clone())))
             .add_service(DirectoryServiceServer::new(DirectoryApi::new(exchange.clone())))
             .add_service(health_service)
@@ -303,6 +314,14 @@ impl Node {
             async move {
                 let link = move |peer: &NodeName| -> Arc<dyn WitnessLink> { links.to(peer) };
                 witness::run(exchange, link, stopped).await;
+                Ok(())
+            }
+        });
+        tasks.spawn({
+            let (links, exchange, stopped) = (links.clone(), exchange.clone(), stopped.clone());
+            async move {
+                let link = move |peer: &NodeName| -> Arc<dyn WitnessLink> { links.to(peer) };
+                recovery::run(exchange, link, stopped).await;
                 Ok(())
             }
         });

@@ -1,6 +1,7 @@
 //! The share of fully electronic exchange: reading the sums that the folds keep, and printing them.
 //!
 //! [`query`] says what is asked for, [`engine`] adds it up, [`coverage`] says how complete the paper registers are,
+//! [`network`] states, collects and compares the figures of several nodes,
 //! [`periods`] closes a period and lists what changed since, `recorded` makes that an event. [`Report`] is what is printed: as a table, as JSON, CSV or
 //! a workbook, the same figures everywhere.
 //!
@@ -17,6 +18,7 @@ use crate::store::index::Index;
 
 pub mod coverage;
 pub mod engine;
+pub mod network;
 pub mod periods;
 pub mod query;
 mod recorded;
@@ -48,6 +50,12 @@ pub enum ReportError {
     /// A record.
     #[error(transparent)]
     View(#[from] ViewError),
+    /// More than can be stated at once.
+    #[error("the period has more than the {most} deliveries of a statement: ask for a shorter one")]
+    TooMany {
+        /// The limit.
+        most: usize,
+    },
 }
 
 fn damaged(key: &[u8]) -> ReportError {

@@ -5,17 +5,29 @@ use crate::config::{NodeRole, Role};
 use crate::domain::decide::{Answer, Command, Place};
 use crate::domain::fold::records::ClosedRecord;
 use crate::domain::fold::{decode, keys};
+use crate::domain::ids::Digest;
 use crate::domain::limits;
 use crate::domain::ratio::{Month, PaperDeclared, Period, PeriodClosed};
 use crate::domain::reason::{Reason, Rejection};
 use crate::exchange::pressure::Wants;
 use crate::exchange::{Caller, Exchange};
 use crate::ledger::{LedgerError, damaged, must_be_checked, storage};
+use crate::merkle::sha256;
 
 /// A refusal because figures cannot be read.
 pub(crate) fn unreadable(error: &ReportError) -> Rejection {
+    if let ReportError::TooMany { .. } = error {
+        return Rejection::new(Reason::TooMany, "period", error.to_string());
+    }
     tracing::error!(%error, "figures cannot be read");
     must_be_checked()
+}
+
+/// Keeps a text of figures as content, whatever its size; gives its digest.
+pub(super) fn keep(exchange: &Exchange, text: &str) -> Result<Digest, Rejection> {
+    let digest = sha256(text.as_bytes());
+    exchange.ledger().content().put_whole(digest, text.as_bytes()).map_err(|e| storage(&e))?;
+    Ok(digest)
 }
 
 impl Exchange {
@@ -105,7 +117,7 @@ impl Exchange {
             let changes = engine::changes(index, &periods::query(period)).map_err(|e| unreadable(&e))?;
             let text = periods::snapshot(index, period).map_err(|e| unreadable(&e))?;
             let totals = periods::totals(index, period).map_err(|e| unreadable(&e))?;
-            let snapshot = exchange.ledger().content().put(text.as_bytes()).map_err(|e| storage(&e))?;
+            let snapshot = keep(&exchange, &text)?;
             let snapshot_size = text.len() as u64;
             Ok((PeriodClosed { period, snapshot, snapshot_size, totals }, changes))
         };

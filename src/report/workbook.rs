@@ -45,6 +45,11 @@ const DEFINITIONS: [(&str, &str); 17] = [
 
 /// The bytes of the workbook.
 pub fn workbook(report: &Report) -> Result<Vec<u8>, XlsxError> {
+    book(report)?.save_to_buffer()
+}
+
+/// The workbook, to which sheets may be added.
+pub(super) fn book(report: &Report) -> Result<Workbook, XlsxError> {
     let bold = Format::new().set_bold();
     let mut book = Workbook::new();
     // No clock: the same report gives the same file.
@@ -53,7 +58,7 @@ pub fn workbook(report: &Report) -> Result<Vec<u8>, XlsxError> {
     figures(report, book.add_worksheet().set_name("figures")?, &bold)?;
     definitions(book.add_worksheet().set_name("definitions")?, &bold)?;
     coverage(report, book.add_worksheet().set_name("coverage")?, &bold)?;
-    book.save_to_buffer()
+    Ok(book)
 }
 
 /// A number in a cell. Over 2^53 it would not be exact: no node counts so many.

@@ -30,7 +30,9 @@ use crate::exchange::accept::{Boxed, Offer};
 use crate::exchange::courier::PeerLink;
 use crate::exchange::courier::failure::Failure;
 use crate::exchange::witness::{HeldOf, WitnessLink};
+use crate::report::network::FiguresLink;
 use crate::time::Timestamp;
+use crate::wire::network;
 use crate::wire::pb;
 use crate::wire::pb::directory_service_client::DirectoryServiceClient;
 use crate::wire::pb::peer_service_client::PeerServiceClient;
@@ -97,6 +99,7 @@ struct Slot {
 enum Answer {
     Proof(Proof),
     Reply(pb::WitnessReply),
+    Figures(pb::FiguresReply),
 }
 
 type Pending = Arc<Mutex<HashMap<u64, oneshot::Sender<Result<Answer, Failure>>>>>;
@@ -324,6 +327,7 @@ impl Link {
             checkpoint: ledger.snapshot().checkpoint().map_or_else(String::new, |c| c.note().to_owned()),
             held_checkpoint: held,
             newest_checkpoint: newest,
+            lost_log: String::new(),
         };
         let asked = ledger.now();
         let answer = client(channel).hello(request).await.map_err(|s| read_failure(&s))?.into_inner();
@@ -381,6 +385,7 @@ fn answered(pending: &Pending, answer: pb::DeliverResponse) -> Option<Proof> {
     let result = match answer.outcome {
         Some(Outcome::Receipt(proof)) => Proof::from_wire(proof).map(Answer::Proof).map_err(Failure::of_peer),
         Some(Outcome::Reply(reply)) => Ok(Answer::Reply(reply)),
+        Some(Outcome::Figures(reply)) => Ok(Answer::Figures(reply)),
         Some(Outcome::Retry(retry)) => {
             Err(Failure::of_answer(read_retry(&retry), u64::from(retry.retry_after_ms)))
         }
@@ -409,7 +414,9 @@ impl Link {
             signatures: offer.signatures,
             data: offer.data.unwrap_or_default(),
             directory_version: offer.directory_version,
+            lost_receipt: offer.lost_receipt.as_ref().map(Proof::to_wire),
             ask: None,
+            figures: None,
         };
         // One that is over the limit would end the stream for all that are on it.
         let size = prost::Message::encoded_len(&request);
@@ -420,7 +427,7 @@ impl Link {
         }
         match self.send_one(connection, request, large).await? {
             Answer::Proof(proof) => Ok(proof),
-            Answer::Reply(_) => {
+            Answer::Reply(_) | Answer::Figures(_) => {
                 Err(Failure::of_peer(Rejection::new(Reason::BadProof, "", "an answer to another question")))
             }
         }
@@ -496,7 +503,7 @@ impl WitnessLink for Link {
             let request = pb::DeliverRequest { ask: Some(ask.to_wire()), ..pb::DeliverRequest::default() };
             match self.send_one(connection, request, None).await.map_err(|failure| failure.rejection)? {
                 Answer::Reply(reply) => Reply::from_wire(reply),
-                Answer::Proof(_) => Err(Rejection::new(Reason::BadProof, "", "a proof answers no question")),
+                Answer::Proof(_) | Answer::Figures(_) => Err(no_answer()),
             }
         })
     }
@@ -505,6 +512,24 @@ impl WitnessLink for Link {
         Box::pin(async move {
             let channel = self.dial_in_time().await?;
             self.hello(&channel).await
+        })
+    }
+}
+
+fn no_answer() -> Rejection {
+    Rejection::new(Reason::BadProof, "", "what came answers no question")
+}
+
+impl FiguresLink for Link {
+    fn ask(&self, ask: network::Ask) -> Boxed<'_, Result<network::Reply, Rejection>> {
+        Box::pin(async move {
+            let connection = self.connection().await?;
+            let request =
+                pb::DeliverRequest { figures: Some(ask.to_wire()), ..pb::DeliverRequest::default() };
+            match self.send_one(connection, request, None).await.map_err(|failure| failure.rejection)? {
+                Answer::Figures(reply) => network::Reply::from_wire(reply),
+                Answer::Proof(_) | Answer::Reply(_) => Err(no_answer()),
+            }
         })
     }
 }

@@ -19,11 +19,12 @@ use crate::domain::reason::{Reason, Rejection};
 use crate::exchange::Exchange;
 use crate::exchange::accept::Offer;
 use crate::exchange::witness::HeldOf;
+use crate::report::network::Giving;
 use crate::time::Timestamp;
 use crate::wire::pb::peer_service_server::PeerService;
 use crate::wire::proof::Proof;
 use crate::wire::witness::Ask;
-use crate::wire::{failure, pb, words};
+use crate::wire::{failure, network, pb, words};
 
 /// The service.
 #[derive(Clone)]
@@ -31,6 +32,8 @@ pub struct PeerApi {
     exchange: Exchange,
     links: Links,
     quotas: Quotas,
+    /// What nodes that collect figures are given.
+    giving: Giving,
     /// The node has begun: before, it says hello and nothing else.
     ready: watch::Receiver<bool>,
     stop: watch::Receiver<bool>,
@@ -43,10 +46,11 @@ impl PeerApi {
         exchange: Exchange,
         links: Links,
         quotas: Quotas,
+        giving: Giving,
         ready: watch::Receiver<bool>,
         stop: watch::Receiver<bool>,
     ) -> PeerApi {
-        PeerApi { exchange, links, quotas, ready, stop }
+        PeerApi { exchange, links, quotas, giving, ready, stop }
     }
 
     async fn ready(&self) -> Result<(), Status> {
@@ -170,7 +174,7 @@ impl PeerApi {
             let (api, answers) = (self.clone(), answers.clone());
             let (name, identity) = (name.clone(), identity.clone());
             tokio::spawn(async move {
-                let answer = accept(&api.exchange, &api.links, &name, &identity, message).await;
+                let answer = accept(&api, &name, &identity, message).await;
                 if let Some(pb::deliver_response::Outcome::Retry(retry)) = &answer.outcome {
                     api.quotas.refused(read_retry(retry).reason);
                 }
@@ -207,6 +211,7 @@ fn read_offer(request: pb::DeliverRequest) -> Result<(u64, Offer, bool), Rejecti
         signatures: request.signatures,
         data: Some(request.data),
         directory_version: request.directory_version,
+        lost_receipt: request.lost_receipt.map(Proof::from_wire).transpose()?,
     };
     Ok((request.id, offer, inline))
 }
@@ -273,6 +278,7 @@ impl PeerService for PeerApi {
         let directory = self.exchange.directory();
         let ledger = self.exchange.ledger();
         let mut ours = HeldOf::default();
+        let mut held_lost = String::new();
         if let Ok(name) = peer(&self.exchange, &request) {
             if request.get_ref().directory_version > directory.version() {
                 refresh(&self.links, &name);
@@ -280,6 +286,7 @@ impl PeerService for PeerApi {
             // As it was before the caller said what it has now.
             ours = self.exchange.held_of(&name);
             let request = request.get_ref();
+            held_lost = self.exchange.held_lost(&name, &request.lost_log);
             let theirs =
                 HeldOf { held: request.held_checkpoint.clone(), newest: request.newest_checkpoint.clone() };
             self.exchange.greeted(&name, &request.checkpoint, &theirs).await;
@@ -298,6 +305,7 @@ impl PeerService for PeerApi {
             checkpoint,
             held_checkpoint: ours.held,
             newest_checkpoint: ours.newest,
+            held_lost,
         }))
     }
 
@@ -325,14 +333,14 @@ fn refresh(links: &Links, name: &NodeName) {
 
 /// One message: authorised, accepted, answered.
 async fn accept(
-    exchange: &Exchange,
-    links: &Links,
+    api: &PeerApi,
     name: &NodeName,
     identity: &Identity,
     message: pb::DeliverRequest,
 ) -> pb::DeliverResponse {
     use pb::deliver_response::Outcome;
     let id = message.id;
+    let (exchange, links) = (&api.exchange, &api.links);
     let answer = async {
         if let Identity::Node { network, node } = identity {
             listed(exchange, network, node)?;
@@ -340,6 +348,10 @@ async fn accept(
         if let Some(ask) = message.ask {
             let reply = exchange.answer(name, Ask::from_wire(ask)?).await?;
             return Ok(Outcome::Reply(reply.to_wire()));
+        }
+        if let Some(ask) = message.figures {
+            let reply = api.giving.answer(name, network::Ask::from_wire(ask)?).await?;
+            return Ok(Outcome::Figures(reply.to_wire()));
         }
         let (_, mut offer, inline) = read_offer(message)?;
         if !inline && crate::wire::envelope::decode(&offer.envelope)?.content_size() > 0 {

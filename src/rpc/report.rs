@@ -7,6 +7,7 @@ use bytes::Bytes;
 use tokio_stream::Stream;
 use tonic::{Request, Response, Status};
 
+use super::network::Collecting;
 use super::{caller, record_extract, refuse};
 use crate::config::{NodeRole, Role};
 use crate::directory::Directory;
@@ -23,14 +24,16 @@ use crate::wire::pb::report_service_server::ReportService;
 use crate::wire::{figures, leaf, pb, words};
 
 /// The service.
+#[derive(Clone)]
 pub struct ReportApi {
     exchange: Exchange,
+    network: Collecting,
 }
 
 impl ReportApi {
-    /// Over the log of this node.
-    pub fn new(exchange: Exchange) -> ReportApi {
-        ReportApi { exchange }
+    /// Over the log of this node, and those that `network` reaches.
+    pub fn new(exchange: Exchange, network: Collecting) -> ReportApi {
+        ReportApi { exchange, network }
     }
 
     /// The agencies whose figures a caller may see: `None` is all.
@@ -157,7 +160,7 @@ impl ReportApi {
 }
 
 /// A period, or with `month` only a month; nothing where the text is empty.
-fn read_period(field: &'static str, text: &str, month: bool) -> Result<Option<Period>, Rejection> {
+pub(super) fn read_period(field: &'static str, text: &str, month: bool) -> Result<Option<Period>, Rejection> {
     if text.is_empty() {
         return Ok(None);
     }
@@ -349,12 +352,28 @@ impl ReportService for ReportApi {
         let closed = self.closed(&request.into_inner().period).map_err(refuse)?;
         let text = self.exchange.ledger().content().get(&closed.record.snapshot);
         let text = text.map_err(|e| refuse(storage(&e)))?.ok_or_else(|| refuse(must_be_checked()))?;
-        let pieces: Vec<Bytes> = (0..text.len())
-            .step_by(limits::CHUNK_BYTES)
-            .map(|at| text.slice(at..text.len().min(at + limits::CHUNK_BYTES)))
-            .collect();
-        let pieces = pieces.into_iter().map(|data| Ok(pb::GetSnapshotResponse { data }));
+        let pieces = in_pieces(&text).into_iter().map(|data| Ok(pb::GetSnapshotResponse { data }));
         Ok(Response::new(Box::pin(tokio_stream::iter(pieces))))
+    }
+
+    type ReportNetworkStream = Pin<Box<dyn Stream<Item = Result<pb::ReportNetworkResponse, Status>> + Send>>;
+
+    async fn report_network(
+        &self,
+        request: Request<pb::ReportNetworkRequest>,
+    ) -> Result<Response<Self::ReportNetworkStream>, Status> {
+        let caller = caller(&self.exchange, &request)?;
+        let r = request.into_inner();
+        let reported = self.network.report(&self.exchange, &caller, &r).await.map_err(refuse)?;
+        let mut pieces: Vec<_> = in_pieces(&Bytes::from(reported.text))
+            .into_iter()
+            .map(|data| pb::ReportNetworkResponse { data, ..Default::default() })
+            .collect();
+        if let Some(first) = pieces.first_mut() {
+            first.log_index = reported.index;
+            first.checkpoint = reported.checkpoint;
+        }
+        Ok(Response::new(Box::pin(tokio_stream::iter(pieces.into_iter().map(Ok)))))
     }
 
     async fn declare_paper(
@@ -368,6 +387,11 @@ impl ReportService for ReportApi {
         let (log_index, already_recorded) = declared.await.map_err(refuse)?;
         Ok(Response::new(pb::DeclarePaperResponse { log_index, already_recorded }))
     }
+}
+
+fn in_pieces(text: &Bytes) -> Vec<Bytes> {
+    let piece = |at| text.slice(at..text.len().min(at + limits::CHUNK_BYTES));
+    (0..text.len()).step_by(limits::CHUNK_BYTES).map(piece).collect()
 }
 
 /// Month and event from which a list goes on.

@@ -61,11 +61,11 @@ impl Site {
     pub fn new(
         exchange: Exchange,
         audit: AuditApi,
+        reports: ReportApi,
         documents: ExchangeApi,
         quotas: [Quotas; 2],
         logins: Arc<Logins>,
     ) -> Site {
-        let reports = ReportApi::new(exchange.clone());
         Site { exchange, audit, reports, documents, quotas, logins, sessions: Sessions::default() }
     }
 }

@@ -1,8 +1,11 @@
 //! Events about the figures, and sums of them, as bytes and back.
 
 use super::{pb, words};
-use crate::domain::ids::AgencyId;
-use crate::domain::ratio::{Calendar, Counters, Month, PaperDeclared, PeriodClosed, PeriodTotal};
+use crate::domain::ids::{AgencyId, NodeName};
+use crate::domain::ratio::{
+    Calendar, Counters, Month, NetworkReported, PaperDeclared, Period, PeriodClosed, PeriodTotal, StatedNode,
+    StatementMade,
+};
 use crate::domain::reason::{Reason, Rejection};
 use crate::time::Date;
 
@@ -104,8 +107,7 @@ fn total_out(total: &PeriodTotal) -> pb::PeriodTotal {
 }
 
 pub(super) fn read_closed(closed: pb::PeriodClosed) -> Result<PeriodClosed, Rejection> {
-    let period =
-        closed.period.parse().map_err(|e| Rejection::new(Reason::InvalidDate, "period", format!("{e}")))?;
+    let period = read_period(&closed.period)?;
     let totals = closed.totals.into_iter().map(|total| PeriodTotal {
         deliveries: read_counts(total.deliveries.as_ref()),
         documents: read_counts(total.documents.as_ref()),
@@ -116,5 +118,76 @@ pub(super) fn read_closed(closed: pb::PeriodClosed) -> Result<PeriodClosed, Reje
         snapshot: words::read_digest("snapshot", &closed.snapshot)?,
         snapshot_size: closed.snapshot_size,
         totals: totals.collect(),
+    })
+}
+
+/// A period from outside.
+pub fn read_period(text: &str) -> Result<Period, Rejection> {
+    text.parse().map_err(|e| Rejection::new(Reason::InvalidDate, "period", format!("{e}")))
+}
+
+pub(super) fn made_out(made: &StatementMade) -> pb::StatementMade {
+    pb::StatementMade {
+        period: made.period.to_string(),
+        statement: words::digest(&made.statement),
+        statement_size: made.statement_size,
+        size: made.size,
+        sent: made.sent,
+        received: made.received,
+    }
+}
+
+pub(super) fn read_made(made: &pb::StatementMade) -> Result<StatementMade, Rejection> {
+    Ok(StatementMade {
+        period: read_period(&made.period)?,
+        statement: words::read_digest("statement", &made.statement)?,
+        statement_size: made.statement_size,
+        size: made.size,
+        sent: made.sent,
+        received: made.received,
+    })
+}
+
+pub(super) fn reported_out(reported: &NetworkReported) -> pb::NetworkReported {
+    let node = |node: &StatedNode| {
+        let (event, statement) =
+            node.stated.as_ref().ok().map_or_else(Default::default, |(event, digest)| {
+                (Some(words::log_ref(event)), words::digest(digest))
+            });
+        pb::StatedNode {
+            node: node.node.to_string(),
+            reason: node.stated.as_ref().err().map_or_else(String::new, |r| r.code().to_owned()),
+            event,
+            statement,
+            recomputed: node.recomputed,
+        }
+    };
+    pb::NetworkReported {
+        period: reported.period.to_string(),
+        result: words::digest(&reported.result),
+        result_size: reported.result_size,
+        complete: reported.complete,
+        differences: reported.differences,
+        nodes: reported.nodes.iter().map(node).collect(),
+    }
+}
+
+pub(super) fn read_reported(reported: &pb::NetworkReported) -> Result<NetworkReported, Rejection> {
+    let node = |node: &pb::StatedNode| -> Result<StatedNode, Rejection> {
+        let stated = if node.reason.is_empty() {
+            let statement = words::read_digest("statement", &node.statement)?;
+            Ok((words::read_log_ref(node.event.as_ref())?, statement))
+        } else {
+            Err(node.reason.parse().unwrap_or(Reason::Internal))
+        };
+        Ok(StatedNode { node: NodeName::new(&node.node)?, stated, recomputed: node.recomputed })
+    };
+    Ok(NetworkReported {
+        period: read_period(&reported.period)?,
+        result: words::read_digest("result", &reported.result)?,
+        result_size: reported.result_size,
+        complete: reported.complete,
+        differences: reported.differences,
+        nodes: reported.nodes.iter().map(node).collect::<Result<_, _>>()?,
     })
 }

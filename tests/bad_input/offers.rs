@@ -27,7 +27,7 @@ fn proven(outcome: &Outcome) -> EventKind {
     match outcome {
         Outcome::Receipt(proof) => event(&proof.leaf),
         Outcome::Retry(retry) => panic!("{}: {}", retry.reason, retry.message),
-        Outcome::Reply(reply) => panic!("an answer to no question: {reply:?}"),
+        other => panic!("an answer to no question: {other:?}"),
     }
 }
 
@@ -37,7 +37,7 @@ async fn unanswered(net: &TestNet, calling: &mut Calling, offer: pb::DeliverRequ
     match calling.offer(offer).await.unwrap() {
         Outcome::Retry(retry) => assert_eq!(retry.reason, reason, "{}", retry.message),
         Outcome::Receipt(proof) => panic!("{reason} was expected: {:?}", event(&proof.leaf)),
-        Outcome::Reply(reply) => panic!("an answer to no question: {reply:?}"),
+        other => panic!("an answer to no question: {other:?}"),
     }
     assert_eq!(net.traces().await, before, "{reason}");
 }
@@ -65,7 +65,7 @@ async fn an_offer_again_or_twice_at_once_gets_the_same_receipt() {
     let leaf = |outcome: &Outcome| match outcome {
         Outcome::Receipt(proof) => (proof.leaf.clone(), proof.index),
         Outcome::Retry(retry) => panic!("{}: {}", retry.reason, retry.message),
-        Outcome::Reply(reply) => panic!("an answer to no question: {reply:?}"),
+        other => panic!("an answer to no question: {other:?}"),
     };
     assert!(matches!(proven(&again), EventKind::Received { held: false, .. }));
     for outcome in [one.unwrap(), two.unwrap(), three.unwrap()] {

@@ -14,6 +14,8 @@ use super::{TestNet, name};
 pub struct HandLog {
     signer: NoteSigner,
     leaves: Vec<Hash>,
+    /// The events as they were written.
+    pub written: Vec<Bytes>,
 }
 
 impl TestNet {
@@ -23,6 +25,7 @@ impl TestNet {
         HandLog {
             signer: NoteSigner::from_pkcs8(&name(node).log_origin(1), &key).unwrap(),
             leaves: Vec::new(),
+            written: Vec::new(),
         }
     }
 }
@@ -30,7 +33,7 @@ impl TestNet {
 impl HandLog {
     /// An empty log of this key.
     pub fn new(signer: NoteSigner) -> HandLog {
-        HandLog { signer, leaves: Vec::new() }
+        HandLog { signer, leaves: Vec::new(), written: Vec::new() }
     }
 
     /// The key that verifies its checkpoints.
@@ -45,6 +48,7 @@ impl HandLog {
             Event { at, salt, actor: Actor::node(), directory_version: 1, directory_expired: false, kind };
         let leaf = leaf::encode(&event).unwrap();
         self.leaves.push(leaf_hash(&leaf));
+        self.written.push(leaf.clone());
         let index = self.leaves.len() - 1;
         let checkpoint = Checkpoint {
             origin: self.signer.verifier().name().to_owned(),

@@ -33,6 +33,9 @@ pub type Answer = Arc<dyn Fn(&pb::DeliverRequest) -> Option<Outcome> + Send + Sy
 /// How a played peer answers what a witness asks.
 pub type Replies = Arc<dyn Fn(pb::WitnessAsk) -> Outcome + Send + Sync>;
 
+/// How a played peer answers what a node asks that collects figures.
+pub type Figures = Arc<dyn Fn(pb::FiguresAsk) -> Outcome + Send + Sync>;
+
 /// It is no witness, and has none.
 fn no_witness() -> Replies {
     let retry = pb::Retry { reason: "unimplemented".into(), ..Default::default() };
@@ -59,6 +62,7 @@ struct State {
     answer: Mutex<Answer>,
     offers: Mutex<Vec<pb::DeliverRequest>>,
     replies: Mutex<Replies>,
+    figures: Mutex<Option<Figures>>,
     hello: Mutex<pb::HelloResponse>,
     deaf: AtomicBool,
     /// The newest stream of answers.
@@ -79,6 +83,7 @@ impl FakePeer {
             answer: Mutex::new(answer),
             offers: Mutex::default(),
             replies: Mutex::new(no_witness()),
+            figures: Mutex::default(),
             hello: Mutex::default(),
             deaf: AtomicBool::new(false),
             answers: Mutex::default(),
@@ -110,6 +115,11 @@ impl FakePeer {
     /// From now on it answers witnesses so; at first it does not know how.
     pub fn replies(&self, replies: Replies) {
         *self.state.replies.lock().unwrap() = replies;
+    }
+
+    /// From now on it states figures so; at first it does not answer.
+    pub fn states(&self, figures: Figures) {
+        *self.state.figures.lock().unwrap() = Some(figures);
     }
 
     /// From the next stream on it reads nothing, or again something.
@@ -153,6 +163,14 @@ impl PeerService for Service {
                     let replies = state.replies.lock().unwrap().clone();
                     let outcome = Some(replies(ask));
                     let _ = answers.send(Ok(pb::DeliverResponse { id: offer.id, outcome })).await;
+                    continue;
+                }
+                if let Some(ask) = offer.figures {
+                    let figures = state.figures.lock().unwrap().clone();
+                    if let Some(figures) = figures {
+                        let outcome = Some(figures(ask));
+                        let _ = answers.send(Ok(pb::DeliverResponse { id: offer.id, outcome })).await;
+                    }
                     continue;
                 }
                 state.offers.lock().unwrap().push(offer.clone());

@@ -5,6 +5,7 @@
 
 mod dice;
 mod history;
+mod network;
 mod recount;
 mod tree;
 

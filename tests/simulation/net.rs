@@ -148,7 +148,9 @@ impl PeerLink for SimLink {
                 signatures: offer.signatures,
                 data: offer.data.unwrap_or_default(),
                 directory_version: offer.directory_version,
+                lost_receipt: offer.lost_receipt.as_ref().map(Proof::to_wire),
                 ask: None,
+                figures: None,
             };
             let bytes = request.encode_to_vec();
             if !self.life.step() {
@@ -185,7 +187,9 @@ impl PeerLink for SimLink {
                     let rejection = Rejection::new(reason, "", retry.message);
                     Err(Failure::of_answer(rejection, u64::from(retry.retry_after_ms)))
                 }
-                Some(Outcome::Reply(_)) | None => Err(bad("no answer to a message".to_owned())),
+                Some(Outcome::Reply(_) | Outcome::Figures(_)) | None => {
+                    Err(bad("no answer to a message".to_owned()))
+                }
             }
         })
     }
@@ -238,6 +242,7 @@ async fn accept(
         signatures: request.signatures,
         data: inline.then_some(request.data),
         directory_version: request.directory_version,
+        lost_receipt: request.lost_receipt.map(Proof::from_wire).transpose()?,
     };
     exchange.accept(peer, offer, back).await
 }

@@ -14,6 +14,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 
 use tokio::task::JoinSet;
 
@@ -36,6 +37,8 @@ const NETWORK: &str = "demo";
 const MORNING_MS: i64 = 9 * 3_600_000;
 /// Days after the scenario's last on which files are sent.
 const DAYS_AFTER: i64 = 5;
+/// How often a log that grew is asked to show that it only grew.
+const WITNESS_EVERY: Duration = Duration::from_secs(1);
 
 /// Options of the command.
 #[derive(Debug, clap::Args)]
@@ -115,6 +118,8 @@ pub async fn run(args: DemoArgs) -> Result<Outcome, CliError> {
             config.web = Some(pages::free_port());
             config.targets = pages::TARGETS;
         }
+        // A demo is over in seconds: its nodes should have cosigned each other's logs by then.
+        config.witness_every = WITNESS_EVERY;
         let (clients, peers) = listeners.addresses().map_err(CliError::failed)?;
         note(format!("node {name}: clients on {clients}, peers on {peers}"));
         let clock: Arc<dyn Clock> = clock.clone();

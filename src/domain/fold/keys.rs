@@ -32,6 +32,11 @@ pub fn outgoing(id: &DeliveryId) -> Vec<u8> {
     bytes(key(b'o'), id.as_bytes())
 }
 
+/// Every delivery that this node received or refused.
+pub fn incomings() -> Vec<u8> {
+    key(b'i')
+}
+
 /// Deliveries that this node received or refused, by id.
 pub fn incoming(id: &DeliveryId) -> Vec<u8> {
     bytes(key(b'i'), id.as_bytes())
@@ -45,6 +50,11 @@ pub fn document(sender: &AgencyId, document: &DocumentKey) -> Vec<u8> {
 /// The attempts of a document to all its recipients.
 pub fn attempts(sender: &AgencyId, document: &DocumentKey) -> Vec<u8> {
     bytes(text(key(b'a'), sender.as_str()), document.hash().as_bytes())
+}
+
+/// The same, of a document that is known by its half in the key of a row.
+pub fn attempts_of_row(sender: &AgencyId, document: &[u8]) -> Vec<u8> {
+    bytes(text(key(b'a'), sender.as_str()), document)
 }
 
 /// The newest attempt of a document to a recipient.
@@ -201,7 +211,8 @@ fn number(mut key: Vec<u8>, number: i32) -> Vec<u8> {
 /// Bytes of the hashes that name a document and a recipient in the keys of rows.
 pub const ROW_HASH: usize = 16;
 
-fn half(hash: &Digest) -> &[u8] {
+/// The half of a hash that names a document or a recipient there.
+pub fn half(hash: &Digest) -> &[u8] {
     &hash.as_bytes()[..ROW_HASH]
 }
 
@@ -275,6 +286,11 @@ pub fn closed(period: Period) -> Vec<u8> {
     text(closed_periods(), &period.to_string())
 }
 
+/// The newest statement of a period's figures.
+pub fn statement(period: Period) -> Vec<u8> {
+    text(key(b'S'), &period.to_string())
+}
+
 /// What changed in a month after it was closed, from an event on.
 pub fn restated_from(month: Month, index: u64) -> Vec<u8> {
     bytes(restated_in(month), &index.to_be_bytes())
@@ -299,6 +315,16 @@ pub fn declared_in(month: Month) -> Vec<u8> {
 /// Whether an agency did.
 pub fn declared(month: Month, agency: &AgencyId) -> Vec<u8> {
     text(declared_in(month), agency.as_str())
+}
+
+/// The generations of this log before it that its events tell of.
+pub fn generations() -> Vec<u8> {
+    bytes(key(b'm'), b"g")
+}
+
+/// The messages that an agency sent about a delivery, before the delivery itself was known here again.
+pub fn said_before(id: &DeliveryId, agency: &AgencyId) -> Vec<u8> {
+    text(bytes(key(b'N'), id.as_bytes()), agency.as_str())
 }
 
 /// The calendar of working days.

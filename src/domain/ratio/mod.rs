@@ -21,7 +21,7 @@ use crate::time::{Date, Timestamp};
 pub use calendar::Calendar;
 pub use counters::{Counters, Ratio, Side};
 pub use period::{Month, Period, PeriodError};
-pub use recorded::{PaperDeclared, PeriodClosed, PeriodTotal};
+pub use recorded::{NetworkReported, PaperDeclared, PeriodClosed, PeriodTotal, StatedNode, StatementMade};
 
 /// How far the electronic delivery of a row is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
