@@ -30,7 +30,7 @@ pub struct Targets {
 /// Checks the targets.
 pub(super) fn targets_of(
     raw: &raw::Targets,
-    between: &dyn Fn(&str, u64, u64, u64) -> Result<u64, ConfigError>,
+    between: &impl Fn(&str, u64, u64, u64) -> Result<u64, ConfigError>,
 ) -> Result<Targets, ConfigError> {
     let target = |name: &str, percent: Option<u64>| {
         let checked = percent.map(|p| between(&format!("figures.targets.{name}"), p, 0, 100)).transpose()?;
