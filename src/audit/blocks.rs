@@ -23,6 +23,17 @@ const WAITING: usize = 2;
 /// The most threads: the events themselves are applied by one.
 const THREADS: usize = 4;
 
+impl Extent {
+    /// Threads for what needs no order.
+    pub(super) fn threads(self) -> usize {
+        match self {
+            // A running node has other work.
+            Extent::Known => 1,
+            Extent::Whole => std::thread::available_parallelism().map_or(1, usize::from).min(THREADS),
+        }
+    }
+}
+
 /// A block, and what it says by itself.
 pub(super) struct ReadBlock {
     /// As it stands in the journal.
@@ -60,11 +71,7 @@ pub(super) fn each_block(
     keys: &LogKeys,
     mut each: impl FnMut(ReadBlock) -> bool,
 ) -> Result<(), StoreError> {
-    let threads = match extent {
-        // A running node has other work.
-        Extent::Known => 1,
-        Extent::Whole => std::thread::available_parallelism().map_or(1, usize::from).min(THREADS),
-    };
+    let threads = extent.threads();
     std::thread::scope(|scope| {
         let (mut to, mut from) = (Vec::new(), Vec::new());
         for _ in 0..threads {

@@ -10,10 +10,11 @@ use std::path::Path;
 use std::sync::Arc;
 
 use super::counted::Counted;
+use super::differences::differences;
 use super::verify::{Extent, always, walk};
 use super::{Checked, Findings, Place};
 use crate::domain::event::Event;
-use crate::domain::fold::{self, Records, View, ViewError, keys};
+use crate::domain::fold::{self, Records, View, ViewError};
 use crate::domain::ratio::Month;
 use crate::ledger::folds;
 use crate::merkle::NoteVerifier;
@@ -25,7 +26,7 @@ use crate::wire::leaf;
 /// Comparisons of what differs that are tried while the log moves on: each is a few reads.
 const TRIES: u32 = 100;
 /// Records that differ and are looked at again; one event that is gone can make as many as there are.
-const DIFFERING: usize = 10_000;
+pub(super) const DIFFERING: usize = 10_000;
 
 /// Verifies the log and recounts every fold. A running log is read up to where it stands at the beginning.
 pub fn check(
@@ -69,7 +70,7 @@ pub(super) fn recount(
         return Err(folds(error));
     }
     let first = walked.findings.first;
-    if let Err(error) = compare(index, recount, size, &mut walked.findings) {
+    if let Err(error) = compare(index, recount, extent.threads(), size, &mut walked.findings) {
         walked.findings.store(&error);
     }
     // Where the log itself is wrong, folds differ because of that, and name events before it.
@@ -81,6 +82,7 @@ pub(super) fn recount(
 fn compare(
     index: &Index,
     mut recount: Recount,
+    threads: usize,
     mut size: u64,
     findings: &mut Findings,
 ) -> Result<(), StoreError> {
@@ -89,7 +91,7 @@ fn compare(
         // sled is behind, or has a hole: reported by the walk, and nothing to compare with.
         return Ok(());
     }
-    let (mut differing, sum) = differences(index, &mut recount, findings)?;
+    let (mut differing, sum) = differences(index, &recount, threads, findings)?;
     for _ in 0..TRIES {
         let Some(head) = index.head()? else { return Ok(()) };
         if !recount.catch_up(index, &mut size, head.size, findings)? {
@@ -123,43 +125,9 @@ fn compare(
     Ok(())
 }
 
-/// The keys of fold records that are not what the events give, and the sum over all records.
-fn differences(
-    index: &Index,
-    recount: &mut Recount,
-    findings: &mut Findings,
-) -> Result<(BTreeSet<Vec<u8>>, Sum), StoreError> {
-    let mut differing = BTreeSet::new();
-    let mut sum = Sum::default();
-    let mut failed = None;
-    index.for_each(|key, value| {
-        if Sum::counts(key) {
-            sum.add(key, value);
-        }
-        match key.first() {
-            Some(&keys::FOLD) => {
-                recount.records.see(key);
-                match recount.difference(key, Some(value)) {
-                    Ok(None) => {}
-                    Ok(Some(_)) if differing.len() < DIFFERING => drop(differing.insert(key.to_vec())),
-                    Ok(Some(_)) => {}
-                    Err(error) => failed = Some(error),
-                }
-            }
-            Some(b'h' | b'l' | b'p' | b't') => {}
-            _ => findings.add(Place::Store, None, format!("an unknown record {}", hex::encode(key))),
-        }
-    })?;
-    if let Some(error) = failed {
-        return Err(folds(error));
-    }
-    differing.extend(recount.records.unseen(DIFFERING).map_err(folds)?);
-    Ok((differing, sum))
-}
-
 /// The state as the events give it: each record with the newest event that touched it, removed ones as well.
-struct Recount {
-    records: Counted,
+pub(super) struct Recount {
+    pub(super) records: Counted,
     at: u64,
     /// The recount's own file cannot be written or read: nothing can be said.
     failed: Option<ViewError>,
@@ -203,7 +171,7 @@ impl Recount {
     }
 
     /// How a record differs from what the events give, and the newest event that touched it.
-    fn difference(
+    pub(super) fn difference(
         &self,
         key: &[u8],
         found: Option<&[u8]>,
@@ -292,6 +260,7 @@ fn describe(key: &[u8]) -> String {
 mod tests {
     use super::*;
     use crate::domain::document::Urgency;
+    use crate::domain::fold::keys;
     use crate::domain::hold::HoldScope;
     use crate::domain::ids::{AgencyId, DeliveryId, DocumentKey, NodeName, RequestId};
     use crate::domain::ratio::{Period, cell};

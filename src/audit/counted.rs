@@ -1,47 +1,69 @@
 //! The state that a recount builds, with bounded memory: what is used is in memory, the rest in a temporary file.
 //!
 //! ```text
-//! slot   key length u16 | key | value, in a place that has room for the value to grow a little
+//! place  key length u16 | key | value, with room up to the next multiple of 64 bytes
 //! ```
-//! In memory there are about 40 bytes for each record that ever was: the newest event that touched it, and where it is.
-//! A record is known by 128 bits of its key's SHA-256, so that nobody can make two records that pass for one. The file
-//! has no name: it goes with the process.
+//! In memory there are 32 bytes, and what a hash table leaves free, for each record that ever was: the newest event that
+//! touched it, and where it is. A record is known by 128 bits of two keyed hashes of its key, whose keys are drawn for each
+//! recount, so that nobody can make two records that pass for one. The file has no name: it goes with the process.
 
 use std::collections::HashMap;
 use std::fs::File;
-use std::hash::{BuildHasherDefault, Hasher};
+use std::hash::{BuildHasher as _, BuildHasherDefault, Hasher, RandomState};
 use std::os::unix::fs::FileExt as _;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use crate::domain::fold::ViewError;
-use crate::merkle::sha256;
 use crate::store::StoreError;
 
 /// Bytes of records that were used last; up to twice as many are in memory.
 const RECENT_BYTES: usize = 12 << 20;
 /// Bytes in memory of a record beside its key and value, about.
 const OVERHEAD: usize = 100;
-/// Places are multiples of this, so that a record that grows is not moved every time.
+/// Places are multiples of this, so that a record that grows is not moved every time, and the file may be of 256 GiB.
 const STEP: u32 = 64;
 
-/// What is known of a record without reading it.
-#[derive(Debug, Clone, Copy)]
+/// What is known of a record without reading it. There are millions: 16 bytes.
+#[derive(Debug)]
 struct Slot {
-    /// The newest event that touched it.
-    at: u64,
-    place: u64,
-    length: u32,
-    room: u32,
+    /// The newest event that touched it, in 40 bits.
+    at: u32,
+    at_high: u8,
     /// It is there, and not removed.
     alive: bool,
-    seen: bool,
+    seen: AtomicBool,
+    /// In steps from the file's beginning.
+    place: u32,
+    /// In bytes; 0 while it has no place.
+    length: u32,
 }
 
-/// A record in memory.
+impl Slot {
+    fn new() -> Slot {
+        Slot { at: 0, at_high: 0, alive: false, seen: AtomicBool::new(false), place: 0, length: 0 }
+    }
+
+    fn at(&self) -> u64 {
+        u64::from(self.at_high) << 32 | u64::from(self.at)
+    }
+
+    fn touch(&mut self, at: u64, alive: bool) {
+        (self.at, self.at_high, self.alive) = (at as u32, (at >> 32) as u8, alive);
+    }
+
+    fn offset(&self) -> u64 {
+        u64::from(self.place) * u64::from(STEP)
+    }
+
+    fn steps(bytes: u32) -> u32 {
+        bytes.div_ceil(STEP)
+    }
+}
+
+/// A record in memory, as it is not in the file.
 struct Recent {
     key: Box<[u8]>,
     value: Option<Vec<u8>>,
-    /// Not as it is in the file.
-    changed: bool,
 }
 
 /// Keys are hashes already.
@@ -66,13 +88,10 @@ impl Hasher for Taken {
 
 type Map<T> = HashMap<u128, T, BuildHasherDefault<Taken>>;
 
-fn name(key: &[u8]) -> u128 {
-    let digest = sha256(key);
-    u128::from_be_bytes(*digest.as_bytes().first_chunk().expect("32 bytes"))
-}
-
 /// Records by key; each remembers the newest event that touched it.
 pub(super) struct Counted {
+    /// Both halves of a record's name.
+    names: [RandomState; 2],
     slots: Map<Slot>,
     /// Used last, and used before that: the older are written away all at once.
     young: Map<Recent>,
@@ -81,7 +100,8 @@ pub(super) struct Counted {
     /// [`RECENT_BYTES`], or less in tests.
     recent_bytes: usize,
     file: File,
-    end: u64,
+    /// Steps of the file that are used.
+    end: u32,
 }
 
 impl Counted {
@@ -90,6 +110,7 @@ impl Counted {
         let dir = std::env::temp_dir();
         let file = tempfile::tempfile_in(&dir).map_err(StoreError::io("creating a file in", dir))?;
         Ok(Counted {
+            names: [RandomState::new(), RandomState::new()],
             slots: Map::default(),
             young: Map::default(),
             old: Map::default(),
@@ -100,18 +121,23 @@ impl Counted {
         })
     }
 
-    fn failed(error: &std::io::Error) -> ViewError {
+    fn name(&self, key: &[u8]) -> u128 {
+        let [high, low] = self.names.each_ref().map(|state| u128::from(state.hash_one(key)));
+        high << 64 | low
+    }
+
+    fn failed(error: &dyn std::fmt::Display) -> ViewError {
         ViewError::Storage(format!("the recount's file in {}: {error}", std::env::temp_dir().display()))
     }
 
     /// The newest event that touched a record, and whether it is there now.
     pub(super) fn touched(&self, key: &[u8]) -> Option<(u64, bool)> {
-        self.slots.get(&name(key)).map(|slot| (slot.at, slot.alive))
+        self.slots.get(&self.name(key)).map(|slot| (slot.at(), slot.alive))
     }
 
     /// A record's value.
     pub(super) fn value(&self, key: &[u8]) -> Result<Option<Vec<u8>>, ViewError> {
-        let name = name(key);
+        let name = self.name(key);
         if let Some(recent) = self.young.get(&name).or_else(|| self.old.get(&name)) {
             return Ok(recent.value.clone());
         }
@@ -124,7 +150,7 @@ impl Counted {
     /// Key and value as the file has them.
     fn read(&self, slot: &Slot) -> Result<(Vec<u8>, Vec<u8>), ViewError> {
         let mut bytes = vec![0; slot.length as usize];
-        self.file.read_exact_at(&mut bytes, slot.place).map_err(|e| Counted::failed(&e))?;
+        self.file.read_exact_at(&mut bytes, slot.offset()).map_err(|e| Counted::failed(&e))?;
         let length = usize::from(u16::from_be_bytes([bytes[0], bytes[1]]));
         let value = bytes.split_off(2 + length);
         bytes.drain(..2);
@@ -133,44 +159,47 @@ impl Counted {
 
     /// Writes or removes a record, by the event at `at`.
     pub(super) fn set(&mut self, key: &[u8], value: Option<Vec<u8>>, at: u64) -> Result<(), ViewError> {
-        let name = name(key);
-        let alive = value.is_some();
-        let new = Slot { at, place: 0, length: 0, room: 0, alive, seen: false };
-        let slot = self.slots.entry(name).or_insert(new);
-        (slot.at, slot.alive) = (at, alive);
+        let name = self.name(key);
+        self.slots.entry(name).or_insert_with(Slot::new).touch(at, value.is_some());
         let bytes = OVERHEAD + key.len() + value.as_ref().map_or(0, Vec::capacity);
         self.old.remove(&name);
-        self.young.insert(name, Recent { key: key.into(), value, changed: true });
+        self.young.insert(name, Recent { key: key.into(), value });
         self.young_bytes += bytes;
         if self.young_bytes > self.recent_bytes { self.turn() } else { Ok(()) }
     }
 
-    /// What was not used for long goes to the file.
+    /// What was not used for long goes to the file: what has no place yet, or outgrew it, at the end and all at once.
     fn turn(&mut self) -> Result<(), ViewError> {
         let old = std::mem::replace(&mut self.old, std::mem::take(&mut self.young));
         self.young_bytes = 0;
+        let begin = u64::from(self.end) * u64::from(STEP);
+        let mut added: Vec<u8> = Vec::new();
+        let mut bytes = Vec::new();
         for (name, recent) in old {
-            let Some(value) = recent.value.filter(|_| recent.changed) else { continue };
-            let Some(slot) = self.slots.get_mut(&name) else { continue };
-            let mut bytes = Vec::with_capacity(2 + recent.key.len() + value.len());
+            let (Some(value), Some(slot)) = (recent.value, self.slots.get_mut(&name)) else { continue };
+            bytes.clear();
             bytes.extend((recent.key.len() as u16).to_be_bytes());
             bytes.extend(&recent.key);
             bytes.extend(&value);
-            slot.length = bytes.len() as u32;
-            if slot.length > slot.room {
-                slot.room = slot.length.next_multiple_of(STEP);
+            let length = u32::try_from(bytes.len()).map_err(|e| Counted::failed(&e))?;
+            if Slot::steps(length) > Slot::steps(slot.length) {
                 slot.place = self.end;
-                self.end += u64::from(slot.room);
+                let end = self.end.checked_add(Slot::steps(length));
+                self.end = end.ok_or_else(|| Counted::failed(&"it is full: 256 GiB"))?;
+                added.extend(&bytes);
+                added.resize(added.len().next_multiple_of(STEP as usize), 0);
+            } else {
+                self.file.write_all_at(&bytes, slot.offset()).map_err(|e| Counted::failed(&e))?;
             }
-            self.file.write_all_at(&bytes, slot.place).map_err(|e| Counted::failed(&e))?;
+            slot.length = length;
         }
-        Ok(())
+        self.file.write_all_at(&added, begin).map_err(|e| Counted::failed(&e))
     }
 
     /// Remembers that a record was met; [`Counted::unseen`] gives the others.
-    pub(super) fn see(&mut self, key: &[u8]) {
-        if let Some(slot) = self.slots.get_mut(&name(key)) {
-            slot.seen = true;
+    pub(super) fn see(&self, key: &[u8]) {
+        if let Some(slot) = self.slots.get(&self.name(key)) {
+            slot.seen.store(true, Ordering::Relaxed);
         }
     }
 
@@ -179,8 +208,8 @@ impl Counted {
         let mut missed: Vec<(u64, u128)> = self
             .slots
             .iter()
-            .filter(|(_, slot)| slot.alive && !slot.seen)
-            .map(|(name, slot)| (slot.at, *name))
+            .filter(|(_, slot)| slot.alive && !slot.seen.load(Ordering::Relaxed))
+            .map(|(name, slot)| (slot.at(), *name))
             .collect();
         missed.sort_unstable();
         missed.truncate(most);
@@ -221,6 +250,7 @@ mod tests {
         assert_eq!((counted.value(b"other").unwrap(), counted.touched(b"other")), (None, None));
         let mut expected: Vec<_> =
             model.iter().enumerate().filter(|(n, (_, v))| n % 100 == 0 && v.is_some()).collect();
+        assert_eq!(size_of::<(u128, Slot)>(), 32);
         expected.sort_by_key(|(_, (key, _))| counted.touched(key).map(|(at, _)| at));
         let expected: Vec<_> = expected.into_iter().map(|(_, (key, _))| key.clone()).collect();
         assert_eq!(counted.unseen(1_000).unwrap(), expected);

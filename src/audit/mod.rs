@@ -17,6 +17,7 @@ mod blocks;
 mod check;
 mod content;
 mod counted;
+mod differences;
 pub mod evidence;
 mod find;
 mod leaves;

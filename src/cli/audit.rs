@@ -10,7 +10,10 @@ use super::show::{EVENT_HEADER, columns, event_json, event_line};
 use super::{CliError, Format, Outcome, check, events, evidence, forks, out, tiles};
 use crate::audit::Offline;
 use crate::config::Config;
+use crate::directory::Directory;
 use crate::domain::Rejection;
+use crate::exchange::directory::DirectoryHolder;
+use crate::exchange::witness::own::{Cosigned, kept_cosigned};
 use crate::ledger::storage;
 use crate::merkle::{NoteVerifier, SignedCheckpoint, Tree, leaf_hash};
 use crate::store::index::{Head, Index};
@@ -99,6 +102,10 @@ enum AuditCommand {
         /// Who takes it, for the log of a running node.
         #[arg(long, value_name = "USER", default_value = "")]
         user: String,
+        /// Under the newest checkpoint that another node cosigned, with its cosignatures: up to there, the log's own node
+        /// can rewrite nothing without being found out.
+        #[arg(long)]
+        cosigned: bool,
     },
 }
 
@@ -126,9 +133,10 @@ pub async fn run(args: AuditArgs) -> Result<Outcome, CliError> {
         AuditCommand::Verify { file: None, .. } => check::run(&args, check::What::Log).await,
         AuditCommand::Check { content: false } => check::run(&args, check::What::Folds).await,
         AuditCommand::Check { content: true } => check::run(&args, check::What::Content).await,
-        AuditCommand::Tiles { dir, user } => {
+        AuditCommand::Tiles { dir, user, cosigned } => {
             let stopped = args.data.as_ref().map(|data| Stopped::open(data, args.log_key.as_deref()));
-            tiles::run(dir, user, stopped.transpose()?, &args.remote, args.format).await
+            let what = tiles::What { dir, user, cosigned: *cosigned };
+            tiles::run(what, args.data.as_deref(), stopped.transpose()?, &args.remote, args.format).await
         }
     }
 }
@@ -158,6 +166,26 @@ impl Stopped {
     pub(super) fn config(dir: &Path) -> Option<Config> {
         let beside = [dir.join("lienthong.toml"), dir.join("../lienthong.toml")];
         beside.iter().find(|f| f.exists()).and_then(|f| Config::read(f).ok())
+    }
+
+    /// The configuration, the newest directory that is kept, and the log's origin; `dir` is what was opened.
+    pub(super) fn listed(&self, dir: &Path) -> Result<(Config, Directory, String), CliError> {
+        let config = Stopped::config(dir).ok_or_else(|| {
+            CliError::failed(
+                "lienthong.toml is not beside the data: it names the directory's authority and the log",
+            )
+        })?;
+        let directory = DirectoryHolder::newest_kept(&self.data, &config.authority)
+            .ok_or_else(|| CliError::failed("no directory version is kept in the data"))?;
+        let log = config.node.log_origin(config.generation);
+        Ok((config, directory, log))
+    }
+
+    /// The log's origin, and its checkpoints that other nodes cosigned, as far as they were kept.
+    pub(super) fn cosigned(&self, dir: &Path) -> Result<(String, Vec<Cosigned>), CliError> {
+        let (config, directory, log) = self.listed(dir)?;
+        let all = kept_cosigned(&self.data, &directory, &config.node, &log).map_err(CliError::failed)?;
+        Ok((log, all))
     }
 
     pub(super) fn key(&self) -> Result<&NoteVerifier, CliError> {

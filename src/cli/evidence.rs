@@ -19,10 +19,8 @@ use crate::audit::evidence::{
 use crate::config::Config;
 use crate::domain::document::DocumentRef;
 use crate::domain::ids::{DeliveryId, DocumentKey};
-use crate::exchange::directory::DirectoryHolder;
 use crate::exchange::timestamps::Stamps;
 use crate::exchange::trust::read_crls;
-use crate::exchange::witness::own::kept_cosigned;
 use crate::ledger::{Clock as _, SystemClock};
 use crate::merkle::NoteVerifier;
 use crate::rpc::evidence::signer;
@@ -179,20 +177,13 @@ async fn running(args: &ExportArgs, remote: &Remote, target: &mut Target) -> Res
 fn stopped(args: &ExportArgs, stopped: &Stopped, dir: &Path, target: &mut Target) -> Result<(), CliError> {
     let index = stopped.offline.index().map_err(CliError::failed)?;
     let head = index.head().map_err(CliError::failed)?.ok_or_else(|| CliError::failed("the log is empty"))?;
-    let config = Stopped::config(dir).ok_or_else(|| {
-        CliError::failed(
-            "lienthong.toml is not beside the data: it names the directory's authority and the log",
-        )
-    })?;
+    let (config, directory, log) = stopped.listed(dir)?;
     let data = stopped.data.clone();
     let content = StoppedContent::open(&data.join("content")).map_err(CliError::failed)?;
-    let directory = DirectoryHolder::newest_kept(&data, &config.authority)
-        .ok_or_else(|| CliError::failed("no directory version is kept in the data"))?;
     let now = SystemClock.now();
-    let log = config.node.log_origin(config.generation);
     let trust = trust(&config, &directory)?;
     let stamps = Stamps::open(&data, &log).map_err(CliError::failed)?;
-    let cosigned = kept_cosigned(&data, &directory, &config.node, &log).map_err(CliError::failed)?;
+    let (_, cosigned) = stopped.cosigned(dir)?;
     let prove = |at, under: Option<(u64, &str)>| match under {
         None => super::audit::prove_leaf(index, &head, at),
         Some(under) => super::audit::prove_leaf_under(index, &head, at, under),

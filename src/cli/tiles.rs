@@ -10,29 +10,51 @@ use super::audit::Stopped;
 use super::remote::Remote;
 use super::{CliError, Format, Outcome, out};
 use crate::audit::{CHECKPOINT, Known, export_tiles};
+use crate::exchange::witness::own::newest_cosigned;
 use crate::merkle::{Checkpoint, SignedCheckpoint};
 use crate::wire::{pb, words};
 
-/// Exports into `dir`.
+/// What is asked for.
+pub(super) struct What<'a> {
+    /// Where to.
+    pub dir: &'a Path,
+    /// Who takes it.
+    pub user: &'a str,
+    /// Under the newest checkpoint that another node cosigned.
+    pub cosigned: bool,
+}
+
+/// Exports into a folder; `data` is that of a stopped node.
 pub(super) async fn run(
-    dir: &Path,
-    user: &str,
+    what: What<'_>,
+    data: Option<&Path>,
     stopped: Option<Stopped>,
     remote: &Remote,
     format: Format,
 ) -> Result<Outcome, CliError> {
-    let mut folder = Folder::open(dir)?;
+    let mut folder = Folder::open(what.dir)?;
     match stopped {
         Some(stopped) => {
             let index = stopped.offline.index().map_err(CliError::failed)?;
-            if let Some(head) = index.head().map_err(CliError::failed)? {
-                let checkpoint = SignedCheckpoint::verify(&head.checkpoint, stopped.key()?)
-                    .map_err(|e| CliError::failed(format!("the newest checkpoint: {e}")))?;
+            let newest = match (index.head().map_err(CliError::failed)?, data) {
+                (Some(_), Some(data)) if what.cosigned => {
+                    let (log, all) = stopped.cosigned(data)?;
+                    let newest = newest_cosigned(&log, all).map_err(CliError::failed)?;
+                    let note = newest.note();
+                    Some((newest.checkpoint, note))
+                }
+                (Some(head), _) => {
+                    let checkpoint = SignedCheckpoint::verify(&head.checkpoint, stopped.key()?)
+                        .map_err(|e| CliError::failed(format!("the newest checkpoint: {e}")))?;
+                    let note = checkpoint.note().to_owned();
+                    Some((checkpoint, note))
+                }
+                (None, _) => None,
+            };
+            if let Some((checkpoint, note)) = newest {
                 let known = folder.known();
-                export_tiles(index, (&checkpoint, checkpoint.note()), known, |path, data| {
-                    folder.write(path, &data)
-                })
-                .map_err(CliError::failed)?;
+                export_tiles(index, (&checkpoint, &note), known, |path, data| folder.write(path, &data))
+                    .map_err(CliError::failed)?;
             }
         }
         None => {
@@ -41,7 +63,8 @@ pub(super) async fn run(
             let request = pb::ExportTilesRequest {
                 known_size: known.map_or(0, |k| k.size),
                 known_root: known.map_or_else(bytes::Bytes::new, |k| words::digest(&k.root)),
-                user: user.to_owned(),
+                user: what.user.to_owned(),
+                cosigned: what.cosigned,
             };
             let mut pieces = client.audit().export_tiles(request).await?.into_inner();
             let (mut path, mut data) = (String::new(), Vec::new());

@@ -124,6 +124,8 @@ reasons! {
     LogForked "log_forked" Precondition,
     /// The peer does not show that its log only grew: exchange with it is stopped.
     LogSuspect "log_suspect" Precondition,
+    /// No other node cosigned a checkpoint of this log yet.
+    NotCosigned "not_cosigned" Precondition,
     /// The envelope cannot be read or contradicts itself.
     BadEnvelope "bad_envelope" Invalid,
     /// The time of delivery is over.

@@ -475,6 +475,9 @@ pub(super) async fn close(ledger: Ledger, data: &Path) -> Result<(), StoreError>
     .unwrap_or(Ok(()))
 }
 
+/// Bytes of sled's cache for offline commands, which read most things once; what it takes is a few times that.
+const OFFLINE_CACHE: u64 = 16 << 20;
+
 /// Opens a copy of a stopped node's sled for offline commands, so that the original is never changed.
 pub fn offline_index(data: &Path, copy_to: &Path) -> Result<Index, StoreError> {
     format::check(data)?;
@@ -494,5 +497,5 @@ pub fn offline_index(data: &Path, copy_to: &Path) -> Result<Index, StoreError> {
             }
         }
     }
-    Index::open(copy_to, 64 << 20)
+    Index::open(copy_to, OFFLINE_CACHE)
 }

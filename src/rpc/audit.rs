@@ -18,7 +18,7 @@ use crate::domain::administration::Extract;
 use crate::domain::ids::AgencyId;
 use crate::domain::reason::{Reason, Rejection};
 use crate::domain::{fold, limits};
-use crate::exchange::witness::own::Cosigned;
+use crate::exchange::witness::own::{Cosigned, newest_cosigned};
 use crate::exchange::{Caller, Exchange};
 use crate::ledger::{damaged, must_be_checked, storage, unknown_event};
 use crate::merkle::NoteVerifier;
@@ -272,18 +272,29 @@ impl AuditService for AuditApi {
             }
         };
         let ledger = self.exchange.ledger();
+        let of_others = if request.cosigned {
+            Some(newest_cosigned(ledger.origin(), self.exchange.cosigned()).map_err(refuse)?)
+        } else {
+            None
+        };
         // Who goes on from an export after which nothing happened takes nothing.
-        if known.is_none_or(|known| known.size != ledger.snapshot().size()) {
+        let size = of_others.as_ref().map_or(ledger.snapshot().size(), |c| c.checkpoint.checkpoint().size);
+        if known.is_none_or(|known| known.size != size) {
             let (what, filter) = (Extract::Tiles, String::new());
             self.extract(&caller, &request.user, what, None, filter).await.map_err(refuse)?;
         }
         let index = ledger.index().clone();
         let (pieces, receiver) = mpsc::channel(4);
-        // An empty log has no checkpoint, and no files.
-        if let Some(checkpoint) = ledger.snapshot().checkpoint().cloned() {
-            // As others cosigned it, where they did.
-            let note = self.exchange.cosigned().into_iter().find(|c| c.checkpoint == checkpoint);
-            let note = note.map_or_else(|| checkpoint.note().to_owned(), |c| c.note());
+        let asked = match of_others {
+            Some(newest) => Some((newest.note(), newest.checkpoint)),
+            // An empty log has no checkpoint, and no files.
+            None => ledger.snapshot().checkpoint().cloned().map(|checkpoint| {
+                // As others cosigned it, where they did.
+                let note = self.exchange.cosigned().into_iter().find(|c| c.checkpoint == checkpoint);
+                (note.map_or_else(|| checkpoint.note().to_owned(), |c| c.note()), checkpoint)
+            }),
+        };
+        if let Some((note, checkpoint)) = asked {
             tokio::task::spawn_blocking(move || {
                 let ended = export_tiles(&index, (&checkpoint, &note), known, |path, data| {
                     for piece in data.chunks(limits::CHUNK_BYTES) {

@@ -89,6 +89,13 @@ impl Sum {
         }
     }
 
+    /// Adds the records of another sum.
+    pub fn merge(&mut self, other: Sum) {
+        for (sum, word) in self.0.iter_mut().zip(other.0) {
+            *sum = sum.wrapping_add(word);
+        }
+    }
+
     /// Takes a record out.
     pub fn remove(&mut self, key: &[u8], value: &[u8]) {
         for (sum, word) in self.0.iter_mut().zip(Sum::words(key, value)) {

@@ -228,8 +228,12 @@ async fn what_is_taken_out_of_the_log_is_recorded_with_who_took_it() {
     admin.node.report().get_ratios(pb::GetRatiosRequest { export: false, ..ratios }).await.unwrap();
     let mut known = (0, bytes::Bytes::new());
     for _ in 0..2 {
-        let request =
-            pb::ExportTilesRequest { known_size: known.0, known_root: known.1.clone(), user: "it".into() };
+        let request = pb::ExportTilesRequest {
+            known_size: known.0,
+            known_root: known.1.clone(),
+            user: "it".into(),
+            cosigned: false,
+        };
         let mut pieces = admin.node.audit().export_tiles(request).await.unwrap().into_inner();
         while let Some(piece) = pieces.message().await.unwrap() {
             if piece.path == "checkpoint" {

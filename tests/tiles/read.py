@@ -190,6 +190,8 @@ def main():
     log, witnesses = Key(options.log_key), [Key(k) for k in options.witness]
     text = (options.dir / "checkpoint").read_text()
     origin, size, root, seen = read_checkpoint(text, log, witnesses)
+    if witnesses and not seen:
+        refuse("none of the witnesses cosigned this checkpoint")
 
     hashes = [hashlib.sha256(b"\0" + entry).digest() for entry in entries(options.dir, size)]
     found = root_of(hashes)

@@ -127,8 +127,9 @@ async fn cosignatures_are_shown_and_go_into_evidence_and_tiles() {
         |proof: &Proof| SignedCheckpoint::verify(&proof.checkpoint, &log_key).unwrap().checkpoint().size;
     assert!(proofs.iter().any(|proof| cosigned.contains(&under(proof))), "none under {cosigned:?}");
     // In tiles, when the newest checkpoint is cosigned. The first export is itself an event, going on from it is none.
-    let tiles = async |known: Option<&Checkpoint>| {
+    let tiles = async |known: Option<&Checkpoint>, cosigned: bool| {
         let request = pb::ExportTilesRequest {
+            cosigned,
             known_size: known.map_or(0, |c| c.size),
             known_root: known.map_or_else(Bytes::new, |c| Bytes::copy_from_slice(c.root.as_bytes())),
             ..Default::default()
@@ -142,7 +143,7 @@ async fn cosignatures_are_shown_and_go_into_evidence_and_tiles() {
         }
         String::from_utf8(checkpoint).unwrap()
     };
-    let first = tiles(None).await;
+    let first = tiles(None, false).await;
     let first = SignedCheckpoint::parse_unverified(&first).unwrap().claimed().clone();
     let mut calling = net.calling("a", "b").await;
     let newest = exchange.ledger().snapshot().checkpoint().unwrap().note().to_owned();
@@ -150,8 +151,12 @@ async fn cosignatures_are_shown_and_go_into_evidence_and_tiles() {
     calling.peer.hello(hello).await.unwrap();
     let last = exchange.ledger().snapshot().size();
     eventually("b cosigned the newest", || async { covers(last) }).await;
-    let text = tiles(Some(&first)).await;
+    let text = tiles(Some(&first), false).await;
     assert!(text.starts_with(&newest) && check(&text) == last, "{text}");
+    // Of a log that went on, up to where b cosigned it.
+    deliver(&net, "3").await;
+    let text = tiles(None, true).await;
+    assert!((last..exchange.ledger().snapshot().size()).contains(&check(&text)), "{text}");
     drop(exchange);
     net.finish().await;
 }

@@ -13,6 +13,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 
 use tokio::task::JoinSet;
 
@@ -35,6 +36,8 @@ const NETWORK: &str = "demo";
 const MORNING_MS: i64 = 9 * 3_600_000;
 /// Days after the scenario's last on which files are sent.
 const DAYS_AFTER: i64 = 5;
+/// How often a log that grew is asked to show that it only grew.
+const WITNESS_EVERY: Duration = Duration::from_secs(1);
 
 /// Options of the command.
 #[derive(Debug, clap::Args)]
@@ -108,8 +111,10 @@ pub async fn run(args: DemoArgs) -> Result<Outcome, CliError> {
     // All at once: each asks the others at its start what they hold of its log.
     let mut starting = JoinSet::new();
     for (name, listeners) in listeners {
-        let config =
+        let mut config =
             network.nodes.get(&name).cloned().ok_or_else(|| CliError::failed("a node is missing"))?;
+        // A demo is over in seconds: its nodes should have cosigned each other's logs by then.
+        config.witness_every = WITNESS_EVERY;
         let (clients, peers) = listeners.addresses().map_err(CliError::failed)?;
         note(format!("node {name}: clients on {clients}, peers on {peers}"));
         let clock: Arc<dyn Clock> = clock.clone();

@@ -172,6 +172,15 @@ impl Exchange {
     }
 }
 
+/// The largest of these, as it is exported; refused where there is none.
+pub fn newest_cosigned(log: &str, all: Vec<Cosigned>) -> Result<Cosigned, Rejection> {
+    let newest = all.into_iter().max_by_key(|c| c.checkpoint.checkpoint().size);
+    newest.ok_or_else(|| {
+        let what = format!("no other node cosigned a checkpoint of log `{log}` yet");
+        Rejection::new(Reason::NotCosigned, "cosigned", what)
+    })
+}
+
 /// What others cosigned of a stopped node's log, as far as it was kept.
 pub fn kept_cosigned(
     data: &Path,
