@@ -137,6 +137,7 @@ async fn round(ledger: &Ledger, n: u64) {
     commit(Command::Accept {
         actor: actor("b", String::new()),
         arrival: Box::new(Arrival {
+            first: None,
             item: incoming,
             content_digests: vec![content(n)],
             verdicts: verdicts(n),

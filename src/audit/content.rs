@@ -93,13 +93,19 @@ pub fn check_content(
         let named = event.kind.named();
         let is_gone = named.delivery.is_some_and(|id| gone.contains(&id));
         let needed = named.envelope.into_iter().chain(named.content.iter().copied()).filter(|_| !is_gone);
-        for (digest, optional) in
-            needed.chain(named.proof).map(|d| (d, false)).chain(named.evidence.iter().map(|d| (*d, true)))
+        for (digest, optional) in needed
+            .chain(named.proof)
+            .chain(named.lost_proof)
+            .map(|d| (d, false))
+            .chain(named.evidence.iter().map(|d| (*d, true)))
         {
             let Some(problem) = looked.at(content, &digest, &mut progress) else { continue };
             let is_missing = problem == MISSING;
             if is_missing
-                && (optional || named.delivery.is_some_and(|id| named.proof != Some(digest) && purged(&id)))
+                && (optional
+                    || named.delivery.is_some_and(|id| {
+                        ![named.proof, named.lost_proof].contains(&Some(digest)) && purged(&id)
+                    }))
             {
                 continue;
             }

@@ -6,7 +6,8 @@
 //! - [`list`](fn@list): events by agency, counterpart, delivery, document, kind, actor, verdict, reason and time, a page
 //!   at a time.
 //! - [`export_tiles`]: the log as a static directory for anybody's tools.
-//! - [`Offline`]: a stopped node's files, never changed; [`backup`]: copies of them.
+//! - [`Offline`]: a stopped node's files, never changed; [`backup`]: copies of them; [`recover`]: a new generation of a
+//!   log from what is left of it.
 //!
 //! What is wrong becomes a [`Finding`], and the reading goes on where it still makes sense. An error is returned only
 //! where nothing can be said: the operating system does not give the journal's bytes. A finding names the place and,
@@ -24,6 +25,7 @@ mod leaves;
 mod list;
 mod offline;
 mod query;
+pub mod recover;
 mod tiles;
 mod verify;
 

@@ -3,8 +3,8 @@
 use clap::{CommandFactory as _, Parser, Subcommand};
 
 use super::{
-    CliError, Outcome, audit, backup, demo, dms, fetch, hold, init, load, notices, operate, report, send,
-    serve, sign, status, track, verify,
+    CliError, Outcome, audit, backup, demo, dms, fetch, hold, init, load, notices, operate, recover, report,
+    send, serve, sign, status, track, verify,
 };
 
 /// Exchanges signed electronic documents between government agencies.
@@ -64,6 +64,8 @@ enum Command {
     Backup(backup::BackupArgs),
     /// Brings a copy back into an empty folder and checks it.
     Restore(backup::RestoreArgs),
+    /// Opens a new generation of a log that is lost, with what is left of it.
+    Recover(recover::RecoverArgs),
     /// Judges the signatures of files: inside a PDF, or beside any file.
     Verify(verify::VerifyArgs),
     /// Signs a file: inside a PDF, or beside any file; for agencies whose system cannot.
@@ -107,6 +109,7 @@ pub async fn run(args: Args) -> Result<Outcome, CliError> {
         Command::Hold(args) => hold::run(args).await,
         Command::Backup(args) => backup::backup(args).await,
         Command::Restore(args) => backup::restore(&args),
+        Command::Recover(args) => recover::run(&args).await,
         Command::Verify(args) => verify::run(&args),
         Command::Sign(args) => sign::sign(&args),
         Command::Timestamp(args) => sign::timestamp(&args),

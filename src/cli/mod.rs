@@ -6,7 +6,7 @@
 //! - [`network`], [`pki`]: making a whole local network; [`init`]: making one node.
 //! - [`serve`], [`status`], [`send`], [`fetch`], [`dms`], [`track`], [`notices`], [`report`], [`operate`], [`audit`]: running a node; how it
 //!   does; what a system does by hand; reports; the log (`events`: its listing).
-//! - [`hold`]: legal holds; [`backup`]: copies of a node's data, and the way back.
+//! - [`hold`]: legal holds; [`backup`]: copies of a node's data, and the way back; [`recover`]: a lost log's new generation.
 //! - [`verify`], [`sign`]: signatures of files, judged and made.
 //! - [`load`]: a measured load with its limit beside it.
 
@@ -27,6 +27,7 @@ pub mod network;
 pub mod notices;
 pub mod operate;
 pub mod pki;
+pub mod recover;
 mod register;
 pub mod remote;
 pub mod report;

@@ -101,6 +101,20 @@ pub(super) fn event_line(index: u64, event: &Event) -> Vec<String> {
             ("connections".into(), causes.collect::<Vec<_>>().join(", "))
         }
         EventKind::Extracted(e) => (e.extract.to_string(), e.filter.clone()),
+        EventKind::GenerationOpened(o) => {
+            (format!("after {}", o.lost), format!("{} of {} events kept", o.kept, o.known))
+        }
+        EventKind::Recovered(r) => {
+            let outcome = match &r.settled {
+                EventKind::Settled { outcome, .. } => outcome.to_string(),
+                _ => String::new(),
+            };
+            (r.submitted.item().map_or_else(String::new, item_text), outcome)
+        }
+        EventKind::SentAgain { peer, lost, .. } => {
+            (format!("to node {peer}"), format!("{} is lost", lost.log))
+        }
+        EventKind::Returned { first, .. } => (String::new(), format!("first received {}", first.at)),
         EventKind::Fetched { .. } | EventKind::HandedOver { .. } | EventKind::Unknown => {
             (String::new(), String::new())
         }
@@ -303,6 +317,22 @@ fn detail(kind: &EventKind) -> Value {
         | EventKind::KeyChanged(_)
         | EventKind::ConnectionsRefused(_)
         | EventKind::Extracted(_) => administration(kind),
+        EventKind::GenerationOpened(o) => json!({
+            "lost": o.lost, "kept": o.kept, "kept_root": o.kept_root.to_string(), "known": o.known,
+            "known_root": o.known_root.to_string(), "told_by": o.told_by,
+        }),
+        EventKind::Recovered(r) => json!({
+            "submitted": detail(&r.submitted), "submitted_at": r.submitted_at.to_string(),
+            "origin": log_ref(&r.origin), "origin_proof": r.origin_proof.to_string(),
+            "settled": detail(&r.settled),
+        }),
+        EventKind::SentAgain { delivery_id, peer, lost } => json!({
+            "delivery_id": delivery_id.to_string(), "peer": peer.as_str(), "lost": log_ref(lost),
+        }),
+        EventKind::Returned { delivery_id, first } => json!({
+            "delivery_id": delivery_id.to_string(), "receipt": log_ref(&first.receipt),
+            "receipt_proof": first.proof.to_string(), "received_at": first.at.to_string(),
+        }),
         EventKind::Unknown => json!({}),
     }
 }

@@ -60,6 +60,7 @@ fn screen(s: &pb::GetStatusResponse) -> String {
         format!("clock      {}, {}", moment(s.clock), clock(s)),
     ];
     lines.extend(witnesses(s));
+    lines.extend(recovery(s));
     lines.extend(stamps(s));
     for c in &s.certificates {
         lines.push(format!(
@@ -200,6 +201,20 @@ fn witnesses(s: &pb::GetStatusResponse) -> Vec<String> {
     lines.iter().map(|line| shortened(line, WIDTH)).collect()
 }
 
+/// What came back of a lost log, and which nodes have not said everything.
+fn recovery(s: &pb::GetStatusResponse) -> Option<String> {
+    if s.recovery.is_empty() {
+        return None;
+    }
+    let sum = |of: fn(&pb::RecoveryStatus) -> u64| s.recovery.iter().map(of).sum::<u64>();
+    let (recovered, again) = (sum(|r| r.recovered), sum(|r| r.sent_again));
+    let rest: Vec<&str> = s.recovery.iter().filter(|r| !r.done).map(|r| r.peer.as_str()).collect();
+    let waits = if rest.is_empty() { String::new() } else { format!("; waits for {}", rest.join(", ")) };
+    let line =
+        format!("recovery   {recovered} messages came back, {again} are sent again to this node{waits}");
+    Some(shortened(&line, WIDTH))
+}
+
 /// How the timestamps of checkpoints go, where an authority is configured.
 fn stamps(s: &pb::GetStatusResponse) -> Option<String> {
     let t = s.timestamps.as_ref().filter(|t| !t.authority.is_empty())?;
@@ -324,6 +339,9 @@ fn as_json(s: &pb::GetStatusResponse) -> Value {
             "authority": t.authority, "size": t.size, "at": time(t.at), "failing_since": time(t.failing_since),
             "last_error": t.last_error,
         })),
+        "recovery": s.recovery.iter().map(|r| json!({
+            "peer": r.peer, "listed": r.listed, "done": r.done, "recovered": r.recovered, "sent_again": r.sent_again,
+        })).collect::<Vec<_>>(),
     })
 }
 
@@ -518,6 +536,27 @@ di-an       3        0/0/0/3      3          0 s        closed   -62.3 s OFF
         let line = shown.lines().find(|line| line.starts_with(&bad));
         assert!(line.is_some_and(|l| l.ends_with('…') && l.chars().count() == WIDTH), "{shown}");
         assert_eq!(as_json(&s)["timestamps"]["last_error"], "no connection: refused");
+    }
+
+    #[test]
+    fn a_recovery_says_what_came_back_and_who_has_not_said_everything() {
+        let mut s = sample();
+        assert!(!screen(&s).contains("recovery"));
+        let done = pb::RecoveryStatus {
+            peer: "di-an".into(),
+            listed: true,
+            done: true,
+            recovered: 3,
+            sent_again: 2,
+        };
+        let waits = pb::RecoveryStatus { peer: "binh-duong".into(), ..pb::RecoveryStatus::default() };
+        s.recovery = vec![done.clone(), waits];
+        let line = "recovery   3 messages came back, 2 are sent again to this node; waits for binh-duong";
+        assert!(screen(&s).lines().any(|l| l == line), "{}", screen(&s));
+        assert_eq!(as_json(&s)["recovery"][1]["listed"], false);
+        s.recovery = vec![done];
+        let line = "recovery   3 messages came back, 2 are sent again to this node";
+        assert!(screen(&s).lines().any(|l| l == line), "{}", screen(&s));
     }
 
     #[test]

@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use super::administration::{ClientChange, ConfigChange, Extracted, KeyChange, RefusedConnections};
 use super::document::{Kind, Origin, Urgency};
+use super::generation::{FirstReceipt, GenerationOpened, Recovered};
 use super::hold::HoldScope;
 use super::ids::{AgencyId, DeliveryId, Digest, DocumentKey, NodeName, RequestId};
 use super::ratio::{Calendar, NetworkReported, PaperDeclared, PeriodClosed, StatementMade};
@@ -148,6 +149,14 @@ pub enum EventKind {
     ConnectionsRefused(RefusedConnections),
     /// Something was taken out of the log.
     Extracted(Extracted),
+    /// This log goes on where another generation of it was lost.
+    GenerationOpened(GenerationOpened),
+    /// A message that the lost log had sent, and its answer.
+    Recovered(Box<Recovered>),
+    /// The recipient's node lost what it had received: it is delivered again.
+    SentAgain { delivery_id: DeliveryId, peer: NodeName, lost: LogRef },
+    /// What was received is what the lost log of this node had received before.
+    Returned { delivery_id: DeliveryId, first: FirstReceipt },
     /// Written by a newer version of this program; it verifies and is not interpreted.
     Unknown,
 }
@@ -184,6 +193,10 @@ impl EventKind {
             EventKind::KeyChanged(_) => "key_changed",
             EventKind::ConnectionsRefused(_) => "connections_refused",
             EventKind::Extracted(_) => "extracted",
+            EventKind::GenerationOpened(_) => "generation_opened",
+            EventKind::Recovered(_) => "recovered",
+            EventKind::SentAgain { .. } => "sent_again",
+            EventKind::Returned { .. } => "returned",
             EventKind::Unknown => "unknown",
         }
     }
@@ -218,6 +231,10 @@ impl EventKind {
         "statement_made",
         "network_reported",
         "calendar_set",
+        "generation_opened",
+        "recovered",
+        "sent_again",
+        "returned",
         "unknown",
     ];
 
@@ -234,7 +251,10 @@ impl EventKind {
             | EventKind::HandedOver { delivery_id }
             | EventKind::Exported { delivery_id, .. }
             | EventKind::Purged { delivery_id, .. }
+            | EventKind::SentAgain { delivery_id, .. }
+            | EventKind::Returned { delivery_id, .. }
             | EventKind::Released { delivery_id, .. } => Some(*delivery_id),
+            EventKind::Recovered(recovered) => recovered.submitted.delivery_id(),
             EventKind::HoldPlaced { scope: HoldScope::Delivery(id), .. }
             | EventKind::HoldLifted { scope: HoldScope::Delivery(id), .. } => Some(*id),
             _ => None,
@@ -247,6 +267,7 @@ impl EventKind {
             EventKind::Submitted { item, .. }
             | EventKind::Received { item, .. }
             | EventKind::Refused { item, .. } => Some(item),
+            EventKind::Recovered(recovered) => recovered.submitted.item(),
             _ => None,
         }
     }

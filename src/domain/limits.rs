@@ -239,6 +239,14 @@ pub const WITNESS_CHECKPOINTS: usize = 256;
 pub const WITNESS_PREFIXES: usize = 8;
 /// Time for one answer between witnesses: they are small, and the next question comes soon.
 pub const WITNESS_ANSWER: std::time::Duration = std::time::Duration::from_secs(10);
+/// Earlier generations that a node asks about which lost its log: more were never opened in good faith.
+pub const LOST_LOGS: usize = 64;
+/// Deliveries in one answer about a lost log.
+pub const LOST_DELIVERIES: usize = 256;
+/// Bytes of such an answer from which the next delivery waits for the next one: it stays far below a message's limit.
+pub const LOST_BYTES: usize = 1 << 20;
+/// Events that are looked through for one answer about a lost log: a few milliseconds.
+pub const LOST_EVENTS: u64 = 4_096;
 /// Questions to peers under way at once.
 pub const WITNESS_AT_ONCE: usize = 8;
 /// How long a node asks its peers at its start which checkpoint of its own log they hold, by default.

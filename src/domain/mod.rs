@@ -2,6 +2,7 @@
 //!
 //! - [`ids`], [`document`], [`envelope`], [`event`]: the words, each parsed once; [`administration`]: those of what a node
 //!   records of itself.
+//! - [`generation`]: how a log goes on after another was lost.
 //! - [`hold`]: legal holds and what retention purged; [`named`]: the content that an event stands on.
 //! - [`limits`]: every limit against abuse, with its reason.
 //! - [`reason`]: the stable reason codes of every refusal.
@@ -19,6 +20,7 @@ pub mod document;
 pub mod envelope;
 pub mod event;
 pub mod fold;
+pub mod generation;
 pub mod hold;
 pub mod ids;
 pub mod limits;

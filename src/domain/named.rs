@@ -16,12 +16,20 @@ pub struct Named<'a> {
     pub evidence: &'a [Digest],
     /// The other side's proof, or figures (of a closed period, stated, of the network): kept for ever.
     pub proof: Option<Digest>,
+    /// The proof of what a lost log of this node had recorded: kept for ever.
+    pub lost_proof: Option<Digest>,
 }
 
 impl Named<'_> {
     /// All of them.
     pub fn all(&self) -> impl Iterator<Item = Digest> {
-        self.content.iter().chain(self.evidence).copied().chain(self.envelope).chain(self.proof)
+        self.content
+            .iter()
+            .chain(self.evidence)
+            .copied()
+            .chain(self.envelope)
+            .chain(self.proof)
+            .chain(self.lost_proof)
     }
 
     /// What retention may purge.
@@ -45,6 +53,7 @@ impl EventKind {
                 content,
                 evidence: &judged.evidence,
                 proof,
+                lost_proof: None,
             }
         }
         match self {
@@ -60,6 +69,13 @@ impl EventKind {
             }
             EventKind::Released { delivery_id, judged, .. } => {
                 Named { delivery: Some(*delivery_id), evidence: &judged.evidence, ..Named::default() }
+            }
+            // What the message carried was lost; its proofs came back.
+            EventKind::Recovered(recovered) => {
+                Named { lost_proof: Some(recovered.origin_proof), ..recovered.settled.named() }
+            }
+            EventKind::Returned { delivery_id, first } => {
+                Named { delivery: Some(*delivery_id), lost_proof: Some(first.proof), ..Named::default() }
             }
             EventKind::PeriodClosed(closed) => Named { proof: Some(closed.snapshot), ..Named::default() },
             EventKind::StatementMade(made) => Named { proof: Some(made.statement), ..Named::default() },

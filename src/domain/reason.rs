@@ -160,6 +160,8 @@ reasons! {
     SealRequired "seal_required" Precondition,
     /// The recipient's node needs a newer directory, or has one.
     DirectoryBehind "directory_behind" Unavailable,
+    /// A node that lost its log is still asking what the others have of it.
+    Recovering "recovering" Unavailable,
     /// The peer cannot be reached.
     PeerUnreachable "peer_unreachable" Unavailable,
     /// The disk is full.

@@ -9,6 +9,9 @@
 //! 6. Content, signatures, envelope and proof go to the store, one command to the ledger; the answer is the proof of
 //!    its event, and exists only after the commit is durable.
 //!
+//! What a lost log of this node had received in time comes again with the receipt of then: that is checked with step 3, and
+//! the time of then counts, not this one's.
+//!
 //! What cannot be attributed to a listed agency of the peer (steps 1 and 3) is no event: it is answered with a reason
 //! and not recorded, so that a stranger cannot fill the log.
 
@@ -28,7 +31,8 @@ use crate::domain::envelope::{Body, Envelope};
 use crate::domain::event::{Actor, EventKind, Item, Judged, RoleVerdicts, Subject};
 use crate::domain::fold::records::Incoming;
 use crate::domain::fold::{keys, load};
-use crate::domain::ids::{self, Digest, NodeName};
+use crate::domain::generation::{FirstReceipt, is_earlier};
+use crate::domain::ids::{self, DeliveryId, Digest, NodeName};
 use crate::domain::reason::{Reason, Rejection};
 use crate::domain::{Kind, limits};
 use crate::ledger::{LedgerError, damaged, storage};
@@ -49,6 +53,8 @@ pub struct Offer {
     pub data: Option<Bytes>,
     /// Version of the directory by which it was sent here; 0 where the peer does not say.
     pub directory_version: u64,
+    /// The receipt that a lost log of the recipient's node had given for it: it is delivered again.
+    pub lost_receipt: Option<Proof>,
 }
 
 /// A boxed future.
@@ -109,6 +115,9 @@ impl Exchange {
         if let Some(known) = known.filter(|k| k.facts.envelope_digest == envelope_digest) {
             return self.ledger().prove(known.answer, &self.ledger().snapshot());
         }
+        if let Body::Notice(notice) = &envelope.body {
+            self.check_returned(peer, &notice.target)?;
+        }
         // New content only where there is room; what was answered before was answered above.
         let _room = self.room_for(peer, &envelope, &offer)?;
         // 3
@@ -123,6 +132,8 @@ impl Exchange {
             })?;
         self.saw(origin.checkpoint()).await?;
         check_origin(origin.event(), &envelope, envelope_digest)?;
+        let first = self.first_receipt(&directory, &offer, &id, &envelope_digest)?;
+        let in_time = first.as_ref().map_or(now, |first| first.at.min(now));
         let mut arrival = Arrival {
             item: Item {
                 delivery_id: id,
@@ -144,6 +155,7 @@ impl Exchange {
             origin: origin.log_ref(),
             origin_proof: Hash([0; 32]),
             peer: peer.clone(),
+            first,
         };
         let today = now.date();
         let checked = envelope
@@ -160,7 +172,7 @@ impl Exchange {
             Some(Reason::RetiredAgency)
         } else if recipient.node(today) != Some(self.node()) {
             Some(Reason::NotHosted)
-        } else if now > envelope.not_after {
+        } else if in_time > envelope.not_after {
             Some(Reason::Expired)
         } else {
             None
@@ -176,7 +188,7 @@ impl Exchange {
             let received = self.receive_content(peer, &envelope, envelope_digest, &offer, source).await?;
             arrival.content_digests = envelope.content_digests();
             let registered = directory.registered(&sender).id.clone();
-            let at = judged_at(&directory, peer, origin.checkpoint(), now);
+            let at = judged_at(&directory, peer, origin.checkpoint(), in_time);
             let outcome = if envelope.kind.is_document() {
                 let parts = stored_parts(&envelope, &received.signatures, &received.digests);
                 Some(self.judge(registered.as_str(), &directory, &parts, at).await?)
@@ -211,6 +223,35 @@ impl Exchange {
             pulled.forget();
         }
         self.ledger().prove(committed.recorded(), &committed.snapshot)
+    }
+
+    /// The receipt that a lost log of this node had given for a message, checked and kept.
+    fn first_receipt(
+        &self,
+        directory: &Directory,
+        offer: &Offer,
+        id: &DeliveryId,
+        envelope_digest: &Digest,
+    ) -> Result<Option<FirstReceipt>, Rejection> {
+        let Some(proof) = &offer.lost_receipt else { return Ok(None) };
+        let bad = |what: String| Rejection::new(Reason::BadProof, "lost_receipt", what);
+        let verified = self.inner.proofs.verify(proof, log_key(directory, self.node()))?;
+        let receipt = verified.log_ref();
+        if !is_earlier(&receipt.log, self.ledger().origin()) {
+            return Err(bad(format!("`{}` is no log that this node lost", receipt.log)));
+        }
+        let (named, digest) = match &verified.event().kind {
+            EventKind::Received { item, .. } => (item.delivery_id, item.envelope_digest),
+            EventKind::Released { delivery_id, envelope_digest, refused: None, .. } => {
+                (*delivery_id, *envelope_digest)
+            }
+            kind => return Err(bad(format!("it proves a `{}` event", kind.name()))),
+        };
+        if named != *id || digest != *envelope_digest {
+            return Err(bad(format!("it is the receipt of delivery {named}, or of another envelope")));
+        }
+        let kept = self.ledger().content().put(&proof.encode()).map_err(|e| storage(&e))?;
+        Ok(Some(FirstReceipt { receipt, proof: kept, at: verified.event().at }))
     }
 
     /// Room for a message. What is large and pulled has its room with its transfer, from the first byte to the last;

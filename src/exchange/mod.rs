@@ -7,7 +7,7 @@
 //! [`directory`] keeps the list of agencies,
 //! `judge` judges signatures at either node, `transfer` takes large content in piece by piece, [`mod@retention`] purges
 //! what is kept no longer, [`witness`] holds what other logs signed, [`timestamps`] has this log's checkpoints stamped,
-//! [`trust`] has
+//! [`recovery`] gets back what other nodes have of a lost log, [`trust`] has
 //! the revocation data in force, and [`revocation`] gets it. No step is skipped for any kind of message, and between
 //! two agencies of one node the way is
 //! the same without the network.
@@ -29,6 +29,7 @@ pub(crate) mod message;
 pub mod notice;
 pub mod paper;
 pub mod pressure;
+pub mod recovery;
 pub mod retention;
 pub mod revocation;
 pub mod settle;
@@ -76,6 +77,7 @@ pub(crate) struct Inner {
     pub(crate) checks: checks::Checks,
     pub(crate) witness: witness::Witness,
     pub(crate) stamping: timestamps::Stamping,
+    pub(crate) recovery: recovery::Recovery,
 }
 
 impl Exchange {
@@ -85,6 +87,7 @@ impl Exchange {
         let transfers = transfer::Transfers::new(ledger.content().take_partials(), &pressure);
         let clocks = clocks::Clocks::new(config.clock_tolerance_ms);
         let stamping = timestamps::Stamping::open(&config, &ledger);
+        let recovery = recovery::Recovery::open(&config, &ledger);
         let inner = Inner {
             config,
             ledger,
@@ -100,6 +103,7 @@ impl Exchange {
             checks: checks::Checks::default(),
             witness: witness::Witness::default(),
             stamping,
+            recovery,
         };
         Exchange { inner: Arc::new(inner) }
     }

@@ -283,7 +283,13 @@ impl Exchange {
         for (index, event) in self.events(at, size)? {
             next = index + 1;
             let named = event.kind.named();
-            for digest in named.proof.iter().chain(named.evidence).filter(|d| condemned.contains(d)) {
+            for digest in named
+                .proof
+                .iter()
+                .chain(&named.lost_proof)
+                .chain(named.evidence)
+                .filter(|d| condemned.contains(d))
+            {
                 content.spare(digest);
             }
             let mut of_message = named.purgeable().filter(|d| condemned.contains(d)).peekable();

@@ -2,7 +2,7 @@
 //!
 //! A proof settles a delivery when every one of these holds: the log is one of a node that hosts the recipient, or did
 //! not long ago; the event is Received, Refused or Released; it names this delivery, this envelope, all its
-//! content digests, and this node's own event by log, index and leaf hash. A valid proof of anything else is
+//! //! digests, and this node's own event by log, index and leaf hash (the log may be an earlier generation of it). A valid proof of anything else is
 //! `bad_proof`, and the delivery stays open.
 
 use super::{Exchange, accept};
@@ -10,6 +10,7 @@ use crate::domain::decide::Command;
 use crate::domain::event::{EventKind, LogRef, RoleVerdicts};
 use crate::domain::fold::records::Outgoing;
 use crate::domain::fold::{keys, load};
+use crate::domain::generation::is_earlier;
 use crate::domain::ids::{DeliveryId, Digest, NodeName};
 use crate::domain::reason::{Reason, Rejection};
 use crate::domain::status::DeliveryState;
@@ -91,7 +92,7 @@ impl<'a> Answer<'a> {
         if *self.digests != outstanding.content_digests && !early {
             return Err(bad("it names other content".to_owned()));
         }
-        if self.origin != outstanding.submitted {
+        if !is_same_event(self.origin, outstanding.submitted) {
             return Err(bad(format!(
                 "it answers event {} of `{}`, not {}",
                 self.origin.index, self.origin.log, outstanding.submitted.index
@@ -99,6 +100,13 @@ impl<'a> Answer<'a> {
         }
         Ok(())
     }
+}
+
+/// Whether another node's word for the place of an event is about this one: also where it met the event in an earlier
+/// generation of the log, whose events the one in use was begun with.
+fn is_same_event(named: &LogRef, own: &LogRef) -> bool {
+    let log = named.log == own.log || is_earlier(&named.log, &own.log);
+    log && (named.index, named.leaf_hash) == (own.index, own.leaf_hash)
 }
 
 fn bad(what: String) -> Rejection {
@@ -146,10 +154,13 @@ impl Exchange {
             .ledger()
             .leaf(record.submitted_index)?
             .ok_or_else(|| bad(format!("event {} is missing here", record.submitted_index)))?;
-        let own = LogRef {
-            log: self.ledger().origin().to_owned(),
-            index: record.submitted_index,
-            leaf_hash: leaf_hash(&own_leaf),
+        let own = match &record.lost_origin {
+            Some((place, _)) => place.clone(),
+            None => LogRef {
+                log: self.ledger().origin().to_owned(),
+                index: record.submitted_index,
+                leaf_hash: leaf_hash(&own_leaf),
+            },
         };
         answer.check(&Outstanding {
             delivery_id: id,

@@ -30,6 +30,7 @@ use crate::exchange::checks::LastCheck;
 use crate::exchange::courier::{self, LocalLink, PeerLink};
 use crate::exchange::directory::{AdoptError, DirectoryHolder};
 use crate::exchange::pressure::{free_bytes, watch_disk};
+use crate::exchange::recovery;
 use crate::exchange::retention;
 use crate::exchange::revocation::Revocation;
 use crate::exchange::trust::CrlFileError;
@@ -301,6 +302,14 @@ impl Node {
             async move {
                 let link = move |peer: &NodeName| -> Arc<dyn WitnessLink> { links.to(peer) };
                 witness::run(exchange, link, stopped).await;
+                Ok(())
+            }
+        });
+        tasks.spawn({
+            let (links, exchange, stopped) = (links.clone(), exchange.clone(), stopped.clone());
+            async move {
+                let link = move |peer: &NodeName| -> Arc<dyn WitnessLink> { links.to(peer) };
+                recovery::run(exchange, link, stopped).await;
                 Ok(())
             }
         });

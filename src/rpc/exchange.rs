@@ -208,7 +208,7 @@ impl ExchangeService for ExchangeApi {
     async fn watch(&self, request: Request<pb::WatchRequest>) -> Answer<Self::WatchStream> {
         let caller = caller(&self.exchange, &request)?;
         let request = request.into_inner();
-        let mut next = read_cursor(&request.cursor).map_err(refuse)?;
+        let mut next = read_watch_cursor(&self.exchange, &request.cursor).map_err(refuse)?;
         let agencies = self.watched(&caller, &request.agencies).map_err(refuse)?;
         let (items, receiver) = mpsc::channel(256);
         let exchange = self.exchange.clone();
@@ -521,6 +521,32 @@ fn read_cursor(text: &str) -> Result<u64, Rejection> {
     })
 }
 
+/// The cursor of a watch lasts longer than the log that it was given in: from the second generation on it says of which.
+fn watch_cursor(exchange: &Exchange, next: u64) -> String {
+    match exchange.config().generation {
+        1 => cursor(next),
+        generation => format!("g{generation}{}", cursor(next)),
+    }
+}
+
+/// Of an earlier generation of the log counts what this one has of it: what came after that is told again.
+fn read_watch_cursor(exchange: &Exchange, text: &str) -> Result<u64, Rejection> {
+    let config = exchange.config();
+    let (generation, next) = match text.strip_prefix('g').and_then(|rest| rest.split_once('c')) {
+        Some((generation, next)) => (generation.parse().unwrap_or(u32::MAX), format!("c{next}")),
+        None => (1, text.to_owned()),
+    };
+    let next = read_cursor(&next)?;
+    if generation == config.generation || text.is_empty() {
+        return Ok(next);
+    }
+    if generation > config.generation || generation == 0 {
+        // In the words for what no node gave.
+        return read_cursor(text);
+    }
+    Ok(next.min(exchange.recovery().kept_of(&config.node.log_origin(generation))))
+}
+
 /// A page token.
 pub(super) fn token(next: Option<u64>) -> String {
     next.map_or_else(String::new, cursor)
@@ -567,7 +593,7 @@ fn watch_item(exchange: &Exchange, n: &Notification) -> Result<pb::WatchResponse
             .unwrap_or_default(),
     };
     let mut item = pb::WatchResponse {
-        cursor: cursor(n.index + 1),
+        cursor: watch_cursor(exchange, n.index + 1),
         kind: kind.into(),
         agency: n.agency.to_string(),
         delivery_id: words::id(&n.delivery_id),

@@ -327,6 +327,7 @@ impl Link {
             checkpoint: ledger.snapshot().checkpoint().map_or_else(String::new, |c| c.note().to_owned()),
             held_checkpoint: held,
             newest_checkpoint: newest,
+            lost_log: String::new(),
         };
         let asked = ledger.now();
         let answer = client(channel).hello(request).await.map_err(|s| read_failure(&s))?.into_inner();
@@ -413,6 +414,7 @@ impl Link {
             signatures: offer.signatures,
             data: offer.data.unwrap_or_default(),
             directory_version: offer.directory_version,
+            lost_receipt: offer.lost_receipt.as_ref().map(Proof::to_wire),
             ask: None,
             figures: None,
         };

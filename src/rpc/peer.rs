@@ -211,6 +211,7 @@ fn read_offer(request: pb::DeliverRequest) -> Result<(u64, Offer, bool), Rejecti
         signatures: request.signatures,
         data: Some(request.data),
         directory_version: request.directory_version,
+        lost_receipt: request.lost_receipt.map(Proof::from_wire).transpose()?,
     };
     Ok((request.id, offer, inline))
 }
@@ -277,6 +278,7 @@ impl PeerService for PeerApi {
         let directory = self.exchange.directory();
         let ledger = self.exchange.ledger();
         let mut ours = HeldOf::default();
+        let mut held_lost = String::new();
         if let Ok(name) = peer(&self.exchange, &request) {
             if request.get_ref().directory_version > directory.version() {
                 refresh(&self.links, &name);
@@ -284,6 +286,7 @@ impl PeerService for PeerApi {
             // As it was before the caller said what it has now.
             ours = self.exchange.held_of(&name);
             let request = request.get_ref();
+            held_lost = self.exchange.held_lost(&name, &request.lost_log);
             let theirs =
                 HeldOf { held: request.held_checkpoint.clone(), newest: request.newest_checkpoint.clone() };
             self.exchange.greeted(&name, &request.checkpoint, &theirs).await;
@@ -302,6 +305,7 @@ impl PeerService for PeerApi {
             checkpoint,
             held_checkpoint: ours.held,
             newest_checkpoint: ours.newest,
+            held_lost,
         }))
     }
 

@@ -97,6 +97,7 @@ impl StatusSource {
             cosigners: cosigners(exchange),
             unwitnessed_start: exchange.witness().is_unwitnessed(),
             timestamps: Some(timestamps(exchange)),
+            recovery: recovery(exchange),
         }
     }
 
@@ -217,6 +218,19 @@ fn timestamps(exchange: &Exchange) -> pb::TimestampStatus {
     let (size, at) = state.last.map_or((0, 0), |(size, at)| (size, at.millis()));
     let (failing_since, last_error) = state.failing.map_or((0, String::new()), |(s, e)| (s.millis(), e));
     pb::TimestampStatus { authority: state.authority, size, at, failing_since, last_error }
+}
+
+/// How far each node is that is asked for what it has of a lost log.
+fn recovery(exchange: &Exchange) -> Vec<pb::RecoveryStatus> {
+    let standings = exchange.recovered_from().into_iter();
+    let status = standings.map(|(peer, progress)| pb::RecoveryStatus {
+        peer: peer.to_string(),
+        listed: progress.listed,
+        done: progress.done,
+        recovered: progress.recovered,
+        sent_again: progress.sent_again,
+    });
+    status.collect()
 }
 
 /// Deliveries that wait for a decision here.

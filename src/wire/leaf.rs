@@ -3,7 +3,7 @@
 use bytes::Bytes;
 use prost::Message as _;
 
-use super::{administration, figures, hold, paper, pb, words};
+use super::{administration, figures, generation, hold, paper, pb, words};
 use crate::domain::document::Urgency;
 use crate::domain::event::{
     Actor, DocumentFacts, Event, EventKind, Item, Judged, NoticeFacts, Parties, SignatureFacts, Stated,
@@ -78,7 +78,7 @@ pub fn decode(leaf: &[u8]) -> Result<Event, LeafError> {
     })
 }
 
-fn kind(kind: &EventKind) -> Option<pb::event::Kind> {
+pub(super) fn kind(kind: &EventKind) -> Option<pb::event::Kind> {
     use pb::event::Kind as K;
     Some(match kind {
         EventKind::Submitted {
@@ -216,6 +216,16 @@ fn kind(kind: &EventKind) -> Option<pb::event::Kind> {
         EventKind::KeyChanged(change) => K::KeyChanged(administration::key_out(change)),
         EventKind::ConnectionsRefused(refused) => K::ConnectionsRefused(administration::refused_out(refused)),
         EventKind::Extracted(extracted) => K::Extracted(administration::extracted_out(extracted)),
+        EventKind::GenerationOpened(opened) => K::GenerationOpened(generation::opened_out(opened)),
+        EventKind::Recovered(recovered) => K::Recovered(generation::recovered_out(recovered)),
+        EventKind::SentAgain { delivery_id, peer, lost } => K::SentAgain(pb::SentAgain {
+            delivery_id: words::id(delivery_id),
+            peer: peer.to_string(),
+            lost: Some(words::log_ref(lost)),
+        }),
+        EventKind::Returned { delivery_id, first } => {
+            K::Returned(generation::returned_out(delivery_id, first))
+        }
         EventKind::Unknown => return None,
     })
 }
@@ -342,7 +352,7 @@ fn read_optional_reason(code: &str) -> Result<Option<Reason>, Rejection> {
     if code.is_empty() { Ok(None) } else { read_reason(code).map(Some) }
 }
 
-fn read_kind(kind: pb::event::Kind) -> Result<EventKind, Rejection> {
+pub(super) fn read_kind(kind: pb::event::Kind) -> Result<EventKind, Rejection> {
     use pb::event::Kind as K;
     let item = |i: Option<pb::Item>| read_item(i.ok_or_else(|| Rejection::missing("item"))?);
     Ok(match kind {
@@ -437,6 +447,14 @@ fn read_kind(kind: pb::event::Kind) -> Result<EventKind, Rejection> {
         K::KeyChanged(k) => EventKind::KeyChanged(administration::read_key(k)?),
         K::ConnectionsRefused(c) => EventKind::ConnectionsRefused(administration::read_refused(c)?),
         K::Extracted(e) => EventKind::Extracted(administration::read_extracted(e)?),
+        K::GenerationOpened(o) => EventKind::GenerationOpened(generation::read_opened(o)?),
+        K::Recovered(r) => EventKind::Recovered(Box::new(generation::read_recovered(r)?)),
+        K::SentAgain(s) => EventKind::SentAgain {
+            delivery_id: DeliveryId::from_slice(&s.delivery_id)?,
+            peer: NodeName::new(&s.peer)?,
+            lost: words::read_log_ref(s.lost.as_ref())?,
+        },
+        K::Returned(r) => generation::read_returned(r)?,
     })
 }
 

@@ -6,7 +6,7 @@
 //! - [`hold`]: what a legal hold is on.
 //! - [`words`]: enumerations, metadata, parts, verdicts.
 //! - [`network`]: what a node that collects figures asks.
-//! - [`proof`]: proofs; [`witness`]: what witnesses ask each other.
+//! - [`proof`]: proofs; [`witness`]: what witnesses ask each other; [`lost`]: what a node asks that lost its log.
 //! - [`failure`]: reasons and gRPC statuses.
 //!
 //! `TryFrom`-like functions come in (`read_*`), and refuse what the domain does not allow; the others go out.
@@ -16,8 +16,10 @@ pub mod codec;
 pub mod envelope;
 pub mod failure;
 pub mod figures;
+mod generation;
 pub mod hold;
 pub mod leaf;
+pub mod lost;
 pub mod network;
 mod paper;
 pub mod proof;

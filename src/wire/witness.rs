@@ -1,5 +1,6 @@
 //! What witnesses ask each other, as it travels among the messages of `Deliver` and `Collect`.
 
+use super::lost::{LostAsk, LostPage};
 use super::{pb, words};
 use crate::domain::ids::shorten;
 use crate::domain::limits;
@@ -32,6 +33,8 @@ pub enum Ask {
         /// The size of the tree in which it is shown.
         of: u64,
     },
+    /// What it has of a log that the asking node lost.
+    Lost(LostAsk),
 }
 
 /// The answer.
@@ -43,9 +46,11 @@ pub enum Reply {
     Noted,
     /// The earlier tree's last leaf and its path in the later tree.
     Prefix(Hash, Vec<Hash>),
+    /// A page of what it has.
+    Lost(LostPage),
 }
 
-fn bad(field: &str, what: impl Into<String>) -> Rejection {
+pub(super) fn bad(field: &str, what: impl Into<String>) -> Rejection {
     Rejection::new(Reason::BadProof, field, what)
 }
 
@@ -58,7 +63,7 @@ fn note(field: &str, text: String) -> Result<String, Rejection> {
     Ok(text)
 }
 
-fn log(field: &str, text: String) -> Result<String, Rejection> {
+pub(super) fn log(field: &str, text: String) -> Result<String, Rejection> {
     if text.is_empty() || text.len() > LOG_BYTES {
         return Err(bad(field, format!("`{}` is no origin of a log", shorten(&text))));
     }
@@ -85,6 +90,7 @@ impl Ask {
             Ask::Prefix { log, size, of } => {
                 A::Prefix(pb::PrefixAsk { log: log.clone(), size: *size, of: *of })
             }
+            Ask::Lost(ask) => A::Lost(ask.to_wire()),
         };
         pb::WitnessAsk { ask: Some(ask) }
     }
@@ -112,6 +118,7 @@ impl Ask {
                 }
                 Ok(Ask::Prefix { log: log("ask.prefix.log", p.log)?, size: p.size, of: p.of })
             }
+            Some(A::Lost(lost)) => LostAsk::from_wire(lost).map(Ask::Lost),
             None => {
                 let what = "a newer version of the program may know this question; this one does not";
                 Err(Rejection::new(Reason::Unimplemented, "ask", what))
@@ -133,6 +140,7 @@ impl Reply {
             Reply::Prefix(leaf, path) => {
                 R::Prefix(pb::PrefixReply { leaf_hash: words::digest(leaf), path: words::digests(path) })
             }
+            Reply::Lost(page) => R::Lost(page.to_wire()),
         };
         pb::WitnessReply { reply: Some(reply) }
     }
@@ -153,6 +161,7 @@ impl Reply {
                 let leaf = words::read_digest("reply.prefix", &prefix.leaf_hash)?;
                 Ok(Reply::Prefix(leaf, path("reply.prefix", &prefix.path)?))
             }
+            Some(R::Lost(page)) => LostPage::from_wire(page).map(Reply::Lost),
             None => Err(bad("reply", "an empty answer")),
         }
     }

@@ -198,6 +198,7 @@ impl Forged {
     /// As it is offered, proven by c's log.
     pub fn offer(&self, net: &TestNet, log: &mut HandLog) -> pb::DeliverRequest {
         pb::DeliverRequest {
+            lost_receipt: None,
             id: 1,
             envelope: envelope::encode(&self.envelope),
             origin: Some(log.prove(net.now(), self.submitted()).to_wire()),

@@ -335,6 +335,7 @@ impl World {
         };
         let id = DeliveryId::of_notice(&agency(other), Kind::Revoke.number(), target, 1, &agency(RECIPIENT));
         let arrival = Arrival {
+            first: None,
             item: Item {
                 delivery_id: id,
                 envelope_digest: sha256(b"another"),
@@ -394,6 +395,7 @@ impl World {
             panic!("a message is submitted");
         };
         let arrival = Arrival {
+            first: None,
             item,
             content_digests: vec![],
             verdicts: VALID,

@@ -176,6 +176,7 @@ pub fn accept(number: u32, content: &[Hash]) -> Command {
     Command::Accept {
         actor: Actor { client: "b".into(), user: String::new() },
         arrival: Box::new(Arrival {
+            first: None,
             item: item("there", "here", number),
             content_digests: content.to_vec(),
             verdicts: RoleVerdicts::ABSENT,

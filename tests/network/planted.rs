@@ -47,6 +47,7 @@ async fn arrive(net: &mut TestNet, node: &str, item: Item, verdicts: RoleVerdict
         origin: place("a/log/1", 800),
         origin_proof: Hash([8; 32]),
         peer: name("a"),
+        first: None,
     };
     let command = Command::Accept { actor: Actor::node(), arrival: Box::new(arrival) };
     net.node(node).exchange().ledger().commit(command).await.unwrap();

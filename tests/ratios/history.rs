@@ -335,6 +335,7 @@ impl History {
 
     fn accept(&mut self, item: Item, held: bool, refused: Option<Reason>, verdicts: RoleVerdicts) {
         let arrival = Arrival {
+            first: None,
             item,
             content_digests: vec![],
             verdicts,

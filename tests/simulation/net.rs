@@ -148,6 +148,7 @@ impl PeerLink for SimLink {
                 signatures: offer.signatures,
                 data: offer.data.unwrap_or_default(),
                 directory_version: offer.directory_version,
+                lost_receipt: offer.lost_receipt.as_ref().map(Proof::to_wire),
                 ask: None,
                 figures: None,
             };
@@ -241,6 +242,7 @@ async fn accept(
         signatures: request.signatures,
         data: inline.then_some(request.data),
         directory_version: request.directory_version,
+        lost_receipt: request.lost_receipt.map(Proof::from_wire).transpose()?,
     };
     exchange.accept(peer, offer, back).await
 }

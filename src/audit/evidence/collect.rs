@@ -407,10 +407,16 @@ impl Gathered<'_> {
         }
         let kept = match &event.kind {
             EventKind::Received { origin_proof, .. } | EventKind::Refused { origin_proof, .. } => {
-                Some(*origin_proof)
+                vec![*origin_proof]
             }
-            EventKind::Settled { receipt_proof, .. } => Some(*receipt_proof),
-            _ => None,
+            EventKind::Settled { receipt_proof, .. } => vec![*receipt_proof],
+            // Of a message that a lost log had sent, both proofs came back.
+            EventKind::Recovered(recovered) => {
+                let named = recovered.settled.named().proof;
+                named.into_iter().chain([recovered.origin_proof]).collect()
+            }
+            EventKind::Returned { first, .. } => vec![first.proof],
+            _ => Vec::new(),
         };
         let proof = (self.source.prove)(index, None)?;
         let stamped = self.stamped(index)?;
@@ -423,9 +429,16 @@ impl Gathered<'_> {
         if let Some(proof) = cosigned {
             known.push((proof.encode(), event.clone(), Under::Cosigned));
         }
-        let Some(digest) = kept else { return Ok(()) };
+        for digest in kept {
+            self.kept(&digest)?;
+        }
+        Ok(())
+    }
+
+    /// A proof as it was kept.
+    fn kept(&mut self, digest: &Digest) -> Result<(), CollectError> {
         let bytes = self
-            .whole(&digest, PROOF_BYTES)?
+            .whole(digest, PROOF_BYTES)?
             .ok_or_else(|| damaged(format!("the other node's proof {digest} is missing")))?;
         let proof =
             Proof::decode(&bytes).map_err(|e| damaged(format!("the other node's proof {digest}: {e}")))?;

@@ -156,7 +156,8 @@ fn recorded<'a>(
             Some(Recorded { verdicts: *verdicts, facts: judged, received: at, times: vec![at] })
         }
         EventKind::Received { verdicts, judged, origin, .. } => {
-            let times = arrived(origin, at);
+            let mut times = arrived(origin, at);
+            times.extend(received_before(events, found));
             Some(Recorded { verdicts: *verdicts, facts: judged, received: at, times })
         }
         // A refusal before the content came says nothing of signatures.
@@ -179,6 +180,20 @@ fn recorded<'a>(
         }
         _ => None,
     }
+}
+
+/// When a lost log of the node had received it, by the receipt of then, which is here.
+fn received_before(events: &[ProvenEvent], found: &ProvenEvent) -> Option<Timestamp> {
+    let id = found.event.kind.delivery_id()?;
+    let receipt = events.iter().filter(|e| e.log == found.log).find_map(|e| match &e.event.kind {
+        EventKind::Returned { delivery_id, first } if *delivery_id == id => Some(&first.receipt),
+        _ => None,
+    })?;
+    let is_receipt = |e: &&ProvenEvent| {
+        (&e.log, e.index, e.leaf_hash) == (&receipt.log, receipt.index, receipt.leaf_hash)
+            && e.event.kind.delivery_id() == Some(id)
+    };
+    events.iter().find(is_receipt).map(|e| e.event.at)
 }
 
 /// The sender's registered agency: of the event, or of another of its log about the same delivery.

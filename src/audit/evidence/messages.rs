@@ -67,6 +67,16 @@ pub(super) fn words(event: &Event) -> String {
             None => format!("that what was held was released (by {by})"),
             Some(reason) => format!("that what was held was refused (by {by}): {reason}"),
         },
+        EventKind::Recovered(recovered) => match recovered.submitted.item() {
+            Some(item) => format!("that the proofs of {} came back, which a lost log had sent", of(item)),
+            None => "that proofs of a lost log came back".to_owned(),
+        },
+        EventKind::SentAgain { peer, .. } => {
+            format!("that node {peer} lost it, and that it goes there again")
+        }
+        EventKind::Returned { first, .. } => {
+            format!("that a lost log of this node had received it before, on {}", first.at)
+        }
         EventKind::Exported { agency, .. } => {
             let of = agency.as_ref().map_or_else(|| "the node".to_owned(), ToString::to_string);
             format!("that evidence was handed out to client {by}, auditor of {of}")
@@ -249,14 +259,8 @@ impl<'a> Case<'a> {
             submitted: &place,
         };
         for found in self.events() {
-            let kept = match &found.event.kind {
-                EventKind::Received { origin_proof, .. } | EventKind::Refused { origin_proof, .. } => {
-                    Some(origin_proof)
-                }
-                EventKind::Settled { receipt_proof, .. } => Some(receipt_proof),
-                _ => None,
-            };
-            if let Some(digest) = kept.filter(|_| found.log == self.exporter) {
+            let named = found.event.kind.named();
+            for digest in named.proof.iter().chain(&named.lost_proof).filter(|_| found.log == self.exporter) {
                 let what = "the proof that it names is here as it was kept";
                 match self.events.iter().find(|e| e.digest == *digest) {
                     Some(other) => report.holds(&found.file, what, format!("SHA-256 of {}", other.file)),

@@ -163,6 +163,15 @@ fn vietnamese(proven: &Proven, collected: &Collected) -> String {
         EventKind::HandedOver { .. } => format!("Hệ thống của {} xác nhận đã nhận", party(false)),
         EventKind::Released { refused: None, .. } => "Văn bản tạm giữ được giao cho cơ quan nhận".to_owned(),
         EventKind::Released { refused: Some(reason), .. } => format!("Văn bản tạm giữ bị từ chối: {reason}"),
+        EventKind::Recovered(recovered) => {
+            let item = recovered.submitted.item();
+            let about = item.map_or_else(String::new, |item| about(&item.subject));
+            format!("Nút gửi mất nhật ký và nhận lại bằng chứng về {about}")
+        }
+        EventKind::SentAgain { peer, .. } => format!("Nút {peer} mất nhật ký: văn bản được gửi lại"),
+        EventKind::Returned { first, .. } => {
+            format!("Nút nhận đã nhận văn bản này lúc {} trong nhật ký bị mất", first.at)
+        }
         EventKind::Exported { .. } => {
             format!("Bằng chứng được kết xuất cho {} {}", proven.event.actor.client, proven.event.actor.user)
         }

@@ -74,7 +74,7 @@ pub(super) fn accept(
             }
         }
     }
-    let Arrival { item, content_digests, verdicts, judged, held, refused, origin, origin_proof, peer } =
+    let Arrival { item, content_digests, verdicts, judged, held, refused, origin, origin_proof, peer, first } =
         arrival;
     let event = match refused {
         Some(reason) => {
@@ -84,7 +84,9 @@ pub(super) fn accept(
             EventKind::Received { item, content_digests, verdicts, judged, held, origin, origin_proof, peer }
         }
     };
+    let returned = first.filter(|_| matches!(event, EventKind::Received { .. }));
     let mut decision = one(actor, event);
+    decision.events.extend(returned.map(|first| EventKind::Returned { delivery_id: id, first }));
     decision.events.extend(ends);
     Ok(decision)
 }

@@ -8,7 +8,7 @@ use crate::domain::hold::{HoldScope, HoldsRecord, held_by, purged};
 use crate::domain::ids::{DeliveryId, Digest};
 use crate::domain::limits;
 use crate::domain::reason::{Reason, Rejection};
-use crate::domain::status::{AskState, DeliveryState};
+use crate::domain::status::AskState;
 
 /// What shall be purged.
 #[derive(Debug, Clone)]
@@ -38,7 +38,7 @@ impl Purge {
 fn is_closed(view: &(impl Records + ?Sized), id: &DeliveryId) -> Result<bool, Declined> {
     if let Some(out) = load::<Outgoing>(view, &keys::outgoing(id))? {
         let asked = out.asked.iter().any(|a| a.state == AskState::Sent);
-        if matches!(out.state, DeliveryState::Queued | DeliveryState::Held) || asked {
+        if out.is_open() || asked {
             return Ok(false);
         }
     }

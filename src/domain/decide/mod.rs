@@ -8,6 +8,7 @@ mod accept;
 mod asks;
 mod figures;
 mod keep;
+mod recover;
 mod submit;
 
 use super::administration::Extracted;
@@ -17,6 +18,7 @@ use super::fold::records::{
     AttemptRecord, Ended, Incoming, IncomingState, Outgoing, PaperRecord, RequestRecord,
 };
 use super::fold::{self, Records, ViewError, keys, load};
+use super::generation::{FirstReceipt, Recovered};
 use super::hold::{self, HoldScope};
 use super::ids::{AgencyId, DeliveryId, Digest, NodeName, RequestId};
 use super::ratio::{Calendar, PaperDeclared, PeriodClosed};
@@ -78,6 +80,10 @@ pub enum Command {
     Hold { actor: Actor, scope: HoldScope, reason: String },
     /// It is lifted; `hold` is its number.
     Lift { actor: Actor, hold: u64, scope: HoldScope, reason: String },
+    /// A message that the lost log had sent comes back.
+    Recover(Box<Recovered>),
+    /// The recipient's node lost a delivery that it had answered by this event: it goes there again.
+    SendAgain { delivery_id: DeliveryId, peer: NodeName, lost: LogRef },
     /// Nothing: answered when everything before it is decided and durable.
     Barrier,
     /// The node writes something about itself.
@@ -92,7 +98,9 @@ impl Command {
         match self {
             Command::Submit { deliveries, .. } => deliveries.len(),
             // The hand-over and the status that it sends; a revoke or replacement and the release of what it ends.
-            Command::HandOver { .. } | Command::Accept { .. } | Command::Release { .. } => 2,
+            Command::HandOver { .. } | Command::Release { .. } => 2,
+            // And that it came before.
+            Command::Accept { .. } => 3,
             Command::Purge(purge) => purge.events(),
             _ => 1,
         }
@@ -139,6 +147,8 @@ pub struct Arrival {
     pub origin_proof: Digest,
     /// The sender's node.
     pub peer: NodeName,
+    /// A lost log of this node had received it before.
+    pub first: Option<FirstReceipt>,
 }
 
 /// Where in the log something stands.
@@ -187,6 +197,7 @@ pub enum Declined {
 pub use accept::refused_before;
 pub use asks::{answered, asked_before, may_ask};
 pub use keep::{Purge, unknown_hold};
+pub use recover::is_sent_again;
 pub use submit::{NoticeState, Side, notice_state, replaceable};
 
 /// Decides a command on the state so far.
@@ -202,7 +213,9 @@ pub fn decide(command: Command, view: &(impl Records + ?Sized)) -> Result<Decisi
             let revoked = record.asked.iter().any(|a| a.ask == Ask::Revoke);
             let withdrawn = (outcome, reason) == (DeliveryState::Refused, Some(Reason::Withdrawn)) && revoked;
             let outcome = if withdrawn { DeliveryState::Withdrawn } else { outcome };
-            if !record.state.may_become(outcome) {
+            let answers_again = recover::answers_again(&record, &receipt);
+            let stale = record.again.is_some() && !answers_again;
+            if stale || !(answers_again || record.state.may_become(outcome)) {
                 let index = record.settled_index.unwrap_or(record.submitted_index);
                 return Ok(nothing(Actor::node(), index));
             }
@@ -322,6 +335,8 @@ pub fn decide(command: Command, view: &(impl Records + ?Sized)) -> Result<Decisi
         Command::Purge(purge) => keep::purge(view, *purge),
         Command::Hold { actor, scope, reason } => keep::hold(view, actor, scope, reason),
         Command::Lift { actor, hold, scope, reason } => keep::lift(view, actor, hold, scope, reason),
+        Command::Recover(recovered) => recover::recover(view, *recovered),
+        Command::SendAgain { delivery_id, peer, lost } => recover::send_again(view, delivery_id, peer, lost),
         Command::Barrier => Ok(nothing(Actor::node(), 0)),
         Command::Note { kind } => Ok(one(Actor::node(), kind)),
         Command::Extract { actor, extracted } => Ok(one(actor, EventKind::Extracted(extracted))),

@@ -63,6 +63,20 @@ pub(super) fn decided(
     })
 }
 
+/// What came is what a lost log of this node had received: it counts where it counted then.
+pub(super) fn returned(
+    view: &mut (impl View + ?Sized),
+    facts: &MessageFacts,
+    at: Timestamp,
+    acknowledged_at: Option<Timestamp>,
+) -> Result<(), ViewError> {
+    change(view, facts, |row| {
+        row.dims.day = at.date();
+        row.arrived_at = at;
+        row.acknowledged_at = acknowledged_at;
+    })
+}
+
 /// The recipient reported a status.
 pub(super) fn status(
     view: &mut (impl View + ?Sized),

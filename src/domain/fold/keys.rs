@@ -317,6 +317,16 @@ pub fn declared(month: Month, agency: &AgencyId) -> Vec<u8> {
     text(declared_in(month), agency.as_str())
 }
 
+/// The generations of this log before it that its events tell of.
+pub fn generations() -> Vec<u8> {
+    bytes(key(b'm'), b"g")
+}
+
+/// The messages that an agency sent about a delivery, before the delivery itself was known here again.
+pub fn said_before(id: &DeliveryId, agency: &AgencyId) -> Vec<u8> {
+    text(bytes(key(b'N'), id.as_bytes()), agency.as_str())
+}
+
 /// The calendar of working days.
 pub fn calendar() -> Vec<u8> {
     key(b'G')

@@ -14,6 +14,7 @@ pub mod keys;
 mod notices;
 mod periods;
 pub mod records;
+mod recovered;
 mod rows;
 pub mod search;
 mod sets;
@@ -22,11 +23,12 @@ mod sums;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use super::event::{Event, EventKind, Item, Subject};
-use super::ids::{AgencyId, DeliveryId};
+use super::event::{Event, EventKind, Item, LogRef, Subject};
+use super::ids::{AgencyId, DeliveryId, Digest};
 use super::ratio::Electronic;
 use super::reason::Reason;
 use super::status::{Ask, DeliveryState, Status};
+use crate::time::Timestamp;
 use records::{
     AttemptRecord, DocumentRecord, Incoming, IncomingState, MessageFacts, Outgoing, RequestRecord,
     StatementRecord, StatusEntry,
@@ -87,7 +89,7 @@ pub fn apply(view: &mut (impl View + ?Sized), index: u64, event: &Event) -> Resu
     match &event.kind {
         EventKind::Submitted { item, .. } => {
             parties_of(item, &mut agencies);
-            submitted(view, index, event)?;
+            submitted(view, index, &event.kind, event.at, None)?;
         }
         EventKind::Received { item, .. } => {
             parties_of(item, &mut agencies);
@@ -98,7 +100,7 @@ pub fn apply(view: &mut (impl View + ?Sized), index: u64, event: &Event) -> Resu
             stands_in_record = refused(view, index, event)?;
         }
         EventKind::Settled { delivery_id, .. } | EventKind::Undelivered { delivery_id, .. } => {
-            closed(view, index, event, delivery_id, &mut agencies)?;
+            closed(view, index, (&event.kind, event.at), delivery_id, &mut agencies)?;
         }
         EventKind::Rerouted { delivery_id, peer } => {
             if let Some(mut record) = load::<Outgoing>(view, &keys::outgoing(delivery_id))? {
@@ -163,6 +165,14 @@ pub fn apply(view: &mut (impl View + ?Sized), index: u64, event: &Event) -> Resu
         }
         EventKind::ConfigChanged(_) | EventKind::ClientChanged(_) | EventKind::KeyChanged(_) => {
             administration::apply(view, index, &event.kind)?;
+        }
+        EventKind::GenerationOpened(opened) => recovered::opened(view, index, opened)?,
+        EventKind::Recovered(message) => recovered::message(view, index, event.at, message, &mut agencies)?,
+        EventKind::SentAgain { delivery_id, peer, .. } => {
+            recovered::sent_again(view, index, delivery_id, peer, &mut agencies)?;
+        }
+        EventKind::Returned { delivery_id, first } => {
+            recovered::returned(view, index, delivery_id, first, &mut agencies)?;
         }
         EventKind::Extracted(extracted) => agencies.extend(extracted.agency.clone()),
         EventKind::ConnectionsRefused(_)
@@ -232,8 +242,15 @@ fn feed(view: &mut (impl View + ?Sized), agency: &AgencyId, index: u64) -> Resul
     sets::insert(view, keys::feed_of(agency), index)
 }
 
-/// Submitted: the delivery is queued for its peer; the document's key is taken; a notice reaches its own side.
-fn submitted(view: &mut (impl View + ?Sized), index: u64, event: &Event) -> Result<(), ViewError> {
+/// Submitted: the delivery is queued for its peer; the document's key is taken; a notice reaches its own side. `lost` is
+/// where it was recorded first, when that log is lost: its request id answered nothing here.
+fn submitted(
+    view: &mut (impl View + ?Sized),
+    index: u64,
+    kind: &EventKind,
+    at: Timestamp,
+    lost: Option<(LogRef, Digest)>,
+) -> Result<(), ViewError> {
     let EventKind::Submitted {
         item,
         request_id,
@@ -243,7 +260,7 @@ fn submitted(view: &mut (impl View + ?Sized), index: u64, event: &Event) -> Resu
         peer,
         content_size,
         ..
-    } = &event.kind
+    } = kind
     else {
         return Ok(());
     };
@@ -254,7 +271,7 @@ fn submitted(view: &mut (impl View + ?Sized), index: u64, event: &Event) -> Resu
         Subject::Notice(n) => rows::notice_digest(n, &facts),
     };
     let request_key = keys::request(&facts.sender, request_id);
-    if load::<RequestRecord>(view, &request_key)?.is_none() {
+    if lost.is_none() && load::<RequestRecord>(view, &request_key)?.is_none() {
         store(view, request_key, &RequestRecord { digest: request, index });
     }
     match &item.subject {
@@ -276,16 +293,14 @@ fn submitted(view: &mut (impl View + ?Sized), index: u64, event: &Event) -> Resu
             };
             let attempt = AttemptRecord { attempt: item.attempt, delivery_id: id, live: true, earlier };
             store(view, attempt_key, &attempt);
-            rows::submitted(view, &item.parties, d, (index, event.at), *verdicts, after_delivered)?;
+            rows::submitted(view, &item.parties, d, (index, at), *verdicts, after_delivered)?;
         }
         Subject::Notice(notice) => {
             let envelope = item.envelope_digest;
-            notices::submitted(
-                view,
-                &notices::Message { id, envelope, facts: &facts, notice, index, at: event.at },
-            )?;
+            notices::submitted(view, &notices::Message { id, envelope, facts: &facts, notice, index, at })?;
         }
     }
+    let said = recovered::said(view, &id, &facts.sender)?;
     view.put(keys::outbox(peer, facts.urgency, index), id.as_bytes().to_vec());
     let record = Outgoing {
         facts,
@@ -295,7 +310,7 @@ fn submitted(view: &mut (impl View + ?Sized), index: u64, event: &Event) -> Resu
         queued_index: index,
         content_size: *content_size,
         events: vec![index],
-        submitted_at: event.at,
+        submitted_at: at,
         not_after: *not_after,
         state: DeliveryState::Queued,
         reason: None,
@@ -307,9 +322,11 @@ fn submitted(view: &mut (impl View + ?Sized), index: u64, event: &Event) -> Resu
         verdicts: *verdicts,
         peer_verdicts: None,
         statuses: Vec::new(),
-        notices: 0,
+        notices: said.notices,
         asked: Vec::new(),
         ended: None,
+        lost_origin: lost,
+        again: None,
     };
     store(view, keys::outgoing(&id), &record);
     Ok(())
@@ -352,6 +369,7 @@ fn received(view: &mut (impl View + ?Sized), index: u64, event: &Event) -> Resul
             }
         }
     }
+    let said = recovered::said(view, &id, &facts.recipient)?;
     let record = Incoming {
         facts,
         content_digests: content_digests.clone(),
@@ -367,7 +385,7 @@ fn received(view: &mut (impl View + ?Sized), index: u64, event: &Event) -> Resul
         reason: None,
         handed_over: None,
         statuses: Vec::new(),
-        notices: 0,
+        notices: said.notices,
         asked: Vec::new(),
         ended: None,
         replaced,
@@ -464,16 +482,20 @@ fn set_live(view: &mut (impl View + ?Sized), facts: &MessageFacts, live: bool) -
 fn closed(
     view: &mut (impl View + ?Sized),
     index: u64,
-    event: &Event,
+    (kind, at): (&EventKind, Timestamp),
     id: &DeliveryId,
     agencies: &mut Vec<AgencyId>,
 ) -> Result<(), ViewError> {
     let key = keys::outgoing(id);
     let Some(mut record) = load::<Outgoing>(view, &key)? else { return Ok(()) };
     parties_of_record(&record, agencies);
+    if recovered::is_delivered_again(view, index, kind, &mut record) {
+        store(view, key, &record);
+        return Ok(());
+    }
     let before = record.state;
     let mut arrived = None;
-    match &event.kind {
+    match kind {
         EventKind::Settled { outcome, reason, receipt, receipt_proof, verdicts, received_at, .. } => {
             record.state = *outcome;
             record.reason = *reason;
@@ -490,8 +512,10 @@ fn closed(
         _ => return Ok(()),
     }
     record.settled_index = Some(index);
-    record.events.push(index);
-    record.settled_at = Some(event.at);
+    if record.events.last() != Some(&index) {
+        record.events.push(index);
+    }
+    record.settled_at = Some(at);
     // What is held at the other node is asked about again until it is decided there.
     if record.state != DeliveryState::Held {
         view.delete(&keys::outbox(&record.peer, record.facts.urgency, record.queued_index));
@@ -505,7 +529,7 @@ fn closed(
     notices::close_ended(view, &record)?;
     if record.facts.kind.is_document() {
         if record.state == DeliveryState::Delivered {
-            notices::replaced(view, &record, *id, index, event.at)?;
+            notices::replaced(view, &record, *id, index, at)?;
         }
         let newest = is_newest(view, &record.facts, id)?;
         // The recipient's 02 may be here before the receipt: it stands.
@@ -538,7 +562,7 @@ fn closed(
         }
         feed(view, &record.facts.sender, index)?;
     } else {
-        notices::closed(view, &record, *id, index, event.at)?;
+        notices::closed(view, &record, *id, index, at)?;
         let asks = Ask::of(record.facts.kind, record.facts.status).is_some();
         if asks || record.state != DeliveryState::Delivered {
             // What was asked, and a status that did not arrive, concerns its sender as well.

@@ -10,7 +10,8 @@ use super::records::{
     WithdrawnRecord,
 };
 use super::{
-    View, ViewError, arrivals, feed, is_newest, keys, leave_force, load, rows, set_live, sets, store,
+    View, ViewError, arrivals, feed, is_newest, keys, leave_force, load, recovered, rows, set_live, sets,
+    store,
 };
 use crate::domain::document::Kind;
 use crate::domain::event::{LogRef, NoticeFacts, Stated};
@@ -103,8 +104,10 @@ pub(super) fn submitted(view: &mut (impl View + ?Sized), message: &Message<'_>) 
         record.statuses.extend(message.status());
         record.asked.extend(message.asked(AskState::Sent));
         store(view, outgoing_key, &record);
+        return Ok(());
     }
-    Ok(())
+    // Of a lost log messages come back before the delivery that they are about.
+    recovered::says(view, message.facts, notice)
 }
 
 /// Recorded at the node of its recipient: it reaches the delivery that it is about, and the ratios. `origin` is its

@@ -11,7 +11,7 @@ use crate::domain::status::{Ask, AskState, DeliveryState, EndedBy, Status};
 use crate::time::{Date, Timestamp};
 
 /// Form of the records; another number means: rebuild.
-pub const VERSION: u32 = 8;
+pub const VERSION: u32 = 9;
 
 /// What both sides know of a message.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -131,9 +131,27 @@ pub struct Outgoing {
     pub asked: Vec<Asked>,
     /// What took it out of force, as far as this node knows.
     pub ended: Option<Ended>,
+    /// Where it was recorded first, when that log is lost: its place there, and the digest of the proof as it is kept.
+    pub lost_origin: Option<(LogRef, Digest)>,
+    /// Its recipient's node lost it, and gets it again: the event that says so.
+    pub again: Option<u64>,
+}
+
+/// What an agency said about a delivery before that was known here again: a lost log's messages come back first.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct SaidRecord {
+    /// Number of the last message.
+    pub notices: u32,
+    /// The first status that acknowledges the arrival.
+    pub acknowledged_at: Option<Timestamp>,
 }
 
 impl Outgoing {
+    /// Whether it waits in the outbox: for its first answer, for the end of its custody, or because it is delivered again.
+    pub fn is_open(&self) -> bool {
+        matches!(self.state, DeliveryState::Queued | DeliveryState::Held) || self.again.is_some()
+    }
+
     /// Whether a revoke of it is on its way: until that has arrived, it is not sent itself.
     pub fn waits_for_revoke(&self) -> bool {
         self.asked.iter().any(|a| a.ask == Ask::Revoke && a.state == AskState::Sent)

@@ -52,15 +52,21 @@ pub fn told(event: &Event) -> Option<(FeedKind, DeliveryId)> {
             Subject::Document(_) => (FeedKind::Arrived, item.delivery_id),
             Subject::Notice(n) => (n.status.map_or(FeedKind::Notice(n.kind), FeedKind::Status), n.target),
         }),
-        EventKind::Settled { delivery_id, outcome, .. } => Some(match outcome {
-            DeliveryState::Delivered => (FeedKind::Delivered, *delivery_id),
-            DeliveryState::Held => (FeedKind::Held, *delivery_id),
-            _ => (FeedKind::Refused, *delivery_id),
-        }),
+        settled_kind @ EventKind::Settled { .. } => settled(settled_kind),
         EventKind::Undelivered { delivery_id, .. } => Some((FeedKind::Undelivered, *delivery_id)),
+        EventKind::Recovered(recovered) => settled(&recovered.settled),
         EventKind::Released { delivery_id, .. } => Some((FeedKind::Arrived, *delivery_id)),
         _ => None,
     }
+}
+
+fn settled(kind: &EventKind) -> Option<(FeedKind, DeliveryId)> {
+    let EventKind::Settled { delivery_id, outcome, .. } = kind else { return None };
+    Some(match outcome {
+        DeliveryState::Delivered => (FeedKind::Delivered, *delivery_id),
+        DeliveryState::Held => (FeedKind::Held, *delivery_id),
+        _ => (FeedKind::Refused, *delivery_id),
+    })
 }
 
 /// The delivery that an event brought to an inbox.

@@ -6,15 +6,16 @@ use super::PeerLink;
 use super::budget::Budget;
 use super::failure::Failure;
 use super::schedule::Outcome;
-use crate::domain::DeliveryState;
 use crate::domain::fold::records::Outgoing;
 use crate::domain::fold::{keys, load};
 use crate::domain::ids::{DeliveryId, NodeName};
 use crate::domain::reason::{Reason, Rejection};
+use crate::domain::{DeliveryState, Kind};
 use crate::exchange::Exchange;
 use crate::exchange::accept::{Offer, is_inline};
 use crate::exchange::stored::Head;
 use crate::ledger::damaged;
+use crate::wire::proof::Proof;
 
 /// About what the origin's proof and the frame of a message take.
 const FRAME_BYTES: u64 = 4_096;
@@ -44,15 +45,15 @@ async fn attempt(
     let record: Option<Outgoing> =
         load(exchange.ledger(), &keys::outgoing(&id)).map_err(|e| here(damaged(&e)))?;
     // Given up meanwhile, or sent to another node.
-    let open =
-        |r: &Outgoing| matches!(r.state, DeliveryState::Queued | DeliveryState::Held) && r.peer == *peer;
-    let Some(record) = record.filter(open) else { return Ok(Outcome::Gone) };
+    let Some(record) = record.filter(|r| r.is_open() && r.peer == *peer) else { return Ok(Outcome::Gone) };
     if record.waits_for_revoke() && record.state == DeliveryState::Queued {
         // The revoke goes first: what has not arrived then never comes into force.
         return Err(here(Rejection::new(Reason::Revoked, "", "its revoke goes first")));
     }
     if peer != exchange.node() {
         exchange.check_peer(peer).map_err(here)?;
+        exchange.check_recovered(peer).map_err(here)?;
+        check_target(exchange, &record).map_err(here)?;
     }
     let head = exchange.stored_head(&record.facts.envelope_digest).map_err(here)?;
     let (head, _room) = match budget.try_take(size(&head)) {
@@ -69,11 +70,26 @@ async fn attempt(
     let proof = link.deliver(offer).await?;
     // An answer is never given up on, however late: it may be the proof that it arrived.
     match exchange.settle(id, &proof).await {
-        Ok(DeliveryState::Held) => Ok(Outcome::Held),
+        // What was delivered before stays so.
+        Ok(DeliveryState::Held) if record.state != DeliveryState::Delivered => Ok(Outcome::Held),
         Ok(_) => Ok(Outcome::Over),
         Err(rejection) if rejection.reason == Reason::BadProof => Err(Failure::of_peer(rejection)),
         Err(rejection) => Err(here(rejection)),
     }
+}
+
+/// A message about a document that is delivered again goes after it; a revoke may come before.
+fn check_target(exchange: &Exchange, record: &Outgoing) -> Result<(), Rejection> {
+    let Some(target) = record.facts.target.filter(|_| record.facts.kind != Kind::Revoke) else {
+        return Ok(());
+    };
+    let document: Option<Outgoing> =
+        load(exchange.ledger(), &keys::outgoing(&target)).map_err(|e| damaged(&e))?;
+    if document.is_some_and(|d| d.again.is_some() && d.facts.sender == record.facts.sender) {
+        let what = format!("delivery {target}, which it is about, goes there again first");
+        return Err(Rejection::new(Reason::Recovering, "", what));
+    }
+    Ok(())
 }
 
 /// Bytes that an offer takes in memory, about.
@@ -88,8 +104,26 @@ fn size(head: &Head) -> u64 {
 impl Exchange {
     /// Loads a message of the outbox from the store.
     fn offer(&self, record: &Outgoing, head: Head) -> Result<Offer, Rejection> {
+        let directory_version = self.directory().version();
+        if let Some((_, proof)) = &record.lost_origin {
+            // The other node has it, and is asked what became of it; its content was lost here.
+            let origin = Proof::decode(&self.stored_content(proof)?)?;
+            let signatures = Vec::new();
+            return Ok(Offer {
+                envelope: head.bytes,
+                origin,
+                signatures,
+                data: None,
+                directory_version,
+                lost_receipt: None,
+            });
+        }
         let signatures = self.stored_signatures(&head.envelope)?;
         let origin = self.ledger().prove(record.submitted_index, &self.ledger().snapshot())?;
+        let lost_receipt = match record.receipt_proof.filter(|_| record.again.is_some()) {
+            Some(proof) => Some(Proof::decode(&self.stored_content(&proof)?)?),
+            None => None,
+        };
         let data = if is_inline(head.envelope.content_size()) {
             let mut data = BytesMut::with_capacity(head.envelope.content_size() as usize);
             for part in head.envelope.parts() {
@@ -99,7 +133,7 @@ impl Exchange {
         } else {
             None
         };
-        let directory_version = self.directory().version();
-        Ok(Offer { envelope: head.bytes, origin, signatures: signatures.concat(), data, directory_version })
+        let signatures = signatures.concat();
+        Ok(Offer { envelope: head.bytes, origin, signatures, data, directory_version, lost_receipt })
     }
 }

@@ -8,6 +8,10 @@ use crate::wire::witness::{Ask, Reply};
 impl Exchange {
     /// Answers a question of a listed node.
     pub async fn answer(&self, peer: &NodeName, ask: Ask) -> Result<Reply, Rejection> {
+        let ask = match ask {
+            Ask::Lost(ask) => return self.answer_lost(peer, ask).await.map(Reply::Lost),
+            ask => ask,
+        };
         let (exchange, peer) = (self.clone(), peer.clone());
         // Proofs read the store.
         let answered = tokio::task::spawn_blocking(move || exchange.answer_now(&peer, ask));
@@ -37,6 +41,8 @@ impl Exchange {
                 let (leaf, path) = self.ledger().prove_place(size.saturating_sub(1), of, &snapshot)?;
                 Ok(Reply::Prefix(leaf, path))
             }
+            // Answered before: it also writes.
+            Ask::Lost(_) => Err(Rejection::new(Reason::Internal, "ask", "it is answered elsewhere")),
             Ask::Cosigned(note) => {
                 self.take_cosigned(peer, &note)?;
                 Ok(Reply::Noted)

@@ -263,6 +263,7 @@ impl Exchange {
     /// What two nodes say of their logs when they say hello: the peer's own newest checkpoint, and what it has of this
     /// node's.
     pub async fn greeted(&self, peer: &NodeName, theirs: &str, ours: &HeldOf) {
+        self.recovery().nudge();
         for text in [&ours.held, &ours.newest] {
             if !text.is_empty() {
                 self.is_held(peer, text);
@@ -285,6 +286,14 @@ impl Exchange {
         let newest = log.view.largest().filter(|_| log.cut.is_none());
         let held = log.view.held();
         HeldOf { held: note(held), newest: note(newest.filter(|newest| Some(*newest) != held)) }
+    }
+
+    /// The newest checkpoint that this node has of an earlier log of another; empty where it has none.
+    pub fn held_lost(&self, peer: &NodeName, log: &str) -> String {
+        let logs = self.witness().logs();
+        let Some(log) = logs.get(log).filter(|l| l.peer == *peer) else { return String::new() };
+        let newest = log.view.largest().filter(|_| log.cut.is_none()).or(log.view.held());
+        newest.map_or_else(String::new, |newest| newest.note().to_owned())
     }
 
     /// Two checkpoints of a log cannot both be true: exchange stops, the proof is kept, the alarm recorded.

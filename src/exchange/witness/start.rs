@@ -23,7 +23,7 @@ use crate::merkle::{Checkpoint, Hash, SignedCheckpoint};
     "this is an old copy of log `{log}`: it has {size} events with root {root}, and node `{peer}` holds a checkpoint of \
      {held_size} events with root {held_root} that this log's key signed and that it does not contain; nothing more is \
      signed. Put the newest copy of the data in place; if it is lost, recover it as a new generation \
-     (docs/OPERATIONS.md, \"An old copy\")"
+     (docs/OPERATIONS.md, \"A lost log\")"
 )]
 pub struct OldCopy {
     /// Origin line of the log.
@@ -144,8 +144,10 @@ pub async fn ask_at_start(
     }
     let agreed =
         exchange.witness().agreed.lock().unwrap_or_else(std::sync::PoisonError::into_inner).is_some();
-    // Of a log that is empty there is no newer copy where those who answer hold nothing.
-    let witnessed = agreed || (answered > 0 && exchange.ledger().snapshot().size() == 0);
+    // Of a log that is empty, or just begun, there is no newer copy where those who answer hold nothing.
+    let size = exchange.ledger().snapshot().size();
+    let begins = size == 0 || exchange.recovery().is_just_opened(size);
+    let witnessed = agreed || (answered > 0 && begins);
     exchange.witness().unwitnessed.store(!witnessed, Ordering::Relaxed);
     exchange.witness().begun.store(true, Ordering::Release);
     Ok(witnessed)
