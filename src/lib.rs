@@ -17,6 +17,7 @@
 //! | [`exchange`] | the way of a document, a file per step |
 //! | [`audit`], [`report`] | readers of the log and of the folds |
 //! | [`rpc`] | gRPC services, TLS, identity |
+//! | [`web`] | pages for operators, auditors and administrators |
 //! | [`node`] | the composition root: build, bind, run, drain |
 //! | [`cli`] | commands |
 
@@ -42,6 +43,8 @@ pub mod audit;
 pub mod report;
 
 pub mod rpc;
+
+pub mod web;
 
 pub mod node;
 

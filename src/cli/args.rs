@@ -4,7 +4,7 @@ use clap::{CommandFactory as _, Parser, Subcommand};
 
 use super::{
     CliError, Outcome, audit, backup, demo, dms, fetch, hold, init, load, notices, operate, recover, report,
-    send, serve, sign, status, track, verify,
+    send, serve, sign, status, track, verify, web_login,
 };
 
 /// Exchanges signed electronic documents between government agencies.
@@ -30,6 +30,8 @@ enum Command {
     CheckConfig(serve::CheckArgs),
     /// Shows a running node's state: queues by peer, breakers, clocks, room on the disk, log, certificates.
     Status(status::StatusArgs),
+    /// Gets a link that signs a person in to the node's pages, once.
+    WebLogin(web_login::WebLoginArgs),
     /// Sends a document; with --replaces, in the place of one that was sent.
     Send(send::SendArgs),
     /// Lists what waits for an agency.
@@ -92,6 +94,7 @@ pub async fn run(args: Args) -> Result<Outcome, CliError> {
         Command::Serve(args) => serve::run(&args).await,
         Command::CheckConfig(args) => serve::check(&args),
         Command::Status(args) => status::run(args).await,
+        Command::WebLogin(args) => web_login::run(args).await,
         Command::Send(args) => send::send(args).await,
         Command::Inbox(args) => dms::inbox(args).await,
         Command::Fetch(args) => fetch::fetch(args).await,

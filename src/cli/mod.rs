@@ -41,6 +41,7 @@ pub mod status;
 mod tiles;
 pub mod track;
 pub mod verify;
+pub mod web_login;
 
 use std::fmt::Display;
 use std::path::Path;

@@ -487,6 +487,21 @@ crl_dir = "crls"
 # verdicts), and those that may read its whole log as well, to recount them. Nobody by default.
 # collectors = ["province"]
 # auditors = []
+# [figures.targets]
+# What the pages measure the province by, in whole percent: fully electronic in the province (at least), both ways inside
+# agencies (at most), any electronic with agencies outside (at least).
+# fully_electronic = 90
+# dual = 20
+# any_electronic = 50
+
+# [web]
+# Pages for operators, auditors and administrators, over HTTPS: sign in with a client's certificate, or with a link from
+# `lienthong web-login`. url is what people write (default: the address); certificate and key (PEM) are what their
+# browsers trust (default: the node's own, under the network's authority).
+# listen = "0.0.0.0:7443"
+# url = "https://lienthong.example.gov.vn:7443"
+# certificate = "web.pem"
+# key = "web.key"
 
 # [evidence]
 # Certificate (PEM, with its chain) and key (PEM, PKCS#8) with which exported evidence is signed: one for documents,

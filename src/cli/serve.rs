@@ -66,6 +66,9 @@ pub async fn run(args: &ServeArgs) -> Result<Outcome, CliError> {
     if let Some(metrics) = node.metrics_address() {
         note(format!("  metrics    http://{metrics}/metrics"));
     }
+    if let Some(url) = node.web_url() {
+        note(format!("  pages      {url} (sign in: lienthong web-login)"));
+    }
     let mut signals = Signals::new()?;
     note("ready");
     let reason = tokio::select! {
@@ -180,6 +183,14 @@ pub fn check(args: &CheckArgs) -> Result<Outcome, CliError> {
     ));
     let metrics = config.metrics.map_or("not served".to_owned(), |a| format!("http://{a}/metrics"));
     out(format!("metrics     {metrics}"));
+    let pages = config.web.as_ref().map_or("none".to_owned(), |web| {
+        format!(
+            "https on {}{}",
+            web.listen,
+            web.url.as_ref().map_or_else(String::new, |url| format!(", as {url}"))
+        )
+    });
+    out(format!("pages       {pages}"));
     out(format!("revocation  {}", revocation(&config)));
     out(format!("content is  {}", keeping(&config)));
     out(format!("self-check  {}", self_check(&config)));

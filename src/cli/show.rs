@@ -61,7 +61,7 @@ pub(super) fn event_line(index: u64, event: &Event) -> Vec<String> {
         EventKind::Released { refused, .. } => {
             (String::new(), refused.map_or_else(|| "released".into(), |r| r.to_string()))
         }
-        EventKind::Exported { agency, .. } => {
+        EventKind::Exported { agency, .. } | EventKind::Viewed { agency, .. } => {
             (String::new(), agency.as_ref().map_or_else(String::new, |a| format!("for {a}")))
         }
         EventKind::Started { version, unwitnessed } => {
@@ -259,7 +259,7 @@ fn detail(kind: &EventKind) -> Value {
             "verdicts": verdicts_json(*verdicts), "judged": judged_json(judged),
             "envelope_digest": envelope_digest.to_string(),
         }),
-        EventKind::Exported { delivery_id, agency } => json!({
+        EventKind::Exported { delivery_id, agency } | EventKind::Viewed { delivery_id, agency } => json!({
             "delivery_id": delivery_id.to_string(), "agency": agency.as_ref().map(|a| a.as_str()),
         }),
         EventKind::PaperDeclared(d) => json!({

@@ -8,6 +8,7 @@ mod collectors;
 mod keep;
 mod raw;
 mod settings;
+mod web;
 
 use std::collections::BTreeSet;
 use std::net::SocketAddr;
@@ -23,6 +24,7 @@ pub use collectors::Collectors;
 pub use keep::{Keep, Retention, SelfCheck};
 pub use raw::Raw;
 pub use settings::Named;
+pub use web::{Targets, Web};
 
 /// A configuration that cannot be used.
 #[derive(Debug, thiserror::Error)]
@@ -207,6 +209,10 @@ pub struct Config {
     pub retention: Retention,
     /// How the node checks itself.
     pub check: SelfCheck,
+    /// The pages; `None`: there are none.
+    pub web: Option<Web>,
+    /// What the three measures are to reach.
+    pub targets: Targets,
 }
 
 /// What one client or peer may have at once, over all its connections.
@@ -414,10 +420,12 @@ impl Config {
                 3_600_000,
             )? as i64,
             calendar: calendar::calendar_of(&raw.figures)?,
+            targets: web::targets_of(&raw.figures.targets, &between)?,
             collectors: collectors::collectors_of(&raw.figures)?,
             metrics: raw.metrics.listen.as_deref().map(|a| address("metrics.listen", a)).transpose()?,
             retention: keep::retention(raw.retention, &between)?,
             check: keep::self_check(&raw.check, &between)?,
+            web: raw.web.map(|web| web::web_of(web, base, &address)).transpose()?,
         })
     }
 

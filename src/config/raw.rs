@@ -26,6 +26,8 @@ pub struct Raw {
     pub storage: Storage,
     #[serde(default)]
     pub metrics: Metrics,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub web: Option<Web>,
     #[serde(default)]
     pub figures: Figures,
     #[serde(default)]
@@ -63,6 +65,16 @@ pub struct Evidence {
 pub struct Timestamps {
     pub url: String,
     pub interval_minutes: Option<u64>,
+}
+
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+#[allow(missing_docs, reason = "the keys are described in the file that `lienthong init` writes")]
+pub struct Web {
+    pub listen: String,
+    pub url: Option<String>,
+    pub certificate: Option<PathBuf>,
+    pub key: Option<PathBuf>,
 }
 
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -206,7 +218,18 @@ pub struct Figures {
     #[serde(default)]
     pub workdays: Vec<String>,
     #[serde(default)]
+    pub targets: Targets,
+    #[serde(default)]
     pub collectors: Vec<String>,
     #[serde(default)]
     pub auditors: Vec<String>,
+}
+
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+#[allow(missing_docs, reason = "the keys are described in the file that `lienthong init` writes")]
+pub struct Targets {
+    pub fully_electronic: Option<u64>,
+    pub dual: Option<u64>,
+    pub any_electronic: Option<u64>,
 }

@@ -62,6 +62,8 @@ impl Config {
             calendar,
             collectors: Collectors { collectors, auditors },
             metrics,
+            web,
+            targets,
             retention: Retention { hour: retention_hour, default: retention_default, types: retention_types },
             check:
                 SelfCheck { every_hours, hour: check_hour, events_per_second, content, megabytes_per_second },
@@ -69,6 +71,8 @@ impl Config {
         let types: Vec<String> =
             retention_types.iter().map(|(name, keep)| format!("{name}: {keep}")).collect();
         let (evidence_certificate, evidence_key) = evidence.as_ref().map(|(c, k)| (c, k)).unzip();
+        let web_pair = web.as_ref().and_then(|w| w.certificate.as_ref());
+        let (web_certificate, web_key) = web_pair.map(|(c, k)| (c, k)).unzip();
         let mut settings = vec![
             ("node", text(node)),
             ("network", text(network)),
@@ -123,6 +127,13 @@ impl Config {
             ("figures.collectors", names(collectors)),
             ("figures.auditors", names(auditors)),
             ("metrics.listen", optional(metrics.as_ref().map(text))),
+            ("web.listen", optional(web.as_ref().map(|w| text(w.listen)))),
+            ("web.url", optional(web.as_ref().and_then(|w| w.url.clone()))),
+            ("web.certificate", optional(web_certificate.map(|p| path(p)))),
+            ("web.key", optional(web_key.map(|p| path(p)))),
+            ("figures.targets.fully_electronic", optional(targets.fully_electronic.map(text))),
+            ("figures.targets.dual", optional(targets.dual.map(text))),
+            ("figures.targets.any_electronic", optional(targets.any_electronic.map(text))),
             ("retention.hour", text(retention_hour)),
             ("retention.default", text(retention_default)),
             ("retention.types", types.join("; ")),

@@ -125,6 +125,8 @@ pub enum EventKind {
     CalendarSet(Calendar),
     /// Evidence of the delivery was handed out; on behalf of an agency, or of the node's auditors.
     Exported { delivery_id: DeliveryId, agency: Option<AgencyId> },
+    /// A person looked at the delivery on the node's pages; on behalf of an agency, or of the node's auditors.
+    Viewed { delivery_id: DeliveryId, agency: Option<AgencyId> },
     /// The node began to run.
     Started { version: String, unwitnessed: bool },
     /// The node stopped.
@@ -176,6 +178,7 @@ impl EventKind {
             EventKind::PaperEntered(_) => "paper_entered",
             EventKind::Released { .. } => "released",
             EventKind::Exported { .. } => "exported",
+            EventKind::Viewed { .. } => "viewed",
             EventKind::PaperDeclared(_) => "paper_declared",
             EventKind::PeriodClosed(_) => "period_closed",
             EventKind::StatementMade(_) => "statement_made",
@@ -214,6 +217,7 @@ impl EventKind {
         "paper_entered",
         "released",
         "exported",
+        "viewed",
         "started",
         "stopped",
         "directory_adopted",
@@ -250,6 +254,7 @@ impl EventKind {
             | EventKind::Fetched { delivery_id }
             | EventKind::HandedOver { delivery_id }
             | EventKind::Exported { delivery_id, .. }
+            | EventKind::Viewed { delivery_id, .. }
             | EventKind::Purged { delivery_id, .. }
             | EventKind::SentAgain { delivery_id, .. }
             | EventKind::Returned { delivery_id, .. }

@@ -177,6 +177,13 @@ pub const STREAM_IN_FLIGHT: usize = 512;
 pub const JUDGED_AT_ONCE: usize = 2;
 /// Exports of evidence at once: each reads a whole document from the disk that the log is written to.
 pub const EXPORTS_AT_ONCE: usize = 2;
+/// Milliseconds in which the same person looking at a delivery again on the pages makes no further event: reloading
+/// cannot fill the log.
+pub const VIEW_AGAIN_MS: i64 = 3_600_000;
+/// Views that are remembered for that; of more the oldest are forgotten, and would be recorded again.
+pub const VIEWS: usize = 16_384;
+/// Bytes of evidence that the pages hand out: it is packed in a temporary file first. More is for the command.
+pub const WEB_EVIDENCE_BYTES: u64 = 256 << 20;
 /// Attempts of one document to one recipient: more is a loop.
 pub const ATTEMPTS: u32 = 1_000;
 /// Events of a running node's own check in a second, by default: a tenth of what a core does.

@@ -5,7 +5,8 @@
 //! [`status`] (and reports). [`notice`] is a revoke or an update of what was sent, [`held`] is what waits for a
 //! decision, [`paper`] enters what went on paper, [`track`] follows a delivery,
 //! [`directory`] keeps the list of agencies,
-//! `judge` judges signatures at either node, `transfer` takes large content in piece by piece, [`mod@retention`] purges
+//! [`viewed`] records who looked at a document on the pages, `judge` judges signatures at either node, `transfer` takes
+//! large content in piece by piece, [`mod@retention`] purges
 //! what is kept no longer, [`witness`] holds what other logs signed, [`timestamps`] has this log's checkpoints stamped,
 //! [`recovery`] gets back what other nodes have of a lost log, [`trust`] has
 //! the revocation data in force, and [`revocation`] gets it. No step is skipped for any kind of message, and between
@@ -39,6 +40,7 @@ pub mod timestamps;
 pub mod track;
 pub(crate) mod transfer;
 pub mod trust;
+pub mod viewed;
 pub mod witness;
 
 use std::sync::Arc;
@@ -77,6 +79,7 @@ pub(crate) struct Inner {
     pub(crate) checks: checks::Checks,
     pub(crate) witness: witness::Witness,
     pub(crate) stamping: timestamps::Stamping,
+    pub(crate) views: viewed::Views,
     pub(crate) recovery: recovery::Recovery,
 }
 
@@ -103,6 +106,7 @@ impl Exchange {
             checks: checks::Checks::default(),
             witness: witness::Witness::default(),
             stamping,
+            views: viewed::Views::default(),
             recovery,
         };
         Exchange { inner: Arc::new(inner) }

@@ -45,6 +45,7 @@ use crate::rpc::directory::DirectoryApi;
 use crate::rpc::evidence::Exports;
 use crate::rpc::exchange::ExchangeApi;
 use crate::rpc::link::Links;
+use crate::rpc::login::Logins;
 use crate::rpc::network::Collecting;
 use crate::rpc::peer::PeerApi;
 use crate::rpc::quota::Quotas;
@@ -55,6 +56,7 @@ use crate::rpc::status::StatusSource;
 use crate::rpc::tls::{self, NodeTls, TlsError};
 use crate::store::StoreError;
 use crate::store::disk::{Disk, RealDisk};
+use crate::web::{self, Site};
 use crate::wire::pb::audit_service_server::AuditServiceServer;
 use crate::wire::pb::directory_service_server::DirectoryServiceServer;
 use crate::wire::pb::exchange_service_server::ExchangeServiceServer;
@@ -115,6 +117,10 @@ pub enum NodeError {
     Grpc(String),
 }
 
+async fn bind(key: &'static str, address: SocketAddr) -> Result<TcpListener, NodeError> {
+    TcpListener::bind(address).await.map_err(|error| NodeError::Bind { key, address, error })
+}
+
 /// Ports that were taken.
 pub struct Listeners {
     clients: TcpListener,
@@ -124,9 +130,6 @@ pub struct Listeners {
 impl Listeners {
     /// Binds both; port 0 takes a free one.
     pub async fn bind(clients: SocketAddr, peers: SocketAddr) -> Result<Listeners, NodeError> {
-        let bind = |key, address| async move {
-            TcpListener::bind(address).await.map_err(|error| NodeError::Bind { key, address, error })
-        };
         Ok(Listeners {
             clients: bind("listen.clients", clients).await?,
             peers: bind("listen.peers", peers).await?,
@@ -152,6 +155,7 @@ pub struct Node {
     quotas: [Quotas; 2],
     key: NoteVerifier,
     metrics: Option<SocketAddr>,
+    web_url: Option<String>,
     tasks: JoinSet<Result<(), NodeError>>,
 }
 
@@ -175,11 +179,11 @@ impl Node {
         let tls = NodeTls::load(&config)?;
         let metrics = match config.metrics {
             None => None,
-            Some(address) => Some(TcpListener::bind(address).await.map_err(|error| NodeError::Bind {
-                key: "metrics.listen",
-                address,
-                error,
-            })?),
+            Some(address) => Some(bind("metrics.listen", address).await?),
+        };
+        let web = match &config.web {
+            None => None,
+            Some(web) => Some(bind("web.listen", web.listen).await?),
         };
         let signer = log_signer(&config)?;
         let previous = previous_signer(&config)?;
@@ -270,6 +274,22 @@ impl Node {
             .register_encoded_file_descriptor_set(crate::wire::pb::DESCRIPTORS)
             .build_v1()
             .map_err(|e| NodeError::Grpc(e.to_string()))?;
+        let message = limits::MESSAGE_BYTES;
+        let reports = ReportApi::new(exchange.clone(), Collecting::new(links.clone(), giving));
+        let mut audit = AuditApi::new(exchange.clone(), key.clone(), status.clone(), exports);
+        let web_url = web.as_ref().map(|listener| web_url(&exchange, listener)).transpose()?;
+        if let (Some(listener), Some(tls), Some(url)) = (web, tls.web.clone(), &web_url) {
+            let logins = Arc::<Logins>::default();
+            audit = audit.with_web(logins.clone(), url.clone());
+            let quotas = [client_quotas.clone(), peer_quotas.clone()];
+            let documents = ExchangeApi::new(exchange.clone(), client_quotas.clone(), stopped.clone());
+            let site = Site::new(exchange.clone(), audit.clone(), reports.clone(), documents, quotas, logins);
+            let serving = web::serve(Arc::new(site), listener, tls, closed.clone());
+            tasks.spawn(async move {
+                serving.await;
+                Ok(())
+            });
+        }
         let clients = serve::builder(&client_quotas, stopped.clone())
             .add_service(
                 ExchangeServiceServer::new(ExchangeApi::new(
@@ -280,16 +300,8 @@ impl Node {
                 .max_decoding_message_size(message)
                 .max_encoding_message_size(message),
             )
-            .add_service(AuditServiceServer::new(AuditApi::new(
-                exchange.clone(),
-                key.clone(),
-                status.clone(),
-                exports,
-            )))
-            .add_service(ReportServiceServer::new(ReportApi::new(
-                exchange.clone(),
-                Collecting::new(links.clone(), giving),
-            )))
+            .add_service(AuditServiceServer::new(audit))
+            .add_service(ReportServiceServer::new(reports))
             .add_service(RetentionServiceServer::new(RetentionApi::new(exchange.clone())))
             .add_service(DirectoryServiceServer::new(DirectoryApi::new(exchange.clone())))
             .add_service(health_service)
@@ -379,7 +391,18 @@ impl Node {
             revocation.run(stopped).await;
             Ok(())
         });
-        Ok(Node { exchange, opened, stop, close, health, quotas, key, metrics: metrics_address, tasks })
+        Ok(Node {
+            exchange,
+            opened,
+            stop,
+            close,
+            health,
+            quotas,
+            key,
+            metrics: metrics_address,
+            web_url,
+            tasks,
+        })
     }
 
     /// What opening the log found.
@@ -401,6 +424,11 @@ impl Node {
     /// Where metrics are served.
     pub fn metrics_address(&self) -> Option<SocketAddr> {
         self.metrics
+    }
+
+    /// Where the pages are.
+    pub fn web_url(&self) -> Option<&str> {
+        self.web_url.as_deref()
     }
 
     /// Resolves when the node can no longer run: its storage failed, or a listener ended.
@@ -451,6 +479,15 @@ impl Node {
         noted?;
         Ok(())
     }
+}
+
+/// What visitors write before the path of a page.
+fn web_url(exchange: &Exchange, listener: &TcpListener) -> Result<String, NodeError> {
+    if let Some(url) = exchange.config().web.as_ref().and_then(|web| web.url.clone()) {
+        return Ok(url);
+    }
+    let address = listener.local_addr().map_err(|e| NodeError::Grpc(e.to_string()))?;
+    Ok(format!("https://{address}"))
 }
 
 /// The signer of a configuration's log.

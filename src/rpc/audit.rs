@@ -9,6 +9,7 @@ use tonic::{Request, Response, Status};
 
 use super::evidence::Exports;
 use super::exchange::{read_page, token};
+use super::login::{For, Logins};
 use super::status::StatusSource;
 use super::{caller, refuse};
 use crate::audit::{self, Query, TilesError, export_tiles};
@@ -27,17 +28,25 @@ use crate::wire::pb;
 use crate::wire::pb::audit_service_server::AuditService;
 
 /// The service.
+#[derive(Clone)]
 pub struct AuditApi {
     exchange: Exchange,
     key: NoteVerifier,
     status: StatusSource,
     exports: Exports,
+    /// Links to the pages, and what stands before their paths.
+    web: Option<(Arc<Logins>, String)>,
 }
 
 impl AuditApi {
     /// Over the log whose checkpoints `key` verifies.
     pub fn new(exchange: Exchange, key: NoteVerifier, status: StatusSource, exports: Exports) -> AuditApi {
-        AuditApi { exchange, key, status, exports }
+        AuditApi { exchange, key, status, exports, web: None }
+    }
+
+    /// The same with pages at this URL.
+    pub fn with_web(self, logins: Arc<Logins>, url: String) -> AuditApi {
+        AuditApi { web: Some((logins, url)), ..self }
     }
 
     /// The agency whose events the caller may list; `None`: all events.
@@ -229,6 +238,36 @@ impl AuditService for AuditApi {
                 micros: c.micros,
             }),
         }))
+    }
+
+    async fn create_web_login(
+        &self,
+        request: Request<pb::CreateWebLoginRequest>,
+    ) -> Result<Response<pb::CreateWebLoginResponse>, Status> {
+        let caller = caller(&self.exchange, &request)?;
+        let request = request.into_inner();
+        let made = || -> Result<pb::CreateWebLoginResponse, Rejection> {
+            let (logins, url) = self.web.as_ref().ok_or_else(|| {
+                let what = "this node has no pages: its administrator sets `web.listen` in its configuration";
+                Rejection::new(Reason::NotAllowed, "", what)
+            })?;
+            let client = if request.client.is_empty() { caller.name().to_owned() } else { request.client };
+            if client != caller.name() {
+                caller.check_node(NodeRole::Admin)?;
+            }
+            if self.exchange.config().client(&client).is_none() {
+                let what = format!("no client `{}` is configured", crate::domain::ids::shorten(&client));
+                return Err(Rejection::new(Reason::UnknownCaller, "client", what));
+            }
+            let user = caller.actor(&request.user)?.user;
+            let now = self.exchange.ledger().now();
+            let (token, until) = logins.make(For { client, user }, now).ok_or_else(must_be_checked)?;
+            Ok(pb::CreateWebLoginResponse {
+                url: format!("{url}/sign-in/{token}"),
+                expires_at: until.millis(),
+            })
+        };
+        made().map(Response::new).map_err(refuse)
     }
 
     async fn get_status(

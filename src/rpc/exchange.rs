@@ -11,7 +11,7 @@ use tonic::{Request, Response, Status, Streaming};
 
 use super::guard::stopping;
 use super::quota::{Quotas, What, holder};
-use super::{caller, fetch, identity, notices, refuse, unreadable};
+use super::{caller, fetch, identity, notices, paper, refuse, unreadable};
 use crate::config::Role;
 use crate::domain::fold::records::{FeedKind, Incoming, IncomingState, Outgoing};
 use crate::domain::ids::{AgencyId, DeliveryId, RequestId};
@@ -19,7 +19,6 @@ use crate::domain::reason::{Reason, Rejection};
 use crate::domain::{Status as BusinessStatus, limits};
 use crate::exchange::handover::Notification;
 use crate::exchange::intake::{Header, PartHeader, Receipt};
-use crate::exchange::paper::PaperRequest;
 use crate::exchange::status::Report;
 use crate::exchange::track::Tracked;
 use crate::exchange::{Caller, Exchange};
@@ -334,10 +333,16 @@ impl ExchangeService for ExchangeApi {
         request: Request<pb::RecordPaperRequest>,
     ) -> Answer<pb::RecordPaperResponse> {
         let caller = caller(&self.exchange, &request)?;
-        let entry = read_paper(request.into_inner()).map_err(refuse)?;
+        let entry = paper::read(request.into_inner()).map_err(refuse)?;
         let (log_index, already_recorded) =
             self.exchange.record_paper(&caller, entry).await.map_err(refuse)?;
         Ok(Response::new(pb::RecordPaperResponse { log_index, already_recorded }))
+    }
+
+    async fn list_paper(&self, request: Request<pb::ListPaperRequest>) -> Answer<pb::ListPaperResponse> {
+        let caller = caller(&self.exchange, &request)?;
+        let listed = paper::list(&self.exchange, &caller, request.into_inner()).await;
+        listed.map(Response::new).map_err(refuse)
     }
 }
 
@@ -480,26 +485,6 @@ fn send_response(receipt: Receipt) -> pb::SendResponse {
     pb::SendResponse { results, verdicts: Some(words::verdicts(receipt.verdicts)) }
 }
 
-fn read_paper(r: pb::RecordPaperRequest) -> Result<PaperRequest, Rejection> {
-    Ok(PaperRequest {
-        request_id: RequestId::from_client(&r.request_id)?,
-        issued_on: words::read_date("issued_on", &r.issued_on)?,
-        urgency: words::or_default(r.urgency, "urgency", words::read_urgency)?,
-        dispatched_on: words::read_optional_date("dispatched_on", &r.dispatched_on)?,
-        sender: r.sender,
-        recipient: r.recipient,
-        recipient_name: r.recipient_name,
-        number: r.number,
-        notation: r.notation,
-        type_name: r.type_name,
-        mandatory: r.mandatory,
-        basis: r.basis,
-        withdraw: r.withdraw,
-        corrects: r.corrects,
-        user: r.user,
-    })
-}
-
 /// Cursors and page tokens are the next index, marked so that a number typed by hand is told apart.
 fn cursor(next: u64) -> String {
     format!("c{next}")
@@ -548,7 +533,7 @@ fn read_watch_cursor(exchange: &Exchange, text: &str) -> Result<u64, Rejection> 
 }
 
 /// A page token.
-pub(super) fn token(next: Option<u64>) -> String {
+pub(crate) fn token(next: Option<u64>) -> String {
     next.map_or_else(String::new, cursor)
 }
 

@@ -11,6 +11,7 @@
 //! - `content`: large content between nodes, on connections of its own; `fetch`: to the recipient's system.
 //! - [`network`]: the network's figures, collected on demand.
 //! - [`link`]: the way to another node; implements [`crate::exchange::courier::PeerLink`].
+//! - [`login`]: links that sign a person in to the pages.
 //! - [`client`]: how the command line and the tests call a node.
 
 pub mod audit;
@@ -23,8 +24,10 @@ pub mod exchange;
 mod fetch;
 pub mod guard;
 pub mod link;
+pub mod login;
 pub mod network;
 mod notices;
+mod paper;
 pub mod peer;
 pub mod quota;
 pub mod report;

@@ -24,6 +24,7 @@ use crate::wire::pb::report_service_server::ReportService;
 use crate::wire::{figures, leaf, pb, words};
 
 /// The service.
+#[derive(Clone)]
 pub struct ReportApi {
     exchange: Exchange,
     network: Collecting,

@@ -19,6 +19,12 @@ use crate::wire::{pb, words};
 /// Entries that are counted one by one; beyond it the number is a lower bound.
 const COUNTED: usize = 100_000;
 
+/// Waiting deliveries of a peer and urgency that are looked at for their time of arrival, those named, and how soon it
+/// must end for that.
+const LOOKED_AT: usize = 200;
+const NAMED: usize = 100;
+const SOON_MS: i64 = 24 * 3_600_000;
+
 /// Where status is read from.
 #[derive(Clone)]
 pub struct StatusSource {
@@ -44,6 +50,7 @@ impl StatusSource {
         let (pressure, clocks) = (exchange.pressure(), exchange.clocks());
         let own_clock = clocks.own_offset_ms();
         let connections = |of: &Quotas| of.total(What::Connections) as u32;
+        let (queues, due) = self.queue_states(exchange);
         pb::GetStatusResponse {
             node: exchange.node().to_string(),
             version: env!("CARGO_PKG_VERSION").to_owned(),
@@ -53,7 +60,8 @@ impl StatusSource {
             checkpoint: snapshot.checkpoint().map_or_else(String::new, |c| c.note().to_owned()),
             directory_version: directory.version(),
             directory_expired: now > directory.valid_until(),
-            queues: self.queue_states(exchange),
+            queues,
+            due,
             content_bytes: folder_bytes(&exchange.config().data.join("content")),
             free_bytes: pressure.free().unwrap_or(0),
             certificates: self
@@ -101,20 +109,22 @@ impl StatusSource {
         }
     }
 
-    /// How every queue stands, by peer.
-    pub fn queue_states(&self, exchange: &Exchange) -> Vec<pb::QueueStatus> {
+    /// How every queue stands, by peer, and what will not arrive in time.
+    pub fn queue_states(&self, exchange: &Exchange) -> (Vec<pb::QueueStatus>, Vec<pb::DueDelivery>) {
         let mut waiting = waiting(exchange);
         let states = self.queues.all(exchange.ledger().now());
         let mut names: Vec<NodeName> = states.keys().chain(waiting.keys()).cloned().collect();
         names.sort();
         names.dedup();
-        names
+        let due = due(exchange, &waiting);
+        let queues = names
             .into_iter()
             .map(|peer| {
                 let state = states.get(&peer).cloned().unwrap_or_default();
                 queue_status(exchange, &peer, state, waiting.remove(&peer).unwrap_or_default())
             })
-            .collect()
+            .collect();
+        (queues, due)
     }
 }
 
@@ -123,6 +133,8 @@ impl StatusSource {
 struct Waiting {
     by_urgency: [u64; 4],
     oldest: Option<(u64, DeliveryId)>,
+    /// Those that were queued first.
+    first: Vec<DeliveryId>,
 }
 
 fn waiting(exchange: &Exchange) -> BTreeMap<NodeName, Waiting> {
@@ -137,8 +149,12 @@ fn waiting(exchange: &Exchange) -> BTreeMap<NodeName, Waiting> {
         };
         let Some(urgency) = name.get(end + 1).map(|u| usize::from(*u)) else { continue };
         let entry = waiting.entry(node).or_default();
-        if let Some(count) = entry.by_urgency.get_mut(urgency) {
+        let count = entry.by_urgency.get_mut(urgency).map_or(u64::MAX, |count| {
             *count += 1;
+            *count
+        });
+        if count <= LOOKED_AT as u64 {
+            entry.first.extend(DeliveryId::from_slice(&value).ok());
         }
         if let (Some(index), Ok(id)) = (keys::index_of(&key), DeliveryId::from_slice(&value))
             && entry.oldest.is_none_or(|(oldest, _)| index < oldest)
@@ -147,6 +163,33 @@ fn waiting(exchange: &Exchange) -> BTreeMap<NodeName, Waiting> {
         }
     }
     waiting
+}
+
+/// What will not arrive in time unless it goes soon, the soonest first.
+fn due(exchange: &Exchange, waiting: &BTreeMap<NodeName, Waiting>) -> Vec<pb::DueDelivery> {
+    let until = exchange.ledger().now().plus_millis(SOON_MS);
+    let mut due = Vec::new();
+    for (peer, waiting) in waiting {
+        for id in &waiting.first {
+            let record: Option<Outgoing> = load(exchange.ledger(), &keys::outgoing(id)).unwrap_or(None);
+            let Some(record) = record.filter(|r| r.not_after <= until && r.facts.kind.is_document()) else {
+                continue;
+            };
+            due.push(pb::DueDelivery {
+                delivery_id: words::id(id),
+                peer: peer.to_string(),
+                urgency: words::urgency(record.facts.urgency).into(),
+                submitted_at: record.submitted_at.millis(),
+                not_after: record.not_after.millis(),
+                reason: exchange.queues().reason(peer, id).map_or_else(String::new, |r| r.code().to_owned()),
+                sender: record.facts.sender_code,
+                recipient: record.facts.recipient_code,
+            });
+        }
+    }
+    due.sort_by_key(|d| d.not_after);
+    due.truncate(NAMED);
+    due
 }
 
 fn queue_status(

@@ -1,6 +1,6 @@
 //! Certificates, keys, and who is at the other end.
 //!
-//! TLS 1.3 only, mutual on every listener. A node's certificate names it as `lienthong-node://<network>/<node>` and by
+//! TLS 1.3 only, mutual on every listener for programs; the listener of the pages asks for a certificate. A node's certificate names it as `lienthong-node://<network>/<node>` and by
 //! the DNS name `<node>`; a client's names it as `lienthong-client://<network>/<node>/<client>`. The two come from
 //! different authorities, so neither can pass for the other.
 
@@ -17,7 +17,7 @@ use rustls::{ClientConfig, RootCertStore, ServerConfig};
 use x509_cert::ext::pkix::SubjectAltName;
 use x509_cert::ext::pkix::name::GeneralName;
 
-use crate::config::Config;
+use crate::config::{Config, Web};
 
 /// Why TLS cannot be set up.
 #[derive(Debug, thiserror::Error)]
@@ -185,9 +185,26 @@ fn material(error: impl std::fmt::Display) -> TlsError {
     TlsError::Material(error.to_string())
 }
 
-fn server(credentials: &Credentials, clients: Arc<RootCertStore>) -> Result<Arc<ServerConfig>, TlsError> {
-    let verifier =
-        WebPkiClientVerifier::builder_with_provider(clients, provider()).build().map_err(material)?;
+/// Who needs a certificate to connect.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Callers {
+    /// Everybody: gRPC.
+    Certified,
+    /// Nobody, but everybody is asked for one: the pages.
+    Anybody,
+}
+
+fn server(
+    credentials: &Credentials,
+    clients: Arc<RootCertStore>,
+    callers: Callers,
+) -> Result<Arc<ServerConfig>, TlsError> {
+    let verifier = WebPkiClientVerifier::builder_with_provider(clients, provider());
+    let (verifier, protocol) = match callers {
+        Callers::Certified => (verifier, b"h2".to_vec()),
+        Callers::Anybody => (verifier.allow_unauthenticated(), b"http/1.1".to_vec()),
+    };
+    let verifier = verifier.build().map_err(material)?;
     let (chain, key) = credentials.copy();
     let mut config = ServerConfig::builder_with_provider(provider())
         .with_protocol_versions(&[&rustls::version::TLS13])
@@ -195,7 +212,7 @@ fn server(credentials: &Credentials, clients: Arc<RootCertStore>) -> Result<Arc<
         .with_client_cert_verifier(verifier)
         .with_single_cert(chain, key)
         .map_err(material)?;
-    config.alpn_protocols = vec![b"h2".to_vec()];
+    config.alpn_protocols = vec![protocol];
     Ok(Arc::new(config))
 }
 
@@ -224,6 +241,8 @@ pub struct NodeTls {
     pub clients: Arc<ServerConfig>,
     /// For peers.
     pub peers: Arc<ServerConfig>,
+    /// For the pages.
+    pub web: Option<Arc<ServerConfig>>,
     /// To peers.
     pub dial: Arc<ClientConfig>,
     /// When the node's certificate ends.
@@ -244,9 +263,20 @@ impl NodeTls {
             });
         }
         let network = roots(&config.network_ca)?;
+        let own_clients = roots(&config.client_ca)?;
+        let web = match &config.web {
+            None => None,
+            Some(Web { certificate: None, .. }) => {
+                Some(server(&credentials, own_clients.clone(), Callers::Anybody)?)
+            }
+            Some(Web { certificate: Some((certificate, key)), .. }) => {
+                Some(server(&Credentials::read(certificate, key)?, own_clients.clone(), Callers::Anybody)?)
+            }
+        };
         Ok(NodeTls {
-            clients: server(&credentials, roots(&config.client_ca)?)?,
-            peers: server(&credentials, network.clone())?,
+            clients: server(&credentials, own_clients, Callers::Certified)?,
+            peers: server(&credentials, network.clone(), Callers::Certified)?,
+            web,
             dial: client(&credentials, network)?,
             not_after: credentials.not_after(),
         })

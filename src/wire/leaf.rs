@@ -182,6 +182,10 @@ pub(super) fn kind(kind: &EventKind) -> Option<pb::event::Kind> {
             delivery_id: words::id(delivery_id),
             agency: agency.as_ref().map_or_else(String::new, AgencyId::to_string),
         }),
+        EventKind::Viewed { delivery_id, agency } => K::Viewed(pb::Viewed {
+            delivery_id: words::id(delivery_id),
+            agency: agency.as_ref().map_or_else(String::new, AgencyId::to_string),
+        }),
         EventKind::Started { version, unwitnessed } => {
             K::Started(pb::Started { version: version.clone(), unwitnessed: *unwitnessed })
         }
@@ -419,6 +423,10 @@ pub(super) fn read_kind(kind: pb::event::Kind) -> Result<EventKind, Rejection> {
         K::Exported(e) => EventKind::Exported {
             delivery_id: DeliveryId::from_slice(&e.delivery_id)?,
             agency: if e.agency.is_empty() { None } else { Some(AgencyId::new(&e.agency)?) },
+        },
+        K::Viewed(v) => EventKind::Viewed {
+            delivery_id: DeliveryId::from_slice(&v.delivery_id)?,
+            agency: if v.agency.is_empty() { None } else { Some(AgencyId::new(&v.agency)?) },
         },
         K::CalendarSet(c) => EventKind::CalendarSet(figures::read_calendar(&c)?),
         K::PaperDeclared(d) => EventKind::PaperDeclared(figures::read_declared(d)?),

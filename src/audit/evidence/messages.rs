@@ -81,6 +81,7 @@ pub(super) fn words(event: &Event) -> String {
             let of = agency.as_ref().map_or_else(|| "the node".to_owned(), ToString::to_string);
             format!("that evidence was handed out to client {by}, auditor of {of}")
         }
+        EventKind::Viewed { .. } => format!("that client {by} looked at it"),
         other => format!("`{}`", other.name()),
     }
 }

@@ -175,6 +175,9 @@ fn vietnamese(proven: &Proven, collected: &Collected) -> String {
         EventKind::Exported { .. } => {
             format!("Bằng chứng được kết xuất cho {} {}", proven.event.actor.client, proven.event.actor.user)
         }
+        EventKind::Viewed { .. } => {
+            format!("{} {} xem trên trang web", proven.event.actor.client, proven.event.actor.user)
+        }
         other => other.name().to_owned(),
     }
 }

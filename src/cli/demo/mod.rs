@@ -7,6 +7,7 @@
 
 mod documents;
 mod outcome;
+mod pages;
 mod systems;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -113,6 +114,10 @@ pub async fn run(args: DemoArgs) -> Result<Outcome, CliError> {
     for (name, listeners) in listeners {
         let mut config =
             network.nodes.get(&name).cloned().ok_or_else(|| CliError::failed("a node is missing"))?;
+        if args.keep {
+            config.web = Some(pages::free_port());
+            config.targets = pages::TARGETS;
+        }
         // A demo is over in seconds: its nodes should have cosigned each other's logs by then.
         config.witness_every = WITNESS_EVERY;
         let (clients, peers) = listeners.addresses().map_err(CliError::failed)?;
@@ -127,8 +132,9 @@ pub async fn run(args: DemoArgs) -> Result<Outcome, CliError> {
     }
     let result = play(&network, &agencies, rows, folder.as_ref(), &clock).await;
     if let Ok(result) = &result {
-        result.print(args.format, args.months, &network, args.data.is_some() || args.keep);
+        result.print(args.format, args.months, &network, args.keep, args.data.is_some() || args.keep);
         if args.keep {
+            pages::print(&network, &nodes, result.by_node(), args.format).await?;
             note("serving on; Ctrl-C ends it");
             let _ = tokio::signal::ctrl_c().await;
         }
@@ -248,14 +254,14 @@ async fn play(
     let mut systems = Systems::start(network, agencies).await?;
     let last = rows.iter().map(|r| r.issued_on).max().unwrap_or_default();
     replay(&mut systems, rows, clock).await?;
-    let cells = outcome::ratios(network).await?;
+    let ratios = outcome::ratios(network).await?;
     let mut sent = Vec::new();
     if let Some(folder) = folder {
         // Some days after the scenario's last: revocation lists of that time are out by then.
         clock.set(morning(last).plus_millis(DAYS_AFTER * 86_400_000));
         sent = folder.send(&systems, clock.now()).await?;
     }
-    outcome::collect(network, cells, systems.delivery_times(), sent).await
+    outcome::collect(network, ratios, systems.delivery_times(), sent).await
 }
 
 /// Replays all rows, day by day.

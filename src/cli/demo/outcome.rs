@@ -1,5 +1,6 @@
 //! What the demo prints: progress, ratios, delivery times, the nodes' checkpoints and whether they verified.
 
+use std::collections::BTreeMap;
 use std::io::IsTerminal as _;
 use std::time::Instant;
 
@@ -67,9 +68,15 @@ struct NodeOutcome {
     findings: Vec<String>,
 }
 
+/// The figures of each node's senders, by its name, and all of them added.
+pub(super) struct Ratios {
+    pub(super) total: Cells,
+    pub(super) by_node: BTreeMap<String, Cells>,
+}
+
 /// Everything that is printed.
 pub(super) struct Outcome {
-    cells: Cells,
+    ratios: Ratios,
     nodes: Vec<NodeOutcome>,
     p50: u64,
     p99: u64,
@@ -82,14 +89,16 @@ fn percentile(sorted: &[u64], percent: usize) -> u64 {
 }
 
 /// Asks every node for its ratios, as an operator would.
-pub(super) async fn ratios(network: &Network) -> Result<Cells, CliError> {
-    let mut cells = Cells::new();
+pub(super) async fn ratios(network: &Network) -> Result<Ratios, CliError> {
+    let mut all = Ratios { total: Cells::new(), by_node: BTreeMap::new() };
     for name in network.nodes.keys() {
         let client = network.connect(name, "admin").await.map_err(CliError::failed)?;
         let ratios = client.report().get_ratios(pb::GetRatiosRequest::default()).await?.into_inner();
-        report::add(&mut cells, &remote::read_cells(&ratios));
+        let cells = remote::read_cells(&ratios);
+        report::add(&mut all.total, &cells);
+        all.by_node.insert(name.to_string(), cells);
     }
-    Ok(cells)
+    Ok(all)
 }
 
 /// A check of the whole log, and the checkpoint that signs exactly what was checked: the node says that its log is
@@ -119,7 +128,7 @@ async fn check_at_one_size(
 /// Asks every node, as an administrator would, for its checkpoint and a check of its whole log.
 pub(super) async fn collect(
     network: &Network,
-    cells: Cells,
+    ratios: Ratios,
     delivery_ms: Vec<u64>,
     sent: Vec<Sent>,
 ) -> Result<Outcome, CliError> {
@@ -146,7 +155,7 @@ pub(super) async fn collect(
         });
     }
     let (p50, p99) = (percentile(&delivery_ms, 50), percentile(&delivery_ms, 99));
-    Ok(Outcome { cells, nodes, p50, p99, sent })
+    Ok(Outcome { ratios, nodes, p50, p99, sent })
 }
 
 impl Outcome {
@@ -155,17 +164,21 @@ impl Outcome {
         self.nodes.iter().all(|n| n.findings.is_empty())
     }
 
-    fn json(&self) -> Value {
+    fn json(&self, by_node: bool) -> Value {
         let nodes: Vec<Value> = self
             .nodes
             .iter()
             .map(|n| {
-                json!({"name": n.name, "size": n.size, "root": n.root,
-                    "verified": n.findings.is_empty(), "findings": n.findings})
+                let mut node = json!({"name": n.name, "size": n.size, "root": n.root,
+                    "verified": n.findings.is_empty(), "findings": n.findings});
+                if let Some(cells) = self.ratios.by_node.get(&n.name).filter(|_| by_node) {
+                    node["ratios"] = report::json(cells);
+                }
+                node
             })
             .collect();
         let mut all = json!({
-            "ratios": report::json(&self.cells),
+            "ratios": report::json(&self.ratios.total),
             "delivery_ms": {"p50": self.p50, "p99": self.p99},
             "nodes": nodes,
         });
@@ -175,8 +188,13 @@ impl Outcome {
         all
     }
 
+    /// The figures of each node, as its pages show them.
+    pub(super) fn by_node(&self) -> &BTreeMap<String, Cells> {
+        &self.ratios.by_node
+    }
+
     /// Prints the result, and where to look further.
-    pub(super) fn print(&self, format: Format, months: bool, network: &Network, kept: bool) {
+    pub(super) fn print(&self, format: Format, months: bool, network: &Network, keep: bool, kept: bool) {
         if format == Format::Json {
             // A person who runs it in a script sees why it failed, whatever becomes of the json.
             for node in &self.nodes {
@@ -184,9 +202,9 @@ impl Outcome {
                     note(format!("{}: NOT VERIFIED: {finding}", node.name));
                 }
             }
-            return out(serde_json::to_string_pretty(&self.json()).unwrap_or_default());
+            return out(serde_json::to_string_pretty(&self.json(keep)).unwrap_or_default());
         }
-        out(format!("\n{}", report::table(&Report::of(&self.cells), months)));
+        out(format!("\n{}", report::table(&Report::of(&self.ratios.total), months)));
         out(format!(
             "Delivery, from sending to the verified receipt: p50 {} ms, p99 {} ms\n",
             self.p50, self.p99

@@ -53,6 +53,8 @@ pub enum Command {
     Fetch { actor: Actor, agency: AgencyId, delivery_id: DeliveryId },
     /// Evidence of a delivery that is known here is handed out.
     Export { actor: Actor, agency: Option<AgencyId>, delivery_id: DeliveryId },
+    /// A person looks at a delivery on the node's pages.
+    View { actor: Actor, agency: Option<AgencyId>, delivery_id: DeliveryId },
     /// The recipient's system has it; `arrived` is status 01, on its way to the sender, if any node hosts that.
     HandOver { actor: Actor, agency: AgencyId, delivery_id: DeliveryId, arrived: Option<Box<Prepared>> },
     /// A held delivery is let go or refused: by its agency, or by the node that judged it again.
@@ -257,6 +259,9 @@ pub fn decide(command: Command, view: &(impl Records + ?Sized)) -> Result<Decisi
         }
         Command::Export { actor, agency, delivery_id } => {
             Ok(one(actor, EventKind::Exported { delivery_id, agency }))
+        }
+        Command::View { actor, agency, delivery_id } => {
+            Ok(one(actor, EventKind::Viewed { delivery_id, agency }))
         }
         Command::HandOver { actor, agency, delivery_id, arrived } => {
             let record = opened(view, &agency, &delivery_id)?;

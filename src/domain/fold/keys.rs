@@ -126,7 +126,7 @@ pub fn bitmap(set: Vec<u8>, index: u64) -> Vec<u8> {
     bytes(set, &(index >> 6).to_be_bytes())
 }
 
-/// Events of a delivery that do not stand in its record: who fetched or exported it, and what came again under its id.
+/// Events of a delivery that do not stand in its record: who fetched, exported or looked at it, and what came again under its id.
 pub fn delivery_events(id: &DeliveryId) -> Vec<u8> {
     bytes(key(b'v'), id.as_bytes())
 }

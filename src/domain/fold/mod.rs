@@ -121,8 +121,8 @@ pub fn apply(view: &mut (impl View + ?Sized), index: u64, event: &Event) -> Resu
                 agencies.push(record.facts.recipient);
             }
         }
-        EventKind::Exported { delivery_id, agency } => {
-            // The affair of the agency whose auditor it was; what the node's auditors take is that of each side.
+        EventKind::Exported { delivery_id, agency } | EventKind::Viewed { delivery_id, agency } => {
+            // The affair of the agency whose person it was; what the node's auditors take or see is that of each side.
             stands_in_record = false;
             match agency {
                 Some(agency) => agencies.push(agency.clone()),

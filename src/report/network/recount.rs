@@ -135,8 +135,11 @@ impl Again {
                 self.papers.contains(&index) || entry.corrects.is_some_and(|c| self.papers.contains(&c))
             }
             EventKind::CalendarSet(_) | EventKind::PaperDeclared(_) => true,
-            // What is handed out or purged changes no figure.
-            EventKind::Fetched { .. } | EventKind::Exported { .. } | EventKind::Purged { .. } => false,
+            // What is handed out, looked at or purged changes no figure.
+            EventKind::Fetched { .. }
+            | EventKind::Exported { .. }
+            | EventKind::Viewed { .. }
+            | EventKind::Purged { .. } => false,
             kind => match kind.item().map(|item| (item.delivery_id, &item.subject)) {
                 Some((id, Subject::Notice(notice))) => {
                     let concerns = self.deliveries.contains(&notice.target);
