@@ -30,6 +30,10 @@ use lienthong::store::index::{Change, Head, Index};
 use lienthong::store::journal::Position;
 use lienthong::time::Timestamp;
 
+/// As the program's: glibc's takes seconds to give back what the writing left.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 /// The first of January 2016.
 const START: i64 = 1_451_581_200_000;
 const AGENCIES: u64 = 256;
