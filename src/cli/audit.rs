@@ -301,7 +301,12 @@ fn verify_proof(args: &AuditArgs, file: &Path) -> Result<Outcome, CliError> {
         checkpoint: String,
     }
     let text = std::fs::read_to_string(file).map_err(|e| CliError::file("reading", file, &e))?;
-    let parsed: File = serde_json::from_str(&text).map_err(|e| CliError::file("reading", file, &e))?;
+    let parsed: File = serde_json::from_str(&text).map_err(|e| {
+        CliError::failed(format!(
+            "{}: this is no proof of an event (`audit prove`), no evidence (`audit export`) and no proof of a fork: {e}",
+            file.display()
+        ))
+    })?;
     let key: NoteVerifier = args
         .log_key
         .as_deref()

@@ -149,7 +149,7 @@ impl ListArgs {
     fn request(&self) -> pb::ListEventsRequest {
         let text = |text: &Option<String>| text.clone().unwrap_or_default();
         pb::ListEventsRequest {
-            from_index: self.from.unwrap_or(0),
+            from_index: self.from,
             backwards: self.backwards,
             page: None,
             agency: text(&self.agency),
@@ -212,7 +212,7 @@ pub(super) async fn run(args: &AuditArgs, list_args: &ListArgs) -> Result<Outcom
         }
         None => out(text),
     }
-    if let Some(next) = next.filter(|_| args.format() == Format::Table || list_args.output.is_some()) {
+    if let Some(next) = next {
         let backwards = if list_args.backwards { " --backwards" } else { "" };
         note(format!("more: --from {next}{backwards}"));
     }

@@ -205,7 +205,10 @@ async fn ask_all(
         }
         let asked = tokio::time::timeout(ASK, ask(config, &tls, node, lost)).await;
         let answer = asked.unwrap_or_else(|_| Err(format!("no answer within {} s", ASK.as_secs())));
-        match answer {
+        if let Ok(answer) = &answer {
+            not_begun(config, own, node, answer)?;
+        }
+        match answer.map(|answer| answer.held_lost) {
             Ok(text) if text.is_empty() => {}
             Ok(text) => {
                 let unverified = SignedCheckpoint::parse_unverified(&text).ok();
@@ -222,7 +225,32 @@ async fn ask_all(
     Ok(held)
 }
 
-async fn ask(config: &Config, tls: &NodeTls, node: &Node, lost: &str) -> Result<String, String> {
+/// What a node says to hold of the log that is to be opened: then it was open before, and must not begin again.
+fn not_begun(
+    config: &Config,
+    own: Option<&Node>,
+    node: &Node,
+    answer: &pb::HelloResponse,
+) -> Result<(), CliError> {
+    let log = config.node.log_origin(config.generation);
+    for text in [&answer.held_checkpoint, &answer.newest_checkpoint] {
+        let Ok(unverified) = SignedCheckpoint::parse_unverified(text) else { continue };
+        let Some(key) = own.and_then(|own| own.key_of(&unverified)) else { continue };
+        let Ok(signed) = unverified.verify(key) else { continue };
+        let checkpoint = signed.checkpoint();
+        if checkpoint.origin == log {
+            return Err(CliError::failed(format!(
+                "`{log}` was open before: node {} has a checkpoint of {} events of it that this key signed, and a log that \
+                 begins again would be a second history. Put the newest copy of its data in place; if it is lost as well, \
+                 have the directory's authority list the generation after it, with another key",
+                node.name, checkpoint.size
+            )));
+        }
+    }
+    Ok(())
+}
+
+async fn ask(config: &Config, tls: &NodeTls, node: &Node, lost: &str) -> Result<pb::HelloResponse, String> {
     let mut last = String::new();
     for endpoint in &node.entry.endpoints {
         let channel = match connect_tls(tls.dial.clone(), endpoint, node.name.as_str()).await {
@@ -239,7 +267,7 @@ async fn ask(config: &Config, tls: &NodeTls, node: &Node, lost: &str) -> Result<
             ..pb::HelloRequest::default()
         };
         return match PeerServiceClient::new(channel).hello(request).await {
-            Ok(answer) => Ok(answer.into_inner().held_lost),
+            Ok(answer) => Ok(answer.into_inner()),
             Err(status) => Err(format!("{endpoint}: {}", crate::wire::failure::explain(&status))),
         };
     }

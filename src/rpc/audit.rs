@@ -89,8 +89,7 @@ impl AuditApi {
             code => Some(self.agency(code, "counterpart")?.id),
         };
         let (limit, next) = read_page(r.page.as_ref())?;
-        let start = (r.from_index > 0).then_some(r.from_index);
-        let from = if has_token(r) { Some(next) } else { start };
+        let from = if has_token(r) { Some(next) } else { r.from_index };
         Ok(Query { from, limit, ..Query::read(r, agency, counterpart)? })
     }
 

@@ -66,6 +66,13 @@ fn a_legal_hold_is_placed_listed_and_lifted() {
         .failed(&["unknown_agency", "`ZZ`"]);
     let left = json(run(&net, "tinh", &["hold", "list", "--format", "json"]));
     assert_eq!(left.as_array().unwrap().len(), 1, "{left}");
+    // What was cut off is said beside the json, and the way back to the first event ends there.
+    let page = run(&net, "tinh", &["audit", "list", "--limit", "2", "--format", "json"]);
+    assert!(page.err.contains("more: --from 2"), "{}", page.err);
+    assert_eq!(json(page).as_array().unwrap().len(), 2);
+    let first = run(&net, "tinh", &["audit", "list", "--from", "0", "--backwards", "--format", "json"]);
+    assert!(!first.err.contains("more:"), "{}", first.err);
+    assert_eq!(json(first)[0]["index"], 0);
     let log = run(&net, "tinh", &["audit", "list"]).done();
     assert_eq!(log.matches("hold_placed").count(), 2, "{log}");
     assert_eq!(log.matches("hold_lifted").count(), 1, "{log}");
@@ -85,7 +92,14 @@ fn a_running_node_is_copied_and_runs_on_the_copy_but_not_on_an_old_one() {
     let after = json(run(&net, "tinh", &["backup", "copy", "--format", "json"]));
     assert!(after["events"].as_u64() > before["events"].as_u64(), "{before} {after}");
     assert!(after["copied"].as_u64() < after["bytes"].as_u64(), "{after}");
-    run(&net, "tinh", &["backup", "net/tinh/data"]).failed(&["net/tinh/data"]);
+    for (place, why) in [
+        ("net/tinh/data", "in the node's own data"),
+        ("net/tinh/data/copy", "in the node's own data"),
+        ("net", "none of a backup"),
+    ] {
+        run(&net, "tinh", &["backup", place]).failed(&[place, why, "empty folder"]);
+    }
+    assert!(!data(&net).join("copy").exists());
     let listed = std::fs::read_to_string(net.dir.path().join("copy/backup.json")).unwrap();
     assert!(!listed.contains("PRIVATE KEY") && !net.dir.path().join("copy/config/tls.key").exists());
     net.end("tinh");

@@ -6,7 +6,7 @@ use lienthong::audit::Offline;
 use lienthong::cli::recover::recover;
 
 use super::common::{TestNet, eventually};
-use super::world::{copy, deliver, list_next, lose, name_next, recovered, running, settled_again};
+use super::world::{copy, deliver, list_next, lose, name_next, open_next, recovered, running, settled_again};
 
 async fn refused(net: &TestNet, from: Option<&Path>, words: &[&str]) {
     let said = recover(net.config("b"), from, net.now()).await.unwrap_err().to_string();
@@ -72,6 +72,26 @@ async fn a_new_generation_is_refused_by_name_until_everything_is_right_and_then_
     assert!(opened.known > opened.kept && opened.told_by != "copy", "{opened:?}");
     // Once: a second time changes nothing.
     assert_eq!(recover(net.config("b"), Some(&old), net.now()).await.unwrap(), None);
+    net.start("b").await;
+    recovered(&mut net, "b", &["a", "c"]).await;
+    settled_again(&net, "a").await;
+    // A generation that another node has seen does not begin again, also when its data are gone.
+    deliver(&net, "b", "H01.22", "H01.1", "3").await;
+    let exchange = net.node("a").exchange().clone();
+    eventually("a holds the new log", || async {
+        exchange.witness().standings().iter().any(|s| s.log == "b/log/2" && s.held > 0).then_some(())
+    })
+    .await;
+    drop(exchange);
+    net.stop("b").await;
+    lose(&net, "b").await;
+    refused(
+        &net,
+        Some(&old),
+        &["`b/log/2` was open before", "node a has a checkpoint", "the generation after it"],
+    )
+    .await;
+    open_next(&mut net, "b", None).await;
     net.start("b").await;
     recovered(&mut net, "b", &["a", "c"]).await;
     settled_again(&net, "a").await;

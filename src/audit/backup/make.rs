@@ -42,8 +42,41 @@ pub struct Made {
     pub copied: u64,
 }
 
+/// What stands in a copy beside [`BESIDE`], also in one that was only begun.
+const OWN: [&str; 7] = ["LOCK", LIST, NEW_LIST, "format", "journal", "content", "config"];
+/// The list while it is written.
+const NEW_LIST: &str = "backup.json.tmp";
+
+/// A copy goes into an empty folder or one that holds a copy, whole or begun, and never among the data themselves.
+fn check_folder(data: &Path, to: &Path) -> Result<(), BackupError> {
+    // It need not be there yet.
+    let there = to.ancestors().find_map(|path| {
+        let path = if path.as_os_str().is_empty() { Path::new(".") } else { path };
+        std::fs::canonicalize(path).ok()
+    });
+    let data = std::fs::canonicalize(data).map_err(StoreError::io("reading", data))?;
+    if there.is_some_and(|there| there.starts_with(data)) {
+        return Err(BackupError::Folder {
+            path: to.to_owned(),
+            problem: "it is in the node's own data".into(),
+        });
+    }
+    if to.join(LIST).exists() || !to.exists() {
+        return Ok(());
+    }
+    for entry in std::fs::read_dir(to).map_err(StoreError::io("listing", to))? {
+        let name = entry.map_err(StoreError::io("listing", to))?.file_name();
+        if !OWN.iter().chain(&BESIDE).any(|own| name == *own) {
+            let problem = format!("it holds `{}`, which is none of a backup", name.display());
+            return Err(BackupError::Folder { path: to.to_owned(), problem });
+        }
+    }
+    Ok(())
+}
+
 /// Makes a copy in `to`, or adds to the one that is there. `progress` is told how many bytes were copied.
 pub fn make(source: &Source<'_>, to: &Path, progress: impl FnMut(u64)) -> Result<Made, BackupError> {
+    check_folder(source.data, to)?;
     std::fs::create_dir_all(to).map_err(StoreError::io("creating", to))?;
     let lock_path = to.join("LOCK");
     let lock = File::create(&lock_path).map_err(StoreError::io("creating", &lock_path))?;
@@ -295,7 +328,7 @@ fn write_list(to: &Path, list: &List) -> Result<(), BackupError> {
     let text = serde_json::to_string(list).unwrap_or_default();
     let sha256 = crate::merkle::sha256(text.as_bytes()).to_string();
     let wrapped = Wrapped { sha256, list: list.clone() };
-    let (fresh, path) = (to.join("backup.json.tmp"), to.join(LIST));
+    let (fresh, path) = (to.join(NEW_LIST), to.join(LIST));
     let json = serde_json::to_string_pretty(&wrapped).unwrap_or_default();
     let written = File::create(&fresh).and_then(|mut file| {
         file.write_all(json.as_bytes())?;

@@ -55,6 +55,14 @@ pub enum BackupError {
         /// What is wrong.
         problem: String,
     },
+    /// The folder is no place for a copy.
+    #[error("{path}: no copy is made here: {problem}; name an empty folder, or one with an earlier copy")]
+    Folder {
+        /// The folder.
+        path: PathBuf,
+        /// Why not.
+        problem: String,
+    },
     /// The folder has a copy of another log.
     #[error("{path} has a copy of log `{found}`, this is `{expected}`: take another folder")]
     OtherLog {

@@ -288,11 +288,12 @@ impl Exchange {
         HeldOf { held: note(held), newest: note(newest.filter(|newest| Some(*newest) != held)) }
     }
 
-    /// The newest checkpoint that this node has of an earlier log of another; empty where it has none.
+    /// The newest checkpoint that this node holds of an earlier log of another, or else one that came and was never
+    /// connected: which of two histories that one is of, nobody knows here. Empty where it has none.
     pub fn held_lost(&self, peer: &NodeName, log: &str) -> String {
         let logs = self.witness().logs();
         let Some(log) = logs.get(log).filter(|l| l.peer == *peer) else { return String::new() };
-        let newest = log.view.largest().filter(|_| log.cut.is_none()).or(log.view.held());
+        let newest = log.view.held().or(log.view.largest().filter(|_| log.cut.is_none()));
         newest.map_or_else(String::new, |newest| newest.note().to_owned())
     }
 

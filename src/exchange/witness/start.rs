@@ -20,8 +20,8 @@ use crate::merkle::{Checkpoint, Hash, SignedCheckpoint};
 /// This log is not the newest copy of itself.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error(
-    "this is an old copy of log `{log}`: it has {size} events with root {root}, and node `{peer}` holds a checkpoint of \
-     {held_size} events with root {held_root} that this log's key signed and that it does not contain; nothing more is \
+    "this is an old copy of log `{log}`, or one that went another way: it has {size} events with root {root}, and node \
+     `{peer}` holds a checkpoint of {held_size} events with root {held_root} that this log's key signed and that it does not contain; nothing more is \
      signed. Put the newest copy of the data in place; if it is lost, recover it as a new generation \
      (docs/OPERATIONS.md, \"A lost log\")"
 )]
