@@ -3,7 +3,7 @@
 //!
 //! - [`row`], [`statement`]: a statement as a text; [`make`]: from the folds; [`give`]: by a running node.
 //! - [`recount`]: the same from a log, by who may read it.
-//! - [`collect`]: asking every node, and checking what it says; [`reconcile`]: comparing.
+//! - [`mod@collect`]: asking every node, and checking what it says; [`reconcile`]: comparing.
 //! - [`result`]: what comes out, as it is kept; [`print`](mod@print): as a table, csv and a workbook.
 
 pub mod collect;
