@@ -406,6 +406,8 @@ impl Link {
     /// One message there and its answer back.
     async fn exchange_one(&self, offer: Offer, large: Option<DeliveryId>) -> Result<Proof, Failure> {
         let connection = self.connection().await.map_err(Failure::of_peer)?;
+        // What the peer said of this node's log when it was called may be that nothing of it may go out any more.
+        self.exchange.witness().check_own().map_err(Failure::of_this_node)?;
         let request = pb::DeliverRequest {
             // The longest; it gets its own when it goes.
             id: u64::MAX,

@@ -32,7 +32,7 @@ async fn exchange_goes_on_with_a_generation_that_the_directory_lists() {
     let signed = held(&mut net, "b", "a");
     let liar = play(&net, "a", log, Manner::Openly).await;
     let (waits, cut) = contact(&mut net).await;
-    assert!(cut.proven);
+    assert!(cut.proven, "{}", cut.why);
     drop(liar);
     list_second(&mut net, signed);
     net.start("a").await;

@@ -157,9 +157,10 @@ async fn nodes_that_are_idle_stay_idle_however_often_they_say_hello() {
     net.finish().await;
 }
 
-/// Whether a file of this folder has a checkpoint of this size.
+/// Whether a file of this folder has a checkpoint of this size; one that is still being written is none.
 fn newest(folder: &Path, size: u64) -> bool {
-    std::fs::read_dir(folder).unwrap().flatten().any(|entry| {
+    let written = |path: &Path| path.extension().is_some_and(|extension| extension == "json");
+    std::fs::read_dir(folder).unwrap().flatten().filter(|entry| written(&entry.path())).any(|entry| {
         let notes: Vec<String> =
             serde_json::from_str(&std::fs::read_to_string(entry.path()).unwrap_or_default())
                 .unwrap_or_default();

@@ -129,7 +129,6 @@ pub enum Manner {
 pub async fn play(net: &TestNet, node: &str, log: Log, manner: Manner) -> FakePeer {
     let fake = FakePeer::start(net, node, Arc::new(|_| None)).await;
     let checkpoint = log.checkpoint().note().to_owned();
-    fake.greets(pb::HelloResponse { checkpoint, ..pb::HelloResponse::default() });
     let replies: Replies = Arc::new(move |ask| {
         let ask = Ask::from_wire(ask).unwrap();
         let no = |reason: &str| Outcome::Retry(pb::Retry { reason: reason.into(), ..pb::Retry::default() });
@@ -143,6 +142,8 @@ pub async fn play(net: &TestNet, node: &str, log: Log, manner: Manner) -> FakePe
         }
         Outcome::Reply(log.reply(ask).to_wire())
     });
+    // It knows what to answer before anything that it says is asked about.
     fake.replies(replies);
+    fake.greets(pb::HelloResponse { checkpoint, ..pb::HelloResponse::default() });
     fake
 }

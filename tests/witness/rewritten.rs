@@ -160,6 +160,28 @@ async fn a_longer_log_with_one_old_event_rewritten_is_caught_and_proven() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_waited_of_the_true_log_keeps_nobody_from_the_proof() {
+    let mut net = stage().await;
+    let mut log = Log::of(&net, "a");
+    // b was told of a's last checkpoint and could not ask about it any more.
+    let request = pb::HelloRequest {
+        node: "a".into(),
+        directory_version: 1,
+        checkpoint: log.checkpoint().note().to_owned(),
+        ..pb::HelloRequest::default()
+    };
+    net.calling("a", "b").await.peer.hello(request).await.unwrap();
+    rewritten(&mut log);
+    log.grow(2);
+    let _liar = play(&net, "a", log, Manner::Openly).await;
+    let (id, cut) = contact(&mut net).await;
+    assert!(cut.proven, "{}", cut.why);
+    check_stopped(&net, &id, "log_forked").await;
+    assert_eq!(alarms(&net).await, [("log_forked".to_owned(), "a".to_owned())]);
+    net.finish().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_shorter_log_that_went_another_way_is_caught_by_what_was_held_before() {
     let mut net = stage().await;
     let before = held(&mut net, "b", "a");

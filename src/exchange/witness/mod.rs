@@ -35,7 +35,7 @@ use crate::directory::Node;
 use crate::domain::decide::Command;
 use crate::domain::event::EventKind;
 use crate::domain::ids::{NodeName, shorten};
-use crate::domain::reason::Rejection;
+use crate::domain::reason::{Reason, Rejection};
 use crate::merkle::{Checkpoint, Hash, NoteSigner, NoteVerifier, SignedCheckpoint};
 use crate::store::StoreError;
 use crate::store::disk::Disk;
@@ -138,6 +138,15 @@ impl Witness {
     /// No peer could say at the start whether this log is the newest copy.
     pub fn is_unwitnessed(&self) -> bool {
         self.unwitnessed.load(Ordering::Relaxed)
+    }
+
+    /// Refuses once another node was found to hold what this log does not have: what this node signed since is of a second
+    /// history, and goes to nobody.
+    pub(crate) fn check_own(&self) -> Result<(), Rejection> {
+        match &*self.contradicted.borrow() {
+            Some(found) => Err(Rejection::new(Reason::Stopping, "", found.to_string())),
+            None => Ok(()),
+        }
     }
 
     /// Resolves when another node was found to hold what this log does not have.

@@ -136,21 +136,38 @@ async fn ask(link: &dyn WitnessLink, ask: Ask) -> Result<Reply, Rejection> {
     tokio::time::timeout(limits::WITNESS_ANSWER, link.ask(ask)).await.unwrap_or_else(late)
 }
 
+/// Asks a log's owner for the paths from each checkpoint of a chain to the next.
+async fn growth(
+    link: &dyn WitnessLink,
+    log: &str,
+    chain: &[SignedCheckpoint],
+    held: Option<&SignedCheckpoint>,
+) -> Result<Reply, Rejection> {
+    if chain.len() < 2 {
+        return Ok(Reply::Growth(Vec::new()));
+    }
+    let sizes = chain.iter().map(|c| c.checkpoint().size).collect();
+    let held = held.map_or_else(String::new, |held| held.note().to_owned());
+    ask(link, Ask::Growth { held, log: log.to_owned(), sizes }).await
+}
+
 /// Connects what waits of a log.
 async fn look(exchange: &Exchange, link: &dyn WitnessLink, peer: &NodeName, log: &str) {
-    let (chain, held) = {
+    let waiting = || {
         let logs = exchange.witness().logs();
-        let Some(entry) = logs.get(log) else { return };
-        (entry.view.chain(), entry.view.held().cloned())
+        logs.get(log).map(|entry| (entry.view.chain(), entry.view.held().cloned()))
     };
+    let Some((mut chain, mut held)) = waiting() else { return };
     // 1
-    let sizes: Vec<u64> = chain.iter().map(|c| c.checkpoint().size).collect();
-    let paths = if sizes.len() < 2 {
-        Ok(Reply::Growth(Vec::new()))
-    } else {
-        let held = held.as_ref().map_or_else(String::new, |held| held.note().to_owned());
-        ask(link, Ask::Growth { held, log: log.to_owned(), sizes }).await
-    };
+    let mut paths = growth(link, log, &chain, held.as_ref()).await;
+    // The connection that carried the question may have brought a newer checkpoint: what the answer does not show of the
+    // older ones, it may show of that one. Asked once more, whatever else comes.
+    if matches!(&paths, Ok(Reply::Growth(paths)) if !broken(&chain, paths).is_empty())
+        && let Some((fresh, still)) = waiting().filter(|(fresh, _)| *fresh != chain)
+    {
+        paths = growth(link, log, &fresh, still.as_ref()).await;
+        (chain, held) = (fresh, still);
+    }
     // 2
     let paths = match paths {
         Ok(Reply::Growth(paths)) => paths,
