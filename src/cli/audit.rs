@@ -136,7 +136,7 @@ pub async fn run(args: AuditArgs) -> Result<Outcome, CliError> {
         AuditCommand::Tiles { dir, user, cosigned } => {
             let stopped = args.data.as_ref().map(|data| Stopped::open(data, args.log_key.as_deref()));
             let what = tiles::What { dir, user, cosigned: *cosigned };
-            tiles::run(what, args.data.as_deref(), stopped.transpose()?, &args.remote, args.format).await
+            tiles::run(what, stopped.transpose()?, &args.remote, args.format).await
         }
     }
 }
@@ -144,9 +144,19 @@ pub async fn run(args: AuditArgs) -> Result<Outcome, CliError> {
 /// A stopped node's files and, when they are beside it, its configuration.
 pub(super) struct Stopped {
     pub(super) offline: Offline,
+    /// What was named: the folder of a node, or its data.
+    dir: PathBuf,
     /// The folder `data`.
     pub(super) data: PathBuf,
     pub(super) key: Option<NoteVerifier>,
+}
+
+/// What a stopped node's files say of its log.
+pub(super) struct Listed {
+    pub(super) config: Config,
+    pub(super) directory: Directory,
+    /// Origin line.
+    pub(super) log: String,
 }
 
 impl Stopped {
@@ -159,7 +169,7 @@ impl Stopped {
             Some(text) => Some(text.parse().map_err(|e| CliError::failed(format!("--log-key: {e}")))?),
             None => config.as_ref().and_then(|c| listed_key(c, &data, &offline)),
         };
-        Ok(Stopped { offline, data, key })
+        Ok(Stopped { offline, dir: dir.to_owned(), data, key })
     }
 
     /// The configuration beside a node's folder or its data.
@@ -168,9 +178,9 @@ impl Stopped {
         beside.iter().find(|f| f.exists()).and_then(|f| Config::read(f).ok())
     }
 
-    /// The configuration, the newest directory that is kept, and the log's origin; `dir` is what was opened.
-    pub(super) fn listed(&self, dir: &Path) -> Result<(Config, Directory, String), CliError> {
-        let config = Stopped::config(dir).ok_or_else(|| {
+    /// The configuration, the newest directory that is kept, and the log's origin.
+    pub(super) fn listed(&self) -> Result<Listed, CliError> {
+        let config = Stopped::config(&self.dir).ok_or_else(|| {
             CliError::failed(
                 "lienthong.toml is not beside the data: it names the directory's authority and the log",
             )
@@ -178,14 +188,13 @@ impl Stopped {
         let directory = DirectoryHolder::newest_kept(&self.data, &config.authority)
             .ok_or_else(|| CliError::failed("no directory version is kept in the data"))?;
         let log = config.node.log_origin(config.generation);
-        Ok((config, directory, log))
+        Ok(Listed { config, directory, log })
     }
 
-    /// The log's origin, and its checkpoints that other nodes cosigned, as far as they were kept.
-    pub(super) fn cosigned(&self, dir: &Path) -> Result<(String, Vec<Cosigned>), CliError> {
-        let (config, directory, log) = self.listed(dir)?;
-        let all = kept_cosigned(&self.data, &directory, &config.node, &log).map_err(CliError::failed)?;
-        Ok((log, all))
+    /// The log's checkpoints that other nodes cosigned, as far as they were kept.
+    pub(super) fn cosigned(&self, listed: &Listed) -> Result<Vec<Cosigned>, CliError> {
+        let Listed { config, directory, log } = listed;
+        kept_cosigned(&self.data, directory, &config.node, log).map_err(CliError::failed)
     }
 
     pub(super) fn key(&self) -> Result<&NoteVerifier, CliError> {

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use rustls_pki_types::CertificateDer;
 use serde_json::json;
 
-use super::audit::Stopped;
+use super::audit::{Listed, Stopped};
 use super::remote::Remote;
 use super::show::columns;
 use super::verify::read_roots;
@@ -100,7 +100,7 @@ pub(super) async fn run(
         about: Vec::new(),
     };
     match data {
-        Some(data) => stopped(args, &Stopped::open(data, log_key)?, data, &mut target)?,
+        Some(data) => stopped(args, &Stopped::open(data, log_key)?, &mut target)?,
         None => running(args, remote, &mut target).await?,
     }
     let Target { packer, files, about, .. } = target;
@@ -174,16 +174,17 @@ async fn running(args: &ExportArgs, remote: &Remote, target: &mut Target) -> Res
 }
 
 /// From a stopped node's files. Nothing is written there, so no event says that it was exported.
-fn stopped(args: &ExportArgs, stopped: &Stopped, dir: &Path, target: &mut Target) -> Result<(), CliError> {
+fn stopped(args: &ExportArgs, stopped: &Stopped, target: &mut Target) -> Result<(), CliError> {
     let index = stopped.offline.index().map_err(CliError::failed)?;
     let head = index.head().map_err(CliError::failed)?.ok_or_else(|| CliError::failed("the log is empty"))?;
-    let (config, directory, log) = stopped.listed(dir)?;
+    let listed = stopped.listed()?;
+    let cosigned = stopped.cosigned(&listed)?;
+    let Listed { config, directory, log } = listed;
     let data = stopped.data.clone();
     let content = StoppedContent::open(&data.join("content")).map_err(CliError::failed)?;
     let now = SystemClock.now();
     let trust = trust(&config, &directory)?;
     let stamps = Stamps::open(&data, &log).map_err(CliError::failed)?;
-    let (_, cosigned) = stopped.cosigned(dir)?;
     let prove = |at, under: Option<(u64, &str)>| match under {
         None => super::audit::prove_leaf(index, &head, at),
         Some(under) => super::audit::prove_leaf_under(index, &head, at, under),

@@ -210,19 +210,21 @@ async fn ask_all(
         }
         match answer.map(|answer| answer.held_lost) {
             Ok(text) if text.is_empty() => {}
-            Ok(text) => {
-                let unverified = SignedCheckpoint::parse_unverified(&text).ok();
-                let key = unverified.as_ref().and_then(|u| own.and_then(|own| own.key_of(u)).cloned());
-                let verified = unverified.zip(key).and_then(|(unverified, key)| unverified.verify(&key).ok());
-                match verified.filter(|v| v.checkpoint().origin == lost) {
-                    Some(verified) => held.push((node.name.to_string(), verified)),
-                    None => note(format!("node {}: what it holds of {lost} does not verify", node.name)),
-                }
-            }
+            Ok(text) => match signed_by(own, &text).filter(|signed| signed.checkpoint().origin == lost) {
+                Some(verified) => held.push((node.name.to_string(), verified)),
+                None => note(format!("node {}: what it holds of {lost} does not verify", node.name)),
+            },
             Err(why) => note(format!("node {} could not be asked: {why}", node.name)),
         }
     }
     Ok(held)
+}
+
+/// A checkpoint that a listed key of the node signed.
+fn signed_by(own: Option<&Node>, text: &str) -> Option<SignedCheckpoint> {
+    let unverified = SignedCheckpoint::parse_unverified(text).ok()?;
+    let key = own?.key_of(&unverified)?.clone();
+    unverified.verify(&key).ok()
 }
 
 /// What a node says to hold of the log that is to be opened: then it was open before, and must not begin again.
@@ -234,9 +236,7 @@ fn not_begun(
 ) -> Result<(), CliError> {
     let log = config.node.log_origin(config.generation);
     for text in [&answer.held_checkpoint, &answer.newest_checkpoint] {
-        let Ok(unverified) = SignedCheckpoint::parse_unverified(text) else { continue };
-        let Some(key) = own.and_then(|own| own.key_of(&unverified)) else { continue };
-        let Ok(signed) = unverified.verify(key) else { continue };
+        let Some(signed) = signed_by(own, text) else { continue };
         let checkpoint = signed.checkpoint();
         if checkpoint.origin == log {
             return Err(CliError::failed(format!(

@@ -24,10 +24,9 @@ pub(super) struct What<'a> {
     pub cosigned: bool,
 }
 
-/// Exports into a folder; `data` is that of a stopped node.
+/// Exports into a folder.
 pub(super) async fn run(
     what: What<'_>,
-    data: Option<&Path>,
     stopped: Option<Stopped>,
     remote: &Remote,
     format: Format,
@@ -36,20 +35,21 @@ pub(super) async fn run(
     match stopped {
         Some(stopped) => {
             let index = stopped.offline.index().map_err(CliError::failed)?;
-            let newest = match (index.head().map_err(CliError::failed)?, data) {
-                (Some(_), Some(data)) if what.cosigned => {
-                    let (log, all) = stopped.cosigned(data)?;
-                    let newest = newest_cosigned(&log, all).map_err(CliError::failed)?;
+            let newest = match index.head().map_err(CliError::failed)? {
+                Some(_) if what.cosigned => {
+                    let listed = stopped.listed()?;
+                    let all = stopped.cosigned(&listed)?;
+                    let newest = newest_cosigned(&listed.log, all).map_err(CliError::failed)?;
                     let note = newest.note();
                     Some((newest.checkpoint, note))
                 }
-                (Some(head), _) => {
+                Some(head) => {
                     let checkpoint = SignedCheckpoint::verify(&head.checkpoint, stopped.key()?)
                         .map_err(|e| CliError::failed(format!("the newest checkpoint: {e}")))?;
                     let note = checkpoint.note().to_owned();
                     Some((checkpoint, note))
                 }
-                (None, _) => None,
+                None => None,
             };
             if let Some((checkpoint, note)) = newest {
                 let known = folder.known();

@@ -5,7 +5,6 @@
 
 use std::convert::Infallible;
 use std::fmt::{Display, Write as _};
-use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -16,11 +15,12 @@ use hyper::service::service_fn;
 use hyper::{Method, Request, Response, StatusCode};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::net::TcpListener;
-use tokio::sync::{Semaphore, watch};
+use tokio::sync::watch;
 
 use crate::domain::document::Urgency;
 use crate::exchange::Exchange;
 use crate::ledger::BOUNDS_MS;
+use crate::rpc::places;
 use crate::rpc::quota::What;
 use crate::rpc::status::StatusSource;
 use crate::wire::pb;
@@ -37,34 +37,18 @@ pub(super) async fn serve(
     listener: TcpListener,
     exchange: Exchange,
     status: StatusSource,
-    mut stop: watch::Receiver<bool>,
+    stop: watch::Receiver<bool>,
 ) {
-    let places = Arc::new(Semaphore::new(CONNECTIONS));
-    loop {
-        let accepted = tokio::select! {
-            accepted = listener.accept() => accepted,
-            _ = stop.wait_for(|s| *s) => return,
-        };
-        let Ok((socket, _)) = accepted else {
-            tokio::time::sleep(Duration::from_millis(100)).await;
-            continue;
-        };
-        // Who finds no place is closed.
-        let Ok(place) = places.clone().try_acquire_owned() else { continue };
-        let (exchange, status, mut stop) = (exchange.clone(), status.clone(), stop.clone());
-        tokio::spawn(async move {
-            let service = service_fn(|request| answer(request, exchange.clone(), status.clone()));
-            let connection = http1::Builder::new()
-                .timer(TokioTimer::new())
-                .header_read_timeout(HEAD)
-                .serve_connection(TokioIo::new(socket), service);
-            tokio::select! {
-                _ = tokio::time::timeout(CONNECTION, connection) => {}
-                _ = stop.wait_for(|s| *s) => {}
-            }
-            drop(place);
-        });
-    }
+    places::serve(listener, CONNECTIONS, CONNECTION, stop, |socket| {
+        let (exchange, status) = (exchange.clone(), status.clone());
+        let service = service_fn(move |request| answer(request, exchange.clone(), status.clone()));
+        let mut http = http1::Builder::new();
+        http.timer(TokioTimer::new()).header_read_timeout(HEAD);
+        let served = http.serve_connection(TokioIo::new(socket), service);
+        // How it ends is the caller's affair.
+        async { drop(served.await) }
+    })
+    .await;
 }
 
 async fn answer(

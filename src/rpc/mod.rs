@@ -29,6 +29,7 @@ pub mod network;
 mod notices;
 mod paper;
 pub mod peer;
+pub mod places;
 pub mod quota;
 pub mod report;
 pub mod retention;

@@ -13,12 +13,13 @@ use hyper::server::conn::http1;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::{Semaphore, watch};
+use tokio::sync::watch;
 use tokio_rustls::TlsAcceptor;
 use tower::ServiceExt as _;
 
 use super::{Site, pages, visitor};
 use crate::domain::limits;
+use crate::rpc::places;
 use crate::rpc::tls::Identity;
 
 /// Connections at once. A browser has up to six.
@@ -39,31 +40,12 @@ pub async fn serve(
     site: Arc<Site>,
     listener: TcpListener,
     tls: Arc<rustls::ServerConfig>,
-    mut stop: watch::Receiver<bool>,
+    stop: watch::Receiver<bool>,
 ) {
     let router = router(site);
     let acceptor = TlsAcceptor::from(tls);
-    let places = Arc::new(Semaphore::new(CONNECTIONS));
-    loop {
-        let accepted = tokio::select! {
-            accepted = listener.accept() => accepted,
-            _ = stop.wait_for(|s| *s) => return,
-        };
-        let Ok((socket, _)) = accepted else {
-            tokio::time::sleep(Duration::from_millis(100)).await;
-            continue;
-        };
-        // Who finds no place is closed.
-        let Ok(place) = places.clone().try_acquire_owned() else { continue };
-        let (router, acceptor, mut stop) = (router.clone(), acceptor.clone(), stop.clone());
-        tokio::spawn(async move {
-            tokio::select! {
-                _ = tokio::time::timeout(CONNECTION, connection(socket, acceptor, router)) => {}
-                _ = stop.wait_for(|s| *s) => {}
-            }
-            drop(place);
-        });
-    }
+    let serve = |socket| connection(socket, acceptor.clone(), router.clone());
+    places::serve(listener, CONNECTIONS, CONNECTION, stop, serve).await;
 }
 
 async fn connection(socket: TcpStream, acceptor: TlsAcceptor, router: Router) {

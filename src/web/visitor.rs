@@ -6,11 +6,13 @@ use axum::extract::{Request, State};
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse as _, Redirect, Response};
+use maud::Markup;
 use tonic::Status;
 
 use super::Site;
 use super::frame::Trouble;
 use super::text::Lang;
+use crate::config::{NodeRole, Role};
 use crate::exchange::Caller;
 use crate::rpc::tls::Identity;
 
@@ -42,6 +44,22 @@ impl Visitor {
         let mut request = tonic::Request::new(message);
         request.extensions_mut().insert(self.identity.clone());
         request
+    }
+
+    /// A page, or the refusal that came instead.
+    pub fn answer(&self, page: Result<Markup, Status>) -> Response {
+        match page {
+            Ok(page) => page.into_response(),
+            Err(status) => self.trouble(&status).into_response(),
+        }
+    }
+
+    /// An agency's auditor must say which agency's events are wanted: the first of its own, where none is named.
+    pub fn name_agency(&self, site: &Site, agency: &mut String) {
+        if agency.is_empty() && !self.caller.has(NodeRole::Auditor) {
+            let own = self.caller.agencies(&site.exchange, &site.exchange.directory(), Role::Auditor);
+            *agency = own.first().map(ToString::to_string).unwrap_or_default();
+        }
     }
 
     /// A refusal of a service as a page.

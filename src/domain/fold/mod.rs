@@ -20,6 +20,8 @@ pub mod search;
 mod sets;
 mod sums;
 
+use std::collections::BTreeMap;
+
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
@@ -60,6 +62,23 @@ pub trait View: Records {
     fn put(&mut self, key: Vec<u8>, value: Vec<u8>);
     /// Removes a record.
     fn delete(&mut self, key: &[u8]);
+}
+
+/// All of it in memory, in the order of the keys.
+impl Records for BTreeMap<Vec<u8>, Vec<u8>> {
+    fn get(&self, key: &[u8]) -> Result<Option<Vec<u8>>, ViewError> {
+        Ok(BTreeMap::get(self, key).cloned())
+    }
+}
+
+impl View for BTreeMap<Vec<u8>, Vec<u8>> {
+    fn put(&mut self, key: Vec<u8>, value: Vec<u8>) {
+        self.insert(key, value);
+    }
+
+    fn delete(&mut self, key: &[u8]) {
+        self.remove(key);
+    }
 }
 
 /// Reads and decodes a record.

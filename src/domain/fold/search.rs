@@ -317,29 +317,11 @@ pub fn is_document(key: &DocumentKey, number: &str, notation: Option<&str>, year
 mod tests {
     use std::collections::BTreeMap;
 
-    use super::super::Records;
     use super::*;
     use crate::domain::event::Actor;
     use crate::time::Timestamp;
 
-    #[derive(Default)]
-    struct Map(BTreeMap<Vec<u8>, Vec<u8>>);
-
-    impl Records for Map {
-        fn get(&self, key: &[u8]) -> Result<Option<Vec<u8>>, ViewError> {
-            Ok(self.0.get(key).cloned())
-        }
-    }
-
-    impl View for Map {
-        fn put(&mut self, key: Vec<u8>, value: Vec<u8>) {
-            self.0.insert(key, value);
-        }
-
-        fn delete(&mut self, key: &[u8]) {
-            self.0.remove(key);
-        }
-    }
+    type Map = BTreeMap<Vec<u8>, Vec<u8>>;
 
     fn alarm(reason: &str, user: &str) -> Event {
         Event {
@@ -359,14 +341,14 @@ mod tests {
         for i in 0..2 * BLOCK + 100 {
             insert(&mut map, i, &alarm(&reason(i), &i.to_string()), &[]).unwrap();
         }
-        let pending = map.0.keys().filter(|k| k.starts_with(&keys::pendings())).count();
+        let pending = map.keys().filter(|k| k.starts_with(&keys::pendings())).count();
         assert_eq!(pending, 2);
-        let longest = map.0.values().map(Vec::len).max().unwrap();
+        let longest = map.values().map(Vec::len).max().unwrap();
         assert!(longest < 8 * 1024, "{longest}");
         for block in 0..2 {
             let first = block * BLOCK;
             let events = |term: Term| {
-                let record = map.0.get(&block_key(term, first)).map_or(&[0; 4][..], Vec::as_slice);
+                let record = BTreeMap::get(&map, &block_key(term, first)).map_or(&[0; 4][..], Vec::as_slice);
                 read_block(record, term).unwrap().places().map(|p| first + p).collect::<Vec<_>>()
             };
             let all: Vec<u64> = (first..first + BLOCK).collect();
@@ -385,13 +367,13 @@ mod tests {
         for i in 0..BLOCK - 1 {
             insert(&mut map, i, &alarm("x", &i.to_string()), &[]).unwrap();
         }
-        let pending = map.0[&keys::pending(0)].clone();
+        let pending = map[&keys::pending(0)].clone();
         for end in 1..pending.len() {
             assert!(read_pending(&pending[..end]).is_none_or(|events| events.len() < 64));
         }
         insert(&mut map, BLOCK - 1, &alarm("x", "last"), &[]).unwrap();
         let term = Term::kind("alarm");
-        let record = &map.0[&block_key(term, 0)];
+        let record = &map[&block_key(term, 0)];
         assert_eq!(read_block(record, term).unwrap().places().count() as u64, BLOCK);
         for end in 0..record.len() {
             // Whatever is left of it, it does not panic, and never claims more events than there were.

@@ -10,36 +10,19 @@ use super::make::make;
 use super::row::Half;
 use super::statement::Statement;
 use crate::domain::event::{Event, EventKind, Item, Subject};
-use crate::domain::fold::{self, Records, View, ViewError, keys};
+use crate::domain::fold::{self, ViewError, keys};
 use crate::domain::ids::{AgencyId, DeliveryId, DocumentKey, NodeName, framed};
 use crate::domain::ratio::Period;
 use crate::report::{Each, ReportError, Source};
 use crate::time::Date;
 
 /// Records in memory.
-#[derive(Default)]
-struct Map(BTreeMap<Vec<u8>, Vec<u8>>);
-
-impl Records for Map {
-    fn get(&self, key: &[u8]) -> Result<Option<Vec<u8>>, ViewError> {
-        Ok(self.0.get(key).cloned())
-    }
-}
-
-impl View for Map {
-    fn put(&mut self, key: Vec<u8>, value: Vec<u8>) {
-        self.0.insert(key, value);
-    }
-
-    fn delete(&mut self, key: &[u8]) {
-        self.0.remove(key);
-    }
-}
+type Map = BTreeMap<Vec<u8>, Vec<u8>>;
 
 impl Source for Map {
     fn scan(&self, prefix: &[u8], from: &[u8], f: &mut Each<'_>) -> Result<(), ReportError> {
         let from = from.max(prefix).to_vec();
-        for (key, value) in self.0.range(from..).take_while(|(key, _)| key.starts_with(prefix)) {
+        for (key, value) in self.range(from..).take_while(|(key, _)| key.starts_with(prefix)) {
             if !f(key, value)? {
                 break;
             }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use axum::Extension;
 use axum::extract::{Query, State};
-use axum::response::{IntoResponse as _, Response};
+use axum::response::Response;
 use maud::{Markup, html};
 use tonic::Status;
 
@@ -64,10 +64,7 @@ pub(super) async fn page(
     Query(asked): Query<Asked>,
     Query(shown): Query<Shown>,
 ) -> Response {
-    match show(&site, &visitor, &asked, &shown).await {
-        Ok(page) => page.into_response(),
-        Err(status) => visitor.trouble(&status).into_response(),
-    }
+    visitor.answer(show(&site, &visitor, &asked, &shown).await)
 }
 
 async fn show(site: &Site, visitor: &Visitor, asked: &Asked, shown: &Shown) -> Result<Markup, Status> {

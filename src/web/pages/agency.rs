@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use axum::Extension;
 use axum::extract::{Path, Query, State};
-use axum::response::{IntoResponse as _, Response};
+use axum::response::Response;
 use maud::{Markup, html};
 use tonic::Status;
 
@@ -34,10 +34,7 @@ pub(super) async fn page(
     Path(id): Path<String>,
     Query(asked): Query<Asked>,
 ) -> Response {
-    match show(&site, &visitor, &id, &asked).await {
-        Ok(page) => page.into_response(),
-        Err(status) => visitor.trouble(&status).into_response(),
-    }
+    visitor.answer(show(&site, &visitor, &id, &asked).await)
 }
 
 async fn show(site: &Site, visitor: &Visitor, id: &str, asked: &Asked) -> Result<Markup, Status> {

@@ -9,7 +9,6 @@ use axum::response::{IntoResponse as _, Response};
 use maud::{Markup, html};
 use tonic::Status;
 
-use crate::config::{NodeRole, Role};
 use crate::domain::event::{Event, EventKind};
 use crate::domain::ids::DeliveryId;
 use crate::domain::limits;
@@ -65,19 +64,12 @@ pub(super) async fn page(
     Extension(visitor): Extension<Visitor>,
     Query(wanted): Query<Wanted>,
 ) -> Response {
-    match show(&site, &visitor, wanted).await {
-        Ok(page) => page.into_response(),
-        Err(status) => visitor.trouble(&status).into_response(),
-    }
+    visitor.answer(show(&site, &visitor, wanted).await)
 }
 
 async fn show(site: &Site, visitor: &Visitor, mut wanted: Wanted) -> Result<Markup, Status> {
     let lang = visitor.lang;
-    if wanted.agency.is_empty() && !visitor.caller.has(NodeRole::Auditor) {
-        let directory = site.exchange.directory();
-        let own = visitor.caller.agencies(&site.exchange, &directory, Role::Auditor);
-        wanted.agency = own.first().map(ToString::to_string).unwrap_or_default();
-    }
+    visitor.name_agency(site, &mut wanted.agency);
     let found = site.audit.list_events(visitor.ask(request(&wanted)?)).await?.into_inner();
     let head = site.audit.get_checkpoint(visitor.ask(pb::GetCheckpointRequest {})).await?.into_inner();
     let status = site.audit.get_status(visitor.ask(pb::GetStatusRequest {})).await.ok();

@@ -42,10 +42,7 @@ pub(super) async fn page(
     Extension(visitor): Extension<Visitor>,
     Path(id): Path<String>,
 ) -> Response {
-    match show(&site, &visitor, &id).await {
-        Ok(page) => page.into_response(),
-        Err(status) => visitor.trouble(&status).into_response(),
-    }
+    visitor.answer(show(&site, &visitor, &id).await)
 }
 
 fn read_id(id: &str) -> Result<DeliveryId, Status> {

@@ -4,11 +4,10 @@ use std::sync::Arc;
 
 use axum::Extension;
 use axum::extract::{Query, State};
-use axum::response::{IntoResponse as _, Response};
+use axum::response::Response;
 use maud::{Markup, html};
 use tonic::Status;
 
-use crate::config::{NodeRole, Role};
 use crate::domain::event::{Event, EventKind, Item, Subject};
 use crate::domain::limits;
 use crate::domain::reason::{Reason, Rejection};
@@ -58,20 +57,12 @@ pub(super) async fn page(
     Extension(visitor): Extension<Visitor>,
     Query(wanted): Query<Wanted>,
 ) -> Response {
-    match show(&site, &visitor, wanted).await {
-        Ok(page) => page.into_response(),
-        Err(status) => visitor.trouble(&status).into_response(),
-    }
+    visitor.answer(show(&site, &visitor, wanted).await)
 }
 
 async fn show(site: &Site, visitor: &Visitor, mut wanted: Wanted) -> Result<Markup, Status> {
     let lang = visitor.lang;
-    // An agency's auditor must say which agency's events are wanted: the first of its own, at first.
-    if wanted.agency.is_empty() && !visitor.caller.has(NodeRole::Auditor) {
-        let directory = site.exchange.directory();
-        let own = visitor.caller.agencies(&site.exchange, &directory, Role::Auditor);
-        wanted.agency = own.first().map(ToString::to_string).unwrap_or_default();
-    }
+    visitor.name_agency(site, &mut wanted.agency);
     let (found, next) = find(site, visitor, &wanted).await?;
     let body = html! {
         (form(lang, &wanted))

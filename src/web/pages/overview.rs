@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use axum::Extension;
 use axum::extract::{Query, State};
-use axum::response::{IntoResponse as _, Response};
+use axum::response::Response;
 use maud::{Markup, html};
 use tonic::Status;
 
@@ -37,10 +37,7 @@ pub(super) async fn page(
     Extension(visitor): Extension<Visitor>,
     Query(asked): Query<Asked>,
 ) -> Response {
-    match show(&site, &visitor, &asked).await {
-        Ok(page) => page.into_response(),
-        Err(status) => visitor.trouble(&status).into_response(),
-    }
+    visitor.answer(show(&site, &visitor, &asked).await)
 }
 
 async fn show(site: &Site, visitor: &Visitor, asked: &Asked) -> Result<Markup, Status> {

@@ -98,10 +98,7 @@ pub(super) async fn page(
     Extension(visitor): Extension<Visitor>,
     Query(wanted): Query<Wanted>,
 ) -> Response {
-    match show(&site, &visitor, wanted, None, None).await {
-        Ok(page) => page.into_response(),
-        Err(status) => visitor.trouble(&status).into_response(),
-    }
+    visitor.answer(show(&site, &visitor, wanted, None, None).await)
 }
 
 /// Enters what the form says.
