@@ -13,7 +13,7 @@ use crate::config::Config;
 use crate::directory::Directory;
 use crate::domain::Rejection;
 use crate::exchange::directory::DirectoryHolder;
-use crate::exchange::witness::own::{Cosigned, kept_cosigned};
+use crate::exchange::witness::own::Ever;
 use crate::ledger::storage;
 use crate::merkle::{NoteVerifier, SignedCheckpoint, Tree, leaf_hash};
 use crate::store::index::{Head, Index};
@@ -192,9 +192,10 @@ impl Stopped {
     }
 
     /// The log's checkpoints that other nodes cosigned, as far as they were kept.
-    pub(super) fn cosigned(&self, listed: &Listed) -> Result<Vec<Cosigned>, CliError> {
+    pub(super) fn cosigned(&self, listed: &Listed) -> Result<Ever, CliError> {
         let Listed { config, directory, log } = listed;
-        kept_cosigned(&self.data, directory, &config.node, log).map_err(CliError::failed)
+        Ever::open(&self.data, directory.clone(), config.node.clone(), log, Vec::new())
+            .map_err(CliError::failed)
     }
 
     pub(super) fn key(&self) -> Result<&NoteVerifier, CliError> {

@@ -39,7 +39,7 @@ pub(super) async fn run(
                 Some(_) if what.cosigned => {
                     let listed = stopped.listed()?;
                     let all = stopped.cosigned(&listed)?;
-                    let newest = newest_cosigned(&listed.log, all).map_err(CliError::failed)?;
+                    let newest = newest_cosigned(&listed.log, all.newest()).map_err(CliError::failed)?;
                     let note = newest.note();
                     Some((newest.checkpoint, note))
                 }

@@ -311,7 +311,7 @@ impl AuditService for AuditApi {
         };
         let ledger = self.exchange.ledger();
         let of_others = if request.cosigned {
-            Some(newest_cosigned(ledger.origin(), self.exchange.cosigned()).map_err(refuse)?)
+            Some(newest_cosigned(ledger.origin(), self.exchange.cosigned().into_iter().next()).map_err(refuse)?)
         } else {
             None
         };

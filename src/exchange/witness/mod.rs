@@ -40,12 +40,12 @@ use crate::merkle::{Checkpoint, Hash, NoteSigner, NoteVerifier, SignedCheckpoint
 use crate::store::StoreError;
 use crate::store::disk::Disk;
 use crate::time::Timestamp;
-use files::{Files, Kept};
+use files::Files;
 use fork::{ForkProof, node_of};
 use own::{Cosigned, Own};
 use view::{LogView, Seen};
 
-pub use files::{Cut, fork_file, kept};
+pub use files::{Cut, Kept, KeptFile, fork_file, fork_files, held_files, kept, own_files, own_notes};
 pub use run::{WitnessLink, run};
 pub use start::{OldCopy, ask_at_start};
 
@@ -195,17 +195,20 @@ impl Exchange {
             let log_state = Log { cut, ..Log::new(peer, LogView::new(held)) };
             self.witness().logs().insert(log, log_state);
         }
-        let mut seen = 0;
+        let (mut seen, mut newest) = (0, Vec::new());
         files.own(|notes| {
             for Cosigned { checkpoint, witnesses } in self.read_cosigned(&notes) {
                 for (node, (at, line)) in witnesses {
-                    self.witness().own().add(&checkpoint, &node, at, line);
+                    self.witness().own().add(&checkpoint, &node, at, line, at);
                 }
             }
             seen += 1;
+            if seen == 1 {
+                newest = notes;
+            }
             seen < 2
         })?;
-        self.witness().own().set_clean();
+        self.witness().own().set_read(&newest, self.ledger().now());
         let _ = self.witness().kept.set((files, cosigner));
         Ok(())
     }

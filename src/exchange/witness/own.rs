@@ -2,24 +2,30 @@
 //!
 //! A cosignature counts when the directory lists its key for the node that gave it, and it is over a checkpoint that this
 //! node signed and whose root its log has. Any event can be proven under a cosigned checkpoint that came after it; those
-//! of days past are kept because they prove a time.
+//! of times past are kept because they prove a time, and because a key that is withdrawn later takes away what was
+//! cosigned after that. So the last of each hour stays, of each witness: an event is covered by one of its own hour, or by
+//! the first that came after, and at most an hour is lost to a withdrawal. It goes to its day's file when the first of a
+//! later hour comes; the newest are in a file of their own until then.
 
-use std::collections::BTreeMap;
-use std::path::Path;
-use std::sync::Arc;
+use std::collections::{BTreeMap, HashMap};
+use std::path::{Path, PathBuf};
 
 use super::super::Exchange;
-use super::files::Files;
+use super::files::{own_files, own_notes};
 use crate::directory::Directory;
 use crate::domain::ids::NodeName;
 use crate::domain::reason::{Reason, Rejection};
-use crate::merkle::{Note, NoteSignature, NoteVerifier, SignedCheckpoint, verify_cosignature};
+use crate::merkle::{
+    MAX_CHECKPOINT_BYTES, Note, NoteSignature, NoteVerifier, SignedCheckpoint, verify_cosignature,
+};
 use crate::store::StoreError;
-use crate::store::disk::RealDisk;
-use crate::time::Timestamp;
+use crate::time::{Date, Timestamp};
 
 /// Checkpoints of each witness that are at hand.
 const NEWEST: usize = 2;
+const HOUR_MS: i64 = 3_600_000;
+/// Cosignatures that wait for a disk that takes nothing.
+const UNWRITTEN: usize = 10_000;
 
 /// A checkpoint of this node's log that others cosigned.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -55,26 +61,43 @@ impl Cosigned {
 #[derive(Debug, Default)]
 pub(super) struct Own {
     by_size: BTreeMap<u64, Cosigned>,
+    /// When the newest of each witness came, by this node's clock: a witness's own could make as many hours as it likes.
+    came: HashMap<NodeName, Timestamp>,
+    /// The last of their hours, with the day of each, which are not in its file yet.
+    settled: Vec<(Date, Note)>,
     /// Came since it was written.
     dirty: bool,
 }
 
+/// What is to be written.
+#[derive(Debug, Default)]
+pub(super) struct Unwritten {
+    /// What is at hand, if it changed.
+    pub newest: Option<Vec<String>>,
+    /// What is added to the file of a day.
+    pub days: BTreeMap<Date, Vec<Note>>,
+}
+
 impl Own {
+    /// A cosignature came `now`.
     pub(super) fn add(
         &mut self,
         checkpoint: &SignedCheckpoint,
         by: &NodeName,
         at: Timestamp,
         line: NoteSignature,
+        now: Timestamp,
     ) {
         let size = checkpoint.checkpoint().size;
+        // The first time proves the most.
+        let known = self.by_size.get(&size).and_then(|cosigned| cosigned.witnesses.get(by));
+        if known.is_some_and(|(known, _)| *known <= at) {
+            return;
+        }
+        self.settle(by, now);
         let entry = self.by_size.entry(size);
         let entry =
             entry.or_insert_with(|| Cosigned { checkpoint: checkpoint.clone(), witnesses: BTreeMap::new() });
-        // The first time proves the most.
-        if entry.witnesses.get(by).is_some_and(|(known, _)| *known <= at) {
-            return;
-        }
         entry.witnesses.insert(by.clone(), (at, line));
         self.dirty = true;
         let mut seen = 0;
@@ -89,22 +112,69 @@ impl Own {
         self.by_size.retain(|_, c| !c.witnesses.is_empty());
     }
 
+    /// One of a witness comes `now`: the newest before it was the last of its hour if that is over.
+    fn settle(&mut self, by: &NodeName, now: Timestamp) {
+        let hour = |at: Timestamp| at.millis().div_euclid(HOUR_MS);
+        let Some(came) = self.came.insert(by.clone(), now).filter(|came| hour(*came) != hour(now)) else {
+            return;
+        };
+        let of_it = |c: &Cosigned| Some((c.checkpoint.note().to_owned(), c.witnesses.get(by)?.1.clone()));
+        let last = self.by_size.values().rev().find_map(of_it);
+        let note = last.and_then(|(note, line)| {
+            let mut note = Note::parse(note, MAX_CHECKPOINT_BYTES).ok()?;
+            note.signatures.push(line);
+            Some(note)
+        });
+        self.settled.extend(note.map(|note| (came.date(), note)));
+    }
+
     /// The largest, first those that most cosigned.
     pub(super) fn all(&self) -> Vec<Cosigned> {
         self.by_size.values().rev().cloned().collect()
     }
 
     /// What is to be written, once.
-    pub(super) fn take_dirty(&mut self) -> Option<Vec<String>> {
-        std::mem::take(&mut self.dirty).then(|| self.by_size.values().map(Cosigned::note).collect())
+    pub(super) fn take_unwritten(&mut self) -> Unwritten {
+        let mut unwritten = Unwritten::default();
+        for (day, note) in std::mem::take(&mut self.settled) {
+            unwritten.days.entry(day).or_default().push(note);
+        }
+        if std::mem::take(&mut self.dirty) {
+            unwritten.newest = Some(self.by_size.values().map(Cosigned::note).collect());
+        }
+        unwritten
+    }
+
+    /// What could not be written is tried again with what comes next.
+    pub(super) fn give_back(&mut self, day: Date, notes: Vec<Note>) {
+        let room = UNWRITTEN.saturating_sub(self.settled.len());
+        self.settled.extend(notes.into_iter().take(room).map(|note| (day, note)));
+        self.dirty = true;
     }
 
     pub(super) fn is_dirty(&self) -> bool {
         self.dirty
     }
 
-    pub(super) fn set_clean(&mut self) {
-        self.dirty = false;
+    /// All of it was read from the files, and each came when its witness says, but not later than `now`. Of what was
+    /// `written` as the newest and counts no more, as with a key that was withdrawn, the day keeps all.
+    pub(super) fn set_read(&mut self, written: &[String], now: Timestamp) {
+        self.settled.clear();
+        self.came.clear();
+        let mut counts: Vec<&NoteSignature> = Vec::new();
+        for cosigned in self.by_size.values() {
+            let came = cosigned.witnesses.iter().map(|(by, (at, _))| (by.clone(), now.min(*at)));
+            self.came.extend(came);
+            counts.extend(cosigned.witnesses.values().map(|(_, line)| line));
+        }
+        let notes = written.iter().filter_map(|text| Note::parse(text, MAX_CHECKPOINT_BYTES).ok());
+        for note in notes {
+            let of_log = |line: &NoteSignature| note.text.lines().next() == Some(line.name.as_str());
+            if note.signatures.iter().any(|line| !of_log(line) && !counts.contains(&line)) {
+                self.settled.push((now.date(), note));
+            }
+        }
+        self.dirty = !self.settled.is_empty();
     }
 }
 
@@ -135,7 +205,7 @@ impl Exchange {
                 directory.version()
             ))
         })?;
-        self.witness().own().add(&checkpoint, peer, at, line);
+        self.witness().own().add(&checkpoint, peer, at, line, self.ledger().now());
         // It is written within an interval.
         self.witness().wake.notify_one();
         self.agreed(checkpoint.checkpoint());
@@ -147,23 +217,20 @@ impl Exchange {
         read_own(&self.directory(), self.node(), self.ledger().origin(), text)
     }
 
-    /// Takes in what was kept of a day: the cosignatures that still count.
+    /// Takes in what was kept: the cosignatures that still count.
     pub(super) fn read_cosigned(&self, notes: &[String]) -> Vec<Cosigned> {
-        counting(&self.directory(), self.node(), self.ledger().origin(), notes)
+        counting(&self.directory(), self.node(), self.ledger().origin(), notes, Keys::Trusted)
     }
 
-    /// All that others ever cosigned of this node's log, as far as it was kept: the newest of each day.
-    pub fn cosigned_ever(&self) -> Vec<Cosigned> {
-        let mut all = self.cosigned();
-        let Some((files, _)) = self.witness().kept.get() else { return all };
-        let read = files.own(|notes| {
-            all.extend(self.read_cosigned(&notes));
-            true
-        });
-        if let Err(error) = read {
+    /// All that others ever cosigned of this node's log, as far as it was kept.
+    pub fn cosigned_ever(&self) -> Ever {
+        let (directory, node) = (self.directory(), self.node().clone());
+        let at_hand = self.cosigned();
+        let ever = Ever::open(&self.config().data, directory, node, self.ledger().origin(), at_hand);
+        ever.unwrap_or_else(|error| {
             tracing::error!(%error, "what others cosigned cannot be read");
-        }
-        all
+            Ever::at_hand(self.directory(), self.node().clone(), self.ledger().origin(), self.cosigned())
+        })
     }
 
     /// Checkpoints of this node's log that others cosigned, the largest first: the newest of each witness.
@@ -172,28 +239,95 @@ impl Exchange {
     }
 }
 
-/// The largest of these, as it is exported; refused where there is none.
-pub fn newest_cosigned(log: &str, all: Vec<Cosigned>) -> Result<Cosigned, Rejection> {
-    let newest = all.into_iter().max_by_key(|c| c.checkpoint.checkpoint().size);
+/// The largest, as it is exported; refused where there is none.
+pub fn newest_cosigned(log: &str, newest: Option<Cosigned>) -> Result<Cosigned, Rejection> {
     newest.ok_or_else(|| {
         let what = format!("no other node cosigned a checkpoint of log `{log}` yet");
         Rejection::new(Reason::NotCosigned, "cosigned", what)
     })
 }
 
-/// What others cosigned of a stopped node's log, as far as it was kept.
-pub fn kept_cosigned(
-    data: &Path,
-    directory: &Directory,
-    node: &NodeName,
-    origin: &str,
-) -> Result<Vec<Cosigned>, StoreError> {
-    let mut all = Vec::new();
-    Files::of(Arc::new(RealDisk), data).own(|notes| {
-        all.extend(counting(directory, node, origin, &notes));
-        true
-    })?;
-    Ok(all)
+/// All that others ever cosigned of a log, as far as it was kept: found by size, and judged only when it is asked for.
+/// Memory: some 50 bytes for each checkpoint.
+pub struct Ever {
+    directory: Directory,
+    node: NodeName,
+    origin: String,
+    at_hand: Vec<Cosigned>,
+    files: Vec<PathBuf>,
+    /// The files that have notes of a size.
+    by_size: BTreeMap<u64, Vec<usize>>,
+}
+
+impl Ever {
+    /// Of a node's data. Files that cannot be read are told of and passed over.
+    pub fn open(
+        data: &Path,
+        directory: Directory,
+        node: NodeName,
+        origin: &str,
+        at_hand: Vec<Cosigned>,
+    ) -> Result<Ever, StoreError> {
+        let mut ever = Ever { files: own_files(data)?, ..Ever::at_hand(directory, node, origin, at_hand) };
+        for (number, path) in ever.files.iter().enumerate() {
+            let notes = own_notes(path).unwrap_or_else(|problem| {
+                tracing::error!(path = %path.display(), problem, "what others cosigned is passed over");
+                Vec::new()
+            });
+            for size in notes.iter().filter_map(|note| claimed_size(note, origin)) {
+                let files = ever.by_size.entry(size).or_default();
+                if files.last() != Some(&number) {
+                    files.push(number);
+                }
+            }
+        }
+        Ok(ever)
+    }
+
+    fn at_hand(directory: Directory, node: NodeName, origin: &str, at_hand: Vec<Cosigned>) -> Ever {
+        let by_size = at_hand.iter().map(|c| (c.checkpoint.checkpoint().size, Vec::new())).collect();
+        Ever { directory, node, origin: origin.to_owned(), at_hand, files: Vec::new(), by_size }
+    }
+
+    /// The first that covers an event, of a log of so many.
+    pub fn covering(&self, index: u64, size: u64) -> Option<Cosigned> {
+        if index >= size {
+            return None;
+        }
+        let sizes = self.by_size.range(index + 1..=size);
+        sizes.map(|(size, files)| (*size, files)).find_map(|(size, files)| self.of_size(size, files))
+    }
+
+    /// The largest.
+    pub fn newest(&self) -> Option<Cosigned> {
+        self.by_size.iter().rev().find_map(|(size, files)| self.of_size(*size, files))
+    }
+
+    /// What counts of a size, from all files: the first time of each witness.
+    fn of_size(&self, size: u64, files: &[usize]) -> Option<Cosigned> {
+        let at_hand = self.at_hand.iter().filter(|c| c.checkpoint.checkpoint().size == size).cloned();
+        let notes = files.iter().filter_map(|number| own_notes(self.files.get(*number)?).ok()).flatten();
+        let notes: Vec<String> =
+            notes.filter(|note| claimed_size(note, &self.origin) == Some(size)).collect();
+        let kept = counting(&self.directory, &self.node, &self.origin, &notes, Keys::WithdrawnToo);
+        at_hand.chain(kept).reduce(|mut all, more| {
+            if all.checkpoint.checkpoint() == more.checkpoint.checkpoint() {
+                for (by, (at, line)) in more.witnesses {
+                    match all.witnesses.get(&by) {
+                        Some((known, _)) if *known <= at => {}
+                        _ => drop(all.witnesses.insert(by, (at, line))),
+                    }
+                }
+            }
+            all
+        })
+    }
+}
+
+/// The size that a note claims, if it claims to be of that log: its second line.
+fn claimed_size(note: &str, origin: &str) -> Option<u64> {
+    let mut lines = note.lines();
+    (lines.next() == Some(origin)).then(|| lines.next()?.parse().ok())?
 }
 
 /// A checkpoint of a node's log, signed by one of its keys, without what others added; and all that came.
@@ -210,22 +344,44 @@ fn read_own(
     }
     let listed = directory.node(node).and_then(|n| n.key_of(&unverified).cloned());
     let key = listed.ok_or_else(|| bad("none of this node's keys signs it"))?;
-    let own: Vec<NoteSignature> = note.signatures.iter().filter(|l| key.made(l)).cloned().collect();
-    let alone = Note { text: note.text.clone(), signatures: own }.to_string();
-    let signed = SignedCheckpoint::verify(&alone, &key).map_err(|e| bad(e.to_string()))?;
+    let signed = alone(&note, &key).ok_or_else(|| bad("its signature by this node's key does not hold"))?;
     Ok((signed, note))
 }
 
+/// Which keys of a log count.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Keys {
+    /// Those that are trusted now.
+    Trusted,
+    /// Also one that was withdrawn, for what others cosigned before.
+    WithdrawnToo,
+}
+
 /// The checkpoints among these notes that a listed node cosigned.
-fn counting(directory: &Directory, node: &NodeName, origin: &str, notes: &[String]) -> Vec<Cosigned> {
+pub(super) fn counting(
+    directory: &Directory,
+    node: &NodeName,
+    origin: &str,
+    notes: &[String],
+    keys: Keys,
+) -> Vec<Cosigned> {
     let mut found: Vec<Cosigned> = Vec::new();
     for text in notes {
-        let Ok((checkpoint, note)) = read_own(directory, node, origin, text) else { continue };
+        let (checkpoint, note, withdrawn) = match read_own(directory, node, origin, text) {
+            Ok((checkpoint, note)) => (checkpoint, note, None),
+            Err(_) if keys == Keys::Trusted => continue,
+            Err(_) => match read_withdrawn(directory, node, origin, text) {
+                Some((checkpoint, note, at)) => (checkpoint, note, Some(at)),
+                None => continue,
+            },
+        };
         let mut witnesses = BTreeMap::new();
         for line in &note.signatures {
             for node in directory.nodes() {
                 let by = |key: &NoteVerifier| cosigned_at(&checkpoint, line, key);
-                if let Some(at) = node.cosign_keys.iter().find_map(by) {
+                if let Some(at) = node.cosign_keys.iter().find_map(by)
+                    && withdrawn.is_none_or(|withdrawn| at < withdrawn)
+                {
                     witnesses.insert(node.name.clone(), (at, line.clone()));
                 }
             }
@@ -235,6 +391,28 @@ fn counting(directory: &Directory, node: &NodeName, origin: &str, notes: &[Strin
         }
     }
     found
+}
+
+/// A checkpoint that a key signed which was withdrawn since, and when that was.
+fn read_withdrawn(
+    directory: &Directory,
+    node: &NodeName,
+    origin: &str,
+    text: &str,
+) -> Option<(SignedCheckpoint, Note, Timestamp)> {
+    let unverified = SignedCheckpoint::parse_unverified(text).ok()?;
+    let (claimed, note) = (unverified.claimed(), unverified.note().clone());
+    let listed = directory.node(node)?.log_keys.iter();
+    let listed = listed.filter(|k| claimed.origin == origin && k.made(&unverified) && k.covers(claimed.size));
+    let (key, withdrawn) = listed.clone().find_map(|k| Some((&k.key, k.withdrawn?)))?;
+    Some((alone(&note, key)?, note, withdrawn))
+}
+
+/// A checkpoint's note with the signatures of its log's key alone, verified.
+fn alone(note: &Note, key: &NoteVerifier) -> Option<SignedCheckpoint> {
+    let own: Vec<NoteSignature> = note.signatures.iter().filter(|l| key.made(l)).cloned().collect();
+    let alone = Note { text: note.text.clone(), signatures: own }.to_string();
+    SignedCheckpoint::verify(&alone, key).ok()
 }
 
 /// When a witness cosigned a checkpoint, by its own clock, if it did.
