@@ -219,7 +219,8 @@ fn stopped(args: &ExportArgs, stopped: &Stopped, target: &mut Target) -> Result<
     Ok(())
 }
 
-fn trust(
+/// What signatures and timestamps are judged under, with the revocation lists of the configured folder.
+pub(super) fn trust(
     config: &Config,
     directory: &crate::directory::Directory,
 ) -> Result<crate::signature::Trust, CliError> {

@@ -84,7 +84,7 @@ impl Keys {
 
     /// The key by which a checkpoint counts. `beside` are cosignatures of the same checkpoint that came apart from it;
     /// `stamped` is the time in a timestamp of it that proves it.
-    pub fn check(
+    pub(super) fn check(
         &self,
         checkpoint: &UnverifiedCheckpoint,
         beside: &[NoteSignature],

@@ -288,7 +288,8 @@ fn add_note(kept: &mut Vec<Note>, note: &Note) {
         // A log's own line stands under each checkpoint, once.
         let of_log = note.text.lines().next() == Some(line.name.as_str());
         let having: Vec<usize> = (0..kept.len()).filter(|at| kept[*at].signatures.iter().any(by)).collect();
-        if !of_log && having.len() >= limits::COSIGNATURES_A_DAY
+        if !of_log
+            && having.len() >= limits::COSIGNATURES_A_DAY
             && let Some(last) = having.last()
         {
             kept[*last].signatures.retain(|other| !by(other));
