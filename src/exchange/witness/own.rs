@@ -420,3 +420,99 @@ fn cosigned_at(checkpoint: &SignedCheckpoint, line: &NoteSignature, key: &NoteVe
     let seconds = verify_cosignature(checkpoint.body(), line, key).ok()?;
     Some(Timestamp::from_millis(i64::try_from(seconds).ok()?.checked_mul(1_000)?))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::merkle::{Checkpoint, NoteSigner, cosign, sha256};
+
+    fn seed(seed: u8) -> Vec<u8> {
+        let mut pkcs8 = hex::decode("302e020100300506032b657004220420").unwrap();
+        pkcs8.extend([seed; 32]);
+        pkcs8
+    }
+
+    fn at(hour: i64, minute: i64) -> Timestamp {
+        let begin: Timestamp = "2016-08-08T00:00:00+07:00".parse().unwrap();
+        begin.plus_millis(hour * HOUR_MS + minute * 60_000)
+    }
+
+    fn add(own: &mut Own, size: u64, by: &str, now: Timestamp) {
+        let log = NoteSigner::from_pkcs8("a/log/1", &seed(1)).unwrap();
+        let root = sha256(&size.to_be_bytes());
+        let checkpoint = Checkpoint { origin: "a/log/1".into(), size, root }.sign(&log);
+        let witness = NoteSigner::cosigner_from_pkcs8(&format!("{by}/witness"), &seed(2)).unwrap();
+        let line = cosign(&checkpoint, now.secs() as u64, &witness).parse().unwrap();
+        own.add(&checkpoint, &NodeName::new(by).unwrap(), now, line, now);
+    }
+
+    /// By day, the sizes with the names under them.
+    fn days(own: &mut Own) -> Vec<(String, Vec<(u64, Vec<String>)>)> {
+        let of = |note: Note| {
+            let size = note.text.lines().nth(1).unwrap().parse().unwrap();
+            (size, note.signatures.into_iter().map(|line| line.name).collect())
+        };
+        let days = own.take_unwritten().days;
+        days.into_iter().map(|(day, notes)| (day.to_string(), notes.into_iter().map(of).collect())).collect()
+    }
+
+    fn of(day: &str, size: u64, by: &str) -> (String, Vec<(u64, Vec<String>)>) {
+        (day.to_owned(), vec![(size, vec!["a/log/1".to_owned(), format!("{by}/witness")])])
+    }
+
+    #[test]
+    fn the_last_of_each_hour_of_each_witness_is_settled_when_a_later_one_comes() {
+        let mut own = Own::default();
+        for (size, minute) in [(3, 0), (5, 10), (8, 59)] {
+            add(&mut own, size, "b", at(9, minute));
+        }
+        add(&mut own, 7, "c", at(9, 30));
+        assert_eq!(days(&mut own), []);
+        add(&mut own, 9, "b", at(10, 0));
+        assert_eq!(days(&mut own), [of("2016-08-08", 8, "b")]);
+        add(&mut own, 9, "b", at(10, 0));
+        add(&mut own, 12, "b", at(10, 20));
+        assert_eq!(days(&mut own), []);
+        // A day later; and one that is told twice, or later of the same checkpoint, is none.
+        add(&mut own, 12, "b", at(24, 0));
+        assert_eq!(days(&mut own), []);
+        add(&mut own, 20, "c", at(50, 0));
+        add(&mut own, 20, "b", at(50, 0));
+        let [(day, notes)] = &days(&mut own)[..] else { panic!() };
+        assert_eq!((day.as_str(), notes.len()), ("2016-08-08", 2));
+    }
+
+    #[test]
+    fn a_restart_goes_on_in_the_hour_and_what_counts_no_more_goes_to_the_day() {
+        let mut own = Own::default();
+        add(&mut own, 3, "b", at(9, 0));
+        add(&mut own, 4, "c", at(9, 0));
+        let written = own.take_unwritten().newest.unwrap();
+        let mut again = Own::default();
+        add(&mut again, 3, "b", at(9, 0));
+        // Of c nothing counts any more.
+        again.set_read(&written, at(9, 30));
+        assert!(again.is_dirty());
+        assert_eq!(days(&mut again), [of("2016-08-08", 4, "c")]);
+        add(&mut again, 5, "b", at(9, 40));
+        assert_eq!(days(&mut again), []);
+        add(&mut again, 6, "b", at(10, 0));
+        assert_eq!(days(&mut again), [of("2016-08-08", 5, "b")]);
+        // A witness whose clock is ahead settles nothing into days to come.
+        again.set_read(&[], at(8, 0));
+        add(&mut again, 9, "b", at(8, 1));
+        assert_eq!(days(&mut again), []);
+    }
+
+    #[test]
+    fn what_the_disk_did_not_take_is_tried_again() {
+        let mut own = Own::default();
+        add(&mut own, 3, "b", at(9, 0));
+        add(&mut own, 4, "b", at(10, 0));
+        let mut unwritten = own.take_unwritten();
+        let (day, notes) = unwritten.days.pop_first().unwrap();
+        own.give_back(day, notes);
+        assert!(own.is_dirty());
+        assert_eq!(days(&mut own), [of("2016-08-08", 3, "b")]);
+    }
+}
