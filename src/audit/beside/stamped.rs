@@ -59,12 +59,13 @@ fn checkpoint(judge: &Judge<'_>, path: &Path, stamped: &Stamped) -> Result<Optio
     Ok(is_own.then_some((claimed.size, claimed.root)))
 }
 
-/// Whether it is a token over this checkpoint, and proves its time as far as the trust goes: of an authority whose root is
-/// no longer listed, or about which nothing is known now, the token is still the one that came.
+/// Whether it is a token over this checkpoint, as it came. That its authority is under no root, or lost its standing since,
+/// is for whoever judges evidence: the token is still the one that was kept.
 fn token(judge: &Judge<'_>, stamped: &Stamped) -> Result<(), String> {
     let stamp = prove_timestamp(&stamped.token, stamped.note.as_bytes(), &judge.beside.trust, Timestamp::MAX);
     let fault = stamp.map_err(|e| format!("the timestamp: {e}"))?.fault;
-    match fault.filter(|(reason, _)| !matches!(reason, Reason::UntrustedIssuer | Reason::RevocationUnknown)) {
+    let standing = [Reason::UntrustedIssuer, Reason::RevocationUnknown, Reason::CertificateRevoked];
+    match fault.filter(|(reason, _)| !standing.contains(reason)) {
         None => Ok(()),
         Some((reason, detail)) => Err(format!("the timestamp proves nothing: {reason}: {detail}")),
     }
