@@ -13,7 +13,7 @@ use crate::config::Config;
 use crate::directory::Directory;
 use crate::domain::Rejection;
 use crate::exchange::directory::DirectoryHolder;
-use crate::exchange::witness::own::Ever;
+use crate::exchange::witness::ever::Ever;
 use crate::ledger::storage;
 use crate::merkle::{NoteVerifier, SignedCheckpoint, Tree, leaf_hash};
 use crate::signature::Trust;

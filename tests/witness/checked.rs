@@ -6,7 +6,7 @@ use std::process::Command;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use lienthong::audit::{Beside, Checked, Finding, Offline, Place};
+use lienthong::audit::{Beside, Checked, Finding, Offline, Place, backup};
 use lienthong::directory::Directory;
 use lienthong::directory::build;
 use lienthong::exchange::directory::DirectoryHolder;
@@ -365,5 +365,51 @@ async fn a_running_node_finds_it_too_and_takes_what_is_cosigned_meanwhile_for_wh
         (std::fs::read_to_string(&file).unwrap().len() > 9).then_some(())
     })
     .await;
+    net.finish().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_copy_of_a_running_node_has_what_others_saw_up_to_its_end_and_is_whole() {
+    let mut net = running(&["a", "b"]).await;
+    hours(&mut net, 1).await;
+    let key = key(&net);
+    // What is copied comes after the log's size is taken, and meanwhile the log goes on.
+    let published = net.node("a").exchange().ledger().snapshot().checkpoint().unwrap().clone();
+    let before = published.checkpoint().size;
+    hours(&mut net, 1).await;
+    deliver(&net, "901").await;
+    newest_covers(&mut net, "a", "b", before + 1).await;
+    let source = backup::Source {
+        data: &net.config("a").data,
+        key: &key,
+        published: Some(&published),
+        beside: Vec::new(),
+        keys_left_out: Vec::new(),
+        now: net.now(),
+    };
+    let to = net.path("copy");
+    assert_eq!(backup::make(&source, &to, |_| {}).unwrap().size, before);
+    let data = net.path("restored");
+    backup::restore(&to, &data, |_| Some(key.clone()), |_, _| {}).unwrap();
+    net.stop("a").await;
+    let config = net.config("a").clone();
+    let check = |data: &Path| {
+        let directory = DirectoryHolder::newest_kept(data, &config.authority).unwrap();
+        let beside = Beside::new(data, &config, directory.trust().clone());
+        let offline = Offline::open(data).unwrap();
+        offline.check_all(&key, Some(&beside), |_| {}).unwrap()
+    };
+    let found: Vec<Finding> = check(&data).findings;
+    assert!(
+        found.iter().all(|f| f.place == Place::Store && f.message.starts_with("sled is missing")),
+        "{found:#?}"
+    );
+    // With the node's own files it is an old copy, and says so.
+    let own = config.data.join("witness/own/newest.json");
+    std::fs::copy(own, data.join("witness/own/newest.json")).unwrap();
+    let found = check(&data).findings;
+    let said = found.iter().find(|f| f.place == Place::Witness).unwrap();
+    assert!(said.message.contains(&format!("this log has {before} events: it is an old copy")), "{said}");
+    assert_eq!(said.index, Some(before));
     net.finish().await;
 }

@@ -22,7 +22,7 @@ use crate::domain::ids::{AgencyId, DeliveryId, Digest};
 use crate::domain::limits;
 use crate::domain::reason::{Reason, Rejection};
 use crate::exchange::timestamps::{Stamped, Stamps};
-use crate::exchange::witness::own::Ever;
+use crate::exchange::witness::ever::Ever;
 use crate::ledger::folds;
 use crate::merkle::{Hash, NoteVerifier, sha256};
 use crate::signature::{Crl, Trust, certificates_of, prove_timestamp};

@@ -54,8 +54,7 @@ impl Stamped {
             path: path.to_owned(),
             error: io::Error::new(io::ErrorKind::InvalidData, text),
         };
-        let named = path.file_stem().and_then(|name| name.to_str()?.split_once('-')?.1.parse::<u64>().ok());
-        let size = named.ok_or_else(|| bad(path, "its name says no size".into()))?;
+        let size = stamped_size(path).ok_or_else(|| bad(path, "its name says no size".into()))?;
         let length = std::fs::metadata(path).map_err(StampsError::at(path))?.len();
         if length > MAX_TOKEN as u64 {
             return Err(bad(path, format!("{length} bytes, a token has at most {MAX_TOKEN}")));
@@ -71,6 +70,11 @@ impl Stamped {
         }
         Ok(Stamped { size, at, note, token })
     }
+}
+
+/// The size of the checkpoint in a file of `timestamps/`, as its name says it.
+pub fn stamped_size(path: &Path) -> Option<u64> {
+    path.file_stem()?.to_str()?.split_once('-')?.1.parse().ok()
 }
 
 /// The tokens in a node's data, of whichever of its logs.

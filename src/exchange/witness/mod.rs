@@ -3,7 +3,7 @@
 //! Of each log of another node the newest checkpoint is held, durably (`files`). Checkpoints come with proofs, hellos and
 //! answers; each new one waits ([`view`]) until the log's owner has shown, asked at most once in an interval, that it grew
 //! out of the one held (`run`). Only then is it held, and only what is held is cosigned; the cosignature goes back to the
-//! owner, which keeps it ([`own`]). All of this is state and no event, so that idle nodes stay idle.
+//! owner, which keeps it ([`own`], read again by [`ever`]). All of this is state and no event, so that idle nodes stay idle.
 //!
 //! - Two checkpoints that cannot both be true: a fork. Exchange with that log stops, an alarm is recorded, and a file
 //!   proves it to anyone ([`fork`]). It stays stopped until the directory lists a new generation.
@@ -15,6 +15,7 @@
 //! What is asked by others is answered by `answer`.
 
 mod answer;
+pub mod ever;
 mod files;
 pub mod fork;
 pub mod own;
