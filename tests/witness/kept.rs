@@ -9,7 +9,7 @@ use lienthong::merkle::Note;
 use lienthong::time::Timestamp;
 
 use super::common::{TestNet, name};
-use super::world::{deliver, hours, newest_covers, quick, size};
+use super::world::{deliver, hours, newest_covers, next_hour, quick, size};
 
 const HOUR_MS: i64 = 3_600_000;
 
@@ -51,6 +51,7 @@ async fn the_last_cosignature_of_each_hour_stays_and_covers_what_happened_in_it(
     let mut last = hours(&mut net, 2).await;
     net.stop("a").await;
     net.start("a").await;
+    next_hour(&net);
     let more = hours(&mut net, 2).await;
     last.extend(more);
     let events: Vec<(u64, Timestamp)> =

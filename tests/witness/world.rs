@@ -89,24 +89,30 @@ pub async fn newest_covers(net: &mut TestNet, node: &str, by: &str, size: u64) -
     .await
 }
 
-/// Some hours pass in which a and b exchange and cosign each other's logs; what b cosigned of a's at last in each.
-pub async fn hours(net: &mut TestNet, hours: u32) -> Vec<u64> {
+/// A minute after the next full hour.
+pub fn next_hour(net: &TestNet) {
+    let (hour_ms, now) = (3_600_000, net.now());
+    net.clock.set(now.plus_millis(hour_ms - now.millis().rem_euclid(hour_ms) + 60_000));
+}
+
+/// This hour, and so many in all: in each a and b exchange and cosign each other's logs. How many events b cosigned of a's
+/// in each, at least.
+pub async fn hours(net: &mut TestNet, hours: usize) -> Vec<u64> {
     let mut last = Vec::new();
     for hour in 0..hours {
+        if hour > 0 {
+            next_hour(net);
+        }
         for number in 0..2 {
             let before = size(net, "a");
-            let hour_of = net.now().millis().div_euclid(3_600_000);
-            deliver(net, &format!("{hour_of}{number}7")).await;
+            let minutes = net.now().millis() / 60_000;
+            deliver(net, &format!("{minutes}{number}7")).await;
             // Held with the next message at the latest.
-            deliver(net, &format!("{hour_of}{number}8")).await;
+            deliver(net, &format!("{minutes}{number}8")).await;
             let covered = newest_covers(net, "a", "b", before + 1).await;
-            last.truncate(hour as usize);
+            last.truncate(hour);
             last.push(covered);
         }
-        // The last of the hour is in the file before the next begins.
-        let hour_ms = 3_600_000;
-        let now = net.now();
-        net.clock.set(now.plus_millis(hour_ms - now.millis().rem_euclid(hour_ms) + 60_000));
     }
     last
 }
