@@ -260,6 +260,9 @@ async fn a_log_that_was_rewritten_with_its_own_key_contradicts_what_others_cosig
     for finding in &wrong {
         assert!(finding.place == Place::Witness && finding.index.unwrap() >= at, "{finding}");
         assert!(finding.message.starts_with("witness/own/"), "{finding}");
+        let range = finding.message.rsplit_once("at an event from ").unwrap().1;
+        let (from, to) = range.split_once(" to ").unwrap();
+        assert!((from.parse().unwrap()..=to.parse().unwrap()).contains(&at), "{at}: {finding}");
     }
     assert_eq!(found.first, wrong[0].index);
     // Both roots are named, and the file.
@@ -278,6 +281,13 @@ async fn a_log_that_was_rewritten_with_its_own_key_contradicts_what_others_cosig
     assert_eq!((last.findings as usize, last.first), (wrong.len(), wrong[0].index));
     net.stop("a").await;
     assert_eq!(contradicted(&check(&net)), wrong);
+    let (status, shown) = lienthong(&["audit", "check", "--data", text(&data)]);
+    assert_eq!(status, 1, "{shown}");
+    assert!(shown.contains(&format!("! {said}\n")) && shown.ends_with("NOT VERIFIED\n"), "{shown}");
+    assert!(
+        shown.contains(&format!("the first event that is wrong: {}\n", wrong[0].index.unwrap())),
+        "{shown}"
+    );
     // Cut off before what others saw.
     for gone in ["journal", "sled"] {
         assert!(data.join(gone).exists());

@@ -11,6 +11,8 @@ pub(in crate::audit) struct Roots {
     /// Names of the files that say them.
     files: Vec<String>,
     next: usize,
+    /// The largest size whose root is as others saw it.
+    agreed: u64,
 }
 
 /// One of them: 48 bytes.
@@ -49,8 +51,10 @@ impl Roots {
     pub fn compare(&mut self, size: u64, root: Option<Hash>, findings: &mut Findings) {
         while let Some(wanted) = self.wanted.get(self.next).filter(|w| w.size <= size) {
             self.next += 1;
-            if let Some(root) = root.filter(|root| wanted.size == size && wanted.root != *root) {
-                findings.add(wanted.place, size.checked_sub(1), self.differs(wanted, &root));
+            match root.filter(|_| wanted.size == size) {
+                Some(root) if wanted.root == root => self.agreed = size,
+                Some(root) => findings.add(wanted.place, size.checked_sub(1), self.differs(wanted, &root)),
+                None => {}
             }
         }
     }
@@ -60,8 +64,10 @@ impl Roots {
         let how = if *place == Place::Timestamp { "was timestamped" } else { "others cosigned" };
         format!(
             "{}: the checkpoint of {size} events that {how} has root {theirs}, and this log has root {root} there: \
-             it was rewritten",
-            self.file(wanted)
+             it was rewritten, at an event from {} to {}",
+            self.file(wanted),
+            self.agreed,
+            size.saturating_sub(1)
         )
     }
 
@@ -125,7 +131,7 @@ mod tests {
             findings.listed[0].message,
             format!(
                 "witness/own/newest.json: the checkpoint of 5 events that others cosigned has root {four}, and this log \
-                 has root {five} there: it was rewritten"
+                 has root {five} there: it was rewritten, at an event from 3 to 4"
             )
         );
         assert!(
