@@ -194,10 +194,9 @@ impl Stopped {
     }
 
     /// The log's checkpoints that other nodes cosigned, as far as they were kept.
-    pub(super) fn cosigned(&self, listed: &Listed) -> Result<Ever, CliError> {
+    pub(super) fn cosigned(&self, listed: &Listed) -> Ever {
         let Listed { config, directory, log } = listed;
-        Ever::open(&self.data, directory.clone(), config.node.clone(), log, Vec::new())
-            .map_err(CliError::failed)
+        Ever::new(&self.data, directory.clone(), config.node.clone(), log, Vec::new())
     }
 
     /// The files beside the log, where the configuration says what they are judged by. Without a directory version that can

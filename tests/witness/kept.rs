@@ -37,7 +37,7 @@ fn kept(net: &TestNet) -> BTreeMap<String, Vec<(u64, i64)>> {
 }
 
 fn ever(net: &TestNet, directory: Directory) -> Ever {
-    Ever::open(&net.config("a").data, directory, name("a"), "a/log/1", Vec::new()).unwrap()
+    Ever::new(&net.config("a").data, directory, name("a"), "a/log/1", Vec::new())
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -4,7 +4,7 @@ use super::super::evidence::keys::Keys;
 use super::super::{Findings, Place};
 use super::Beside;
 use crate::exchange::witness::fork::{ForkProof, node_of};
-use crate::exchange::witness::{Kept, fork_file, fork_files, held_files};
+use crate::exchange::witness::{Kept, fork_file, fork_files, fork_text, held_files};
 use crate::merkle::{LogKeys, SignedCheckpoint};
 
 /// Reads all of it.
@@ -28,8 +28,8 @@ pub(super) fn read(beside: &Beside, log_keys: &LogKeys, keys: &Keys, findings: &
     match fork_files(&beside.data) {
         Err(error) => wrong(error.to_string()),
         Ok(files) => {
-            for (path, read) in files {
-                let shown = read.and_then(|text| {
+            for path in files {
+                let shown = fork_text(&path).and_then(|text| {
                     let proof = ForkProof::read(&text).map_err(|e| e.to_string())?;
                     proof.verify(&beside.authority).map_err(|e| e.to_string())
                 });

@@ -122,7 +122,7 @@ mod tests {
                 roots.compare(size, Some(Hash([size as u8; 32])), &mut findings);
             }
         }
-        let later = |size| (size < 20).then(|| Hash([size as u8; 32]));
+        let later = |size| (size < 20).then_some(Hash([size as u8; 32]));
         roots.end(10, &later, &mut findings);
         let found: Vec<_> = findings.listed.iter().map(|f| f.index).collect();
         assert_eq!(found, [Some(4), Some(13), Some(10)]);

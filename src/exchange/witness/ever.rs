@@ -1,5 +1,6 @@
 //! What others ever cosigned of a log, read from the files that keep it, for evidence and export.
 
+use std::cell::OnceCell;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
@@ -9,54 +10,64 @@ use crate::directory::Directory;
 use crate::domain::ids::NodeName;
 use crate::domain::reason::Rejection;
 use crate::merkle::{Note, NoteSignature, NoteVerifier, SignedCheckpoint, verify_cosignature};
-use crate::store::StoreError;
 use crate::time::Timestamp;
 
-/// All that others ever cosigned of a log, as far as it was kept: found by size, and judged only when it is asked for.
-/// Memory: some 50 bytes for each checkpoint.
+/// All that others ever cosigned of a log, as far as it was kept: read when it is first asked for, found by size, and judged
+/// only where it is what is looked for. Memory: some 50 bytes for each checkpoint.
 pub struct Ever {
+    data: PathBuf,
     directory: Directory,
     node: NodeName,
     origin: String,
     at_hand: Vec<Cosigned>,
+    kept: OnceCell<Kept>,
+}
+
+/// The files, and which of them have notes of a size.
+#[derive(Default)]
+struct Kept {
     files: Vec<PathBuf>,
-    /// The files that have notes of a size.
     by_size: BTreeMap<u64, Vec<usize>>,
 }
 
 impl Ever {
-    /// Of a node's data. Files that cannot be read are told of and passed over.
-    pub fn open(
+    /// Of a node's data, and what is at hand beside it.
+    pub fn new(
         data: &Path,
         directory: Directory,
         node: NodeName,
         origin: &str,
         at_hand: Vec<Cosigned>,
-    ) -> Result<Ever, StoreError> {
-        let mut ever = Ever { files: own_files(data)?, ..Ever::at_hand(directory, node, origin, at_hand) };
-        for (number, path) in ever.files.iter().enumerate() {
-            let notes = own_notes(path).unwrap_or_else(|problem| {
-                tracing::error!(path = %path.display(), problem, "what others cosigned is passed over");
-                Vec::new()
-            });
-            for size in notes.iter().filter_map(|note| claimed_size(note, origin)) {
-                let files = ever.by_size.entry(size).or_default();
-                if files.last() != Some(&number) {
-                    files.push(number);
-                }
-            }
-        }
-        Ok(ever)
+    ) -> Ever {
+        let (data, origin) = (data.to_owned(), origin.to_owned());
+        Ever { data, directory, node, origin, at_hand, kept: OnceCell::new() }
     }
 
-    pub(super) fn at_hand(
-        directory: Directory,
-        node: NodeName,
-        origin: &str,
-        at_hand: Vec<Cosigned>,
-    ) -> Ever {
-        let by_size = at_hand.iter().map(|c| (c.checkpoint.checkpoint().size, Vec::new())).collect();
-        Ever { directory, node, origin: origin.to_owned(), at_hand, files: Vec::new(), by_size }
+    /// What cannot be read is told of and passed over.
+    fn kept(&self) -> &Kept {
+        self.kept.get_or_init(|| {
+            let files = own_files(&self.data).unwrap_or_else(|error| {
+                tracing::error!(%error, "what others cosigned cannot be read");
+                Vec::new()
+            });
+            let mut by_size: BTreeMap<u64, Vec<usize>> = BTreeMap::new();
+            for cosigned in &self.at_hand {
+                by_size.entry(cosigned.checkpoint.checkpoint().size).or_default();
+            }
+            for (number, path) in files.iter().enumerate() {
+                let notes = own_notes(path).unwrap_or_else(|problem| {
+                    tracing::error!(path = %path.display(), problem, "what others cosigned is passed over");
+                    Vec::new()
+                });
+                for size in notes.iter().filter_map(|note| claimed_size(note, &self.origin)) {
+                    let having = by_size.entry(size).or_default();
+                    if having.last() != Some(&number) {
+                        having.push(number);
+                    }
+                }
+            }
+            Kept { files, by_size }
+        })
     }
 
     /// The first that covers an event, of a log of so many.
@@ -64,19 +75,19 @@ impl Ever {
         if index >= size {
             return None;
         }
-        let sizes = self.by_size.range(index + 1..=size);
-        sizes.map(|(size, files)| (*size, files)).find_map(|(size, files)| self.of_size(size, files))
+        self.kept().by_size.range(index + 1..=size).find_map(|(size, files)| self.of_size(*size, files))
     }
 
     /// The largest.
     pub fn newest(&self) -> Option<Cosigned> {
-        self.by_size.iter().rev().find_map(|(size, files)| self.of_size(*size, files))
+        self.kept().by_size.iter().rev().find_map(|(size, files)| self.of_size(*size, files))
     }
 
     /// What counts of a size, from all files: the first time of each witness.
     fn of_size(&self, size: u64, files: &[usize]) -> Option<Cosigned> {
         let at_hand = self.at_hand.iter().filter(|c| c.checkpoint.checkpoint().size == size).cloned();
-        let notes = files.iter().filter_map(|number| own_notes(self.files.get(*number)?).ok()).flatten();
+        let notes =
+            files.iter().filter_map(|number| own_notes(self.kept().files.get(*number)?).ok()).flatten();
         let notes: Vec<String> =
             notes.filter(|note| claimed_size(note, &self.origin) == Some(size)).collect();
         let kept = counting(&self.directory, &self.node, &self.origin, &notes, Keys::WithdrawnToo);

@@ -98,13 +98,18 @@ pub type KeptFile<T> = (PathBuf, Result<T, String>);
 /// What a node's data holds of each log of another node, by file.
 pub fn held_files(data: &Path) -> Result<Vec<KeptFile<Kept>>, StoreError> {
     let files = Files::of(Arc::new(RealDisk), data);
-    Ok(files.names(&files.witness)?.into_iter().map(|path| (files.held(&path), path)).map(swap).collect())
+    Ok(files.names(&files.witness)?.into_iter().map(|path| (path.clone(), files.held(&path))).collect())
 }
 
-/// The proofs of forks in a node's data, by file.
-pub fn fork_files(data: &Path) -> Result<Vec<KeptFile<String>>, StoreError> {
+/// The files of proofs of forks in a node's data.
+pub fn fork_files(data: &Path) -> Result<Vec<PathBuf>, StoreError> {
     let files = Files::of(Arc::new(RealDisk), data);
-    Ok(files.names(&files.forks)?.into_iter().map(|path| (files.text(&path), path)).map(swap).collect())
+    files.names(&files.forks)
+}
+
+/// The text of one of [`fork_files`].
+pub fn fork_text(file: &Path) -> Result<String, String> {
+    read_text(&RealDisk, file, limits::FORK_PROOF_BYTES)
 }
 
 /// The files of what others cosigned in a node's data, the newest checkpoints last.
@@ -116,10 +121,6 @@ pub fn own_files(data: &Path) -> Result<Vec<PathBuf>, StoreError> {
 /// The notes in one of [`own_files`].
 pub fn own_notes(file: &Path) -> Result<Vec<String>, String> {
     read_notes(&RealDisk, file)
-}
-
-fn swap<T>((read, path): (Result<T, String>, PathBuf)) -> KeptFile<T> {
-    (path, read)
 }
 
 /// A log's origin as the name of a file: no name of a key has a plus sign.
@@ -156,7 +157,8 @@ impl Files {
     }
 
     fn held(&self, path: &Path) -> Result<Kept, String> {
-        serde_json::from_str(&self.text(path)?).map_err(unread)
+        let text = read_text(&*self.disk, path, limits::WITNESS_FILE_BYTES)?;
+        serde_json::from_str(&text).map_err(unread)
     }
 
     /// Keeps what is held of a log.
@@ -234,10 +236,6 @@ impl Files {
         Ok(names.iter().filter(|name| name.ends_with(".json")).map(|name| dir.join(name)).collect())
     }
 
-    fn text(&self, path: &Path) -> Result<String, String> {
-        read_text(&*self.disk, path)
-    }
-
     fn replace(&self, dir: &Path, name: &str, bytes: &[u8], durable: bool) -> Result<(), StoreError> {
         let (path, fresh) = (dir.join(name), dir.join(format!("{name}.tmp")));
         // What a crash left.
@@ -255,12 +253,12 @@ impl Files {
     }
 }
 
-fn read_text(disk: &dyn Disk, path: &Path) -> Result<String, String> {
+fn read_text(disk: &dyn Disk, path: &Path, limit: u64) -> Result<String, String> {
     let read = || -> io::Result<String> {
         let file = disk.open_read(path)?;
         let length = file.len()?;
-        if length > limits::WITNESS_FILE_BYTES {
-            let what = format!("{length} bytes, {} are allowed", limits::WITNESS_FILE_BYTES);
+        if length > limit {
+            let what = format!("{length} bytes, {limit} are allowed");
             return Err(io::Error::new(io::ErrorKind::FileTooLarge, what));
         }
         let mut bytes = vec![0; usize::try_from(length).unwrap_or(usize::MAX)];
@@ -271,7 +269,7 @@ fn read_text(disk: &dyn Disk, path: &Path) -> Result<String, String> {
 }
 
 fn read_notes(disk: &dyn Disk, path: &Path) -> Result<Vec<String>, String> {
-    serde_json::from_str(&read_text(disk, path)?).map_err(unread)
+    serde_json::from_str(&read_text(disk, path, limits::WITNESS_FILE_BYTES)?).map_err(unread)
 }
 
 fn unread(error: impl std::fmt::Display) -> String {

@@ -46,7 +46,9 @@ use fork::{ForkProof, node_of};
 use own::{Cosigned, Own};
 use view::{LogView, Seen};
 
-pub use files::{Cut, Kept, KeptFile, fork_file, fork_files, held_files, kept, own_files, own_notes};
+pub use files::{
+    Cut, Kept, KeptFile, fork_file, fork_files, fork_text, held_files, kept, own_files, own_notes,
+};
 pub use run::{WitnessLink, run};
 pub use start::{OldCopy, ask_at_start};
 

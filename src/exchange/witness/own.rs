@@ -220,12 +220,7 @@ impl Exchange {
     /// All that others ever cosigned of this node's log, as far as it was kept.
     pub fn cosigned_ever(&self) -> Ever {
         let (directory, node) = (self.directory(), self.node().clone());
-        let at_hand = self.cosigned();
-        let ever = Ever::open(&self.config().data, directory, node, self.ledger().origin(), at_hand);
-        ever.unwrap_or_else(|error| {
-            tracing::error!(%error, "what others cosigned cannot be read");
-            Ever::at_hand(self.directory(), self.node().clone(), self.ledger().origin(), self.cosigned())
-        })
+        Ever::new(&self.config().data, directory, node, self.ledger().origin(), self.cosigned())
     }
 
     /// Checkpoints of this node's log that others cosigned, the largest first: the newest of each witness.
@@ -267,8 +262,10 @@ mod tests {
         own.add(&checkpoint, &NodeName::new(by).unwrap(), now, line, now);
     }
 
-    /// By day, the sizes with the names under them.
-    fn days(own: &mut Own) -> Vec<(String, Vec<(u64, Vec<String>)>)> {
+    /// A day, and the sizes with the names under them.
+    type Day = (String, Vec<(u64, Vec<String>)>);
+
+    fn days(own: &mut Own) -> Vec<Day> {
         let of = |note: Note| {
             let size = note.text.lines().nth(1).unwrap().parse().unwrap();
             (size, note.signatures.into_iter().map(|line| line.name).collect())
@@ -277,7 +274,7 @@ mod tests {
         days.into_iter().map(|(day, notes)| (day.to_string(), notes.into_iter().map(of).collect())).collect()
     }
 
-    fn of(day: &str, size: u64, by: &str) -> (String, Vec<(u64, Vec<String>)>) {
+    fn of(day: &str, size: u64, by: &str) -> Day {
         (day.to_owned(), vec![(size, vec!["a/log/1".to_owned(), format!("{by}/witness")])])
     }
 
