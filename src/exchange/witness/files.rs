@@ -176,9 +176,9 @@ impl Files {
 
     /// Keeps what was cosigned by each witness at last.
     ///
-    /// Not synced: each file of an hour ago is, and these cosignatures come again when the log has grown, which it does
-    /// with the next start. A power cut may take them, or leave a file that is passed over and replaced then; to wait for
-    /// the disk every few seconds, and to make the log's own syncs wait behind that, would be a high price for it.
+    /// Not synced: it changes every few seconds, and the log's own syncs would wait behind it. The last of each hour that is
+    /// over is in its day's file, which is synced; these come again when the log has grown, which it does with the next
+    /// start. A power cut may take them, or leave a file that is passed over then, and replaced.
     pub(super) fn keep_newest(&self, notes: &[String]) -> Result<(), StoreError> {
         let json = serde_json::to_vec_pretty(notes).unwrap_or_default();
         self.replace(&self.own, NEWEST_FILE, &json, false)
@@ -189,22 +189,22 @@ impl Files {
     pub(super) fn keep_of_day(&self, day: &str, notes: &[Note]) -> Result<(), StoreError> {
         let name = format!("{day}.json");
         let path = self.own.join(&name);
-        let mut kept: Vec<Note> = Vec::new();
-        if path.exists() {
-            let read = read_notes(&*self.disk, &path);
-            let read = read.and_then(|notes| {
-                notes.iter().map(|note| Note::parse(note, MAX_CHECKPOINT_BYTES).map_err(unread)).collect()
-            });
-            match read {
-                Ok(notes) => kept = notes,
-                Err(problem) => {
-                    // What is in it still is there for whoever can read it.
-                    let aside = self.own.join(format!("{name}.damaged"));
-                    tracing::error!(path = %path.display(), problem, "what others cosigned is put aside");
-                    self.disk.rename(&path, &aside).map_err(StoreError::io("renaming", &path))?;
-                }
+        let parse = |bytes: Vec<u8>| -> Result<Vec<Note>, String> {
+            let texts: Vec<String> = serde_json::from_slice(&bytes).map_err(unread)?;
+            texts.iter().map(|text| Note::parse(text, MAX_CHECKPOINT_BYTES).map_err(unread)).collect()
+        };
+        let mut kept = match read_bytes(&*self.disk, &path, limits::WITNESS_FILE_BYTES).map(parse) {
+            Ok(Ok(kept)) => kept,
+            Ok(Err(problem)) => {
+                // What is in it still is there, for whoever can read it.
+                let aside = self.own.join(format!("{name}.damaged"));
+                tracing::error!(path = %path.display(), problem, "what others cosigned is put aside");
+                self.disk.rename(&path, &aside).map_err(StoreError::io("renaming", &path))?;
+                Vec::new()
             }
-        }
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Vec::new(),
+            Err(error) => return Err(StoreError::io("reading", &path)(error)),
+        };
         notes.iter().for_each(|note| add_note(&mut kept, note));
         let texts: Vec<String> = kept.iter().map(ToString::to_string).collect();
         let json = serde_json::to_vec_pretty(&texts).unwrap_or_default();
@@ -254,18 +254,19 @@ impl Files {
 }
 
 fn read_text(disk: &dyn Disk, path: &Path, limit: u64) -> Result<String, String> {
-    let read = || -> io::Result<String> {
-        let file = disk.open_read(path)?;
-        let length = file.len()?;
-        if length > limit {
-            let what = format!("{length} bytes, {limit} are allowed");
-            return Err(io::Error::new(io::ErrorKind::FileTooLarge, what));
-        }
-        let mut bytes = vec![0; usize::try_from(length).unwrap_or(usize::MAX)];
-        file.read_at(&mut bytes, 0)?;
-        String::from_utf8(bytes).map_err(|e| io::Error::new(io::ErrorKind::InvalidData, e))
-    };
-    read().map_err(unread)
+    String::from_utf8(read_bytes(disk, path, limit).map_err(unread)?).map_err(unread)
+}
+
+fn read_bytes(disk: &dyn Disk, path: &Path, limit: u64) -> io::Result<Vec<u8>> {
+    let file = disk.open_read(path)?;
+    let length = file.len()?;
+    if length > limit {
+        let what = format!("{length} bytes, {limit} are allowed");
+        return Err(io::Error::new(io::ErrorKind::FileTooLarge, what));
+    }
+    let mut bytes = vec![0; usize::try_from(length).unwrap_or(usize::MAX)];
+    file.read_at(&mut bytes, 0)?;
+    Ok(bytes)
 }
 
 fn read_notes(disk: &dyn Disk, path: &Path) -> Result<Vec<String>, String> {
@@ -313,6 +314,28 @@ mod tests {
         let mut signatures = vec![line("a/log/1", 0, size)];
         signatures.extend(by.iter().map(|(name, key)| line(name, *key, size)));
         Note { text: format!("a/log/1\n{size}\nroot\n"), signatures }
+    }
+
+    #[test]
+    fn a_days_file_that_cannot_be_read_is_put_aside_and_nothing_else_is() {
+        let dir = tempfile::tempdir().unwrap();
+        let files = Files::open(Arc::new(RealDisk), dir.path()).unwrap();
+        let own = dir.path().join("witness/own");
+        let day = own.join("2016-08-08.json");
+        files.keep_of_day("2016-08-08", &[note(3, &[("b/witness", 1)])]).unwrap();
+        files.keep_of_day("2016-08-08", &[note(4, &[("b/witness", 1)])]).unwrap();
+        assert_eq!(own_notes(&day).unwrap().len(), 2);
+        std::fs::write(&day, "[\"half").unwrap();
+        files.keep_of_day("2016-08-08", &[note(5, &[("b/witness", 1)])]).unwrap();
+        assert_eq!(own_notes(&day).unwrap(), [note(5, &[("b/witness", 1)]).to_string()]);
+        assert_eq!(std::fs::read_to_string(own.join("2016-08-08.json.damaged")).unwrap(), "[\"half");
+        // One that is there and does not open stays as it is, and what was to be added is not taken for written.
+        std::fs::remove_file(&day).unwrap();
+        std::fs::create_dir(&day).unwrap();
+        files.keep_of_day("2016-08-08", &[note(6, &[("b/witness", 1)])]).unwrap_err();
+        assert!(day.is_dir());
+        files.keep_newest(&[]).unwrap();
+        assert_eq!(own_files(dir.path()).unwrap(), [day, own.join("newest.json")]);
     }
 
     #[test]
