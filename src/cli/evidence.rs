@@ -178,7 +178,7 @@ fn stopped(args: &ExportArgs, stopped: &Stopped, target: &mut Target) -> Result<
     let index = stopped.offline.index().map_err(CliError::failed)?;
     let head = index.head().map_err(CliError::failed)?.ok_or_else(|| CliError::failed("the log is empty"))?;
     let listed = stopped.listed()?;
-    let cosigned = stopped.cosigned(&listed)?;
+    let cosigned = stopped.cosigned(&listed);
     let Listed { config, directory, log } = listed;
     let data = stopped.data.clone();
     let content = StoppedContent::open(&data.join("content")).map_err(CliError::failed)?;
@@ -219,7 +219,8 @@ fn stopped(args: &ExportArgs, stopped: &Stopped, target: &mut Target) -> Result<
     Ok(())
 }
 
-fn trust(
+/// What signatures and timestamps are judged under, with the revocation lists of the configured folder.
+pub(super) fn trust(
     config: &Config,
     directory: &crate::directory::Directory,
 ) -> Result<crate::signature::Trust, CliError> {

@@ -254,6 +254,11 @@ pub const LOST_DELIVERIES: usize = 256;
 pub const LOST_BYTES: usize = 1 << 20;
 /// Events that are looked through for one answer about a lost log: a few milliseconds.
 pub const LOST_EVENTS: u64 = 4_096;
+/// Cosignatures of this log by one key that are kept of a day: the last of each hour, about 350 bytes each with the
+/// checkpoint, so 8 KiB a day and 3 MiB a year for each witness.
+pub const COSIGNATURES_A_DAY: usize = 24;
+/// Bytes of a file of what others cosigned on a day, or of what is held of a log: thousands of witnesses stay below.
+pub const WITNESS_FILE_BYTES: u64 = 64 * 1024 * 1024;
 /// Questions to peers under way at once.
 pub const WITNESS_AT_ONCE: usize = 8;
 /// How long a node asks its peers at its start which checkpoint of its own log they hold, by default.

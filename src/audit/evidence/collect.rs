@@ -22,7 +22,7 @@ use crate::domain::ids::{AgencyId, DeliveryId, Digest};
 use crate::domain::limits;
 use crate::domain::reason::{Reason, Rejection};
 use crate::exchange::timestamps::{Stamped, Stamps};
-use crate::exchange::witness::own::Cosigned;
+use crate::exchange::witness::ever::Ever;
 use crate::ledger::folds;
 use crate::merkle::{Hash, NoteVerifier, sha256};
 use crate::signature::{Crl, Trust, certificates_of, prove_timestamp};
@@ -111,8 +111,8 @@ pub struct Source<'a> {
     pub prove: &'a Prove<'a>,
     /// The timestamped checkpoints.
     pub stamps: &'a Stamps,
-    /// Checkpoints that other nodes cosigned, in any order.
-    pub cosigned: &'a [Cosigned],
+    /// Checkpoints that other nodes cosigned.
+    pub cosigned: &'a Ever,
     /// What timestamps are judged under: with revocation data, which goes along.
     pub trust: &'a Trust,
     /// Content, signatures, envelopes, kept proofs, revocation data.
@@ -467,12 +467,7 @@ impl Gathered<'_> {
 
     /// The proof of an event of this log under the first checkpoint that others cosigned and that covers it.
     fn cosigned(&mut self, index: u64) -> Result<Option<Proof>, CollectError> {
-        let within = |c: &&Cosigned| {
-            let size = c.checkpoint.checkpoint().size;
-            size > index && size <= self.source.size
-        };
-        let covering = self.source.cosigned.iter().filter(within);
-        let Some(first) = covering.min_by_key(|c| c.checkpoint.checkpoint().size) else { return Ok(None) };
+        let Some(first) = self.source.cosigned.covering(index, self.source.size) else { return Ok(None) };
         let size = first.checkpoint.checkpoint().size;
         let proof = (self.source.prove)(index, Some((size, first.checkpoint.note())))?;
         let path = names::checkpoint(self.source.log, size);

@@ -9,14 +9,14 @@
 
 use std::collections::HashMap;
 
-use crate::directory::{Directory, ListedKey};
+use crate::directory::{Directory, ListedKey, Node};
 use crate::domain::ids::NodeName;
 use crate::merkle::{NoteSignature, NoteVerifier, UnverifiedCheckpoint, verify_cosignature};
 use crate::time::Timestamp;
 
 /// The keys of all nodes.
 #[derive(Default)]
-pub(super) struct Keys {
+pub(in crate::audit) struct Keys {
     logs: HashMap<String, Vec<(NodeName, ListedKey, u64)>>,
     witnesses: Vec<(NodeName, NoteVerifier)>,
 }
@@ -46,26 +46,45 @@ impl Keys {
         let mut newest_first: Vec<&Directory> = directories.iter().collect();
         newest_first.sort_by_key(|d| std::cmp::Reverse(d.version()));
         for directory in newest_first {
-            for node in directory.nodes() {
-                for listed in node.log_keys.iter() {
-                    let known = keys.logs.entry(listed.key.name().to_owned()).or_default();
-                    if known.iter().all(|(_, other, _)| other.key != listed.key) {
-                        known.push((node.name.clone(), listed.clone(), directory.version()));
-                    }
-                }
-                for key in node.cosign_keys.iter() {
-                    if keys.witnesses.iter().all(|(_, other)| other != key) {
-                        keys.witnesses.push((node.name.clone(), key.clone()));
-                    }
-                }
-            }
+            keys.add(directory.version(), directory.nodes());
         }
         keys
     }
 
+    /// Adds those of a version that is older than all before.
+    pub fn add<'n>(&mut self, version: u64, nodes: impl IntoIterator<Item = &'n Node>) {
+        for node in nodes {
+            for listed in node.log_keys.iter() {
+                let known = self.logs.entry(listed.key.name().to_owned()).or_default();
+                if known.iter().all(|(_, other, _)| other.key != listed.key) {
+                    known.push((node.name.clone(), listed.clone(), version));
+                }
+            }
+            for key in node.cosign_keys.iter() {
+                if self.witnesses.iter().all(|(_, other)| other != key) {
+                    self.witnesses.push((node.name.clone(), key.clone()));
+                }
+            }
+        }
+    }
+
+    /// The listed key that claims to have made a checkpoint, whatever became of it since.
+    pub fn maker(&self, checkpoint: &UnverifiedCheckpoint) -> Option<&NoteVerifier> {
+        let listed = self.logs.get(&checkpoint.claimed().origin)?;
+        listed.iter().map(|(_, listed, _)| listed).find(|l| l.made(checkpoint)).map(|l| &l.key)
+    }
+
+    /// The witness that cosigned a checkpoint's text with this line, and when, by its own clock.
+    pub fn witness(&self, text: &str, line: &NoteSignature) -> Option<(&NodeName, Timestamp)> {
+        self.witnesses.iter().find_map(|(witness, key)| {
+            let seconds = verify_cosignature(text, line, key).ok()?;
+            Some((witness, time_of(seconds)?))
+        })
+    }
+
     /// The key by which a checkpoint counts. `beside` are cosignatures of the same checkpoint that came apart from it;
     /// `stamped` is the time in a timestamp of it that proves it.
-    pub fn check(
+    pub(super) fn check(
         &self,
         checkpoint: &UnverifiedCheckpoint,
         beside: &[NoteSignature],
@@ -129,14 +148,9 @@ impl Keys {
 
     /// The witnesses that cosigned a checkpoint, whenever.
     pub fn cosigned(&self, checkpoint: &UnverifiedCheckpoint) -> Vec<(NodeName, Timestamp)> {
-        let lines = &checkpoint.note().signatures;
-        let seen = lines.iter().filter_map(|line| {
-            self.witnesses.iter().find_map(|(witness, key)| {
-                let seconds = verify_cosignature(&checkpoint.note().text, line, key).ok()?;
-                Some((witness.clone(), time_of(seconds)?))
-            })
-        });
-        seen.collect()
+        let note = checkpoint.note();
+        let seen = note.signatures.iter().filter_map(|line| self.witness(&note.text, line));
+        seen.map(|(witness, at)| (witness.clone(), at)).collect()
     }
 }
 

@@ -29,7 +29,7 @@ mod collect;
 mod container;
 mod export;
 mod judged;
-mod keys;
+pub(in crate::audit) mod keys;
 mod manifest;
 mod messages;
 mod names;
