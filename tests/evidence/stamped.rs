@@ -13,6 +13,7 @@ use rcgen::{CertificateParams, CustomExtension, Issuer, KeyPair, KeyUsagePurpose
 use super::common::{TestNet, eventually};
 use super::keys::with_key;
 use super::pki::Authority;
+use super::spoilt::spoilt_everywhere;
 use super::tools::{failed, fails, file, noted, paths, repack, run, spill, text, unpack};
 use super::web::{Answer, Web};
 
@@ -177,6 +178,8 @@ async fn events_are_proven_by_the_time_of_an_authority_which_also_outlasts_a_wit
     // Without the authority's revocation data it proves nothing, and that is said.
     let report = spoil(&|files| files.retain(|(path, _)| !path.starts_with("revocation/")));
     assert!(noted(&report).iter().any(|s| s.file == stamps[0] && s.how.contains("is intact, but")));
+
+    spoilt_everywhere(&net, &good);
 
     // Kept over a restart, and for who reads the files.
     let sizes = net.node("a").exchange().stamping().stamps().sizes();
