@@ -11,6 +11,7 @@ mod kinds;
 #[path = "../revocation/pki.rs"]
 #[allow(dead_code, reason = "shared with the tests of revocation")]
 mod pki;
+mod purged;
 mod spoilt;
 mod stamped;
 mod tools;

@@ -63,6 +63,8 @@ fn is_named(path: &str, how: &str, report: &Report) {
                 }
                 "event" => {
                     s.how.contains("no proof of that event is here")
+                        || s.how == "its envelope is not here"
+                        || s.how.contains("no event says that it was purged")
                         || s.how.contains("no proof has SHA-256")
                         || s.how.contains("no event names the proof")
                         || s.how.contains("not the one of its name")

@@ -40,7 +40,8 @@ pub(super) struct Proofs {
 impl Proofs {
     /// Every event once, as the page shows it: those of the exporting node's log first.
     pub fn shown(&self, exporter: &str, stamped: &Stamped) -> Vec<Proven> {
-        let mut found: BTreeMap<(bool, u64, &str), (&ReadProof, Option<(u64, Timestamp)>)> = BTreeMap::new();
+        type At = Option<(u64, Timestamp)>;
+        let mut found: BTreeMap<(bool, u64, &str), (&ReadProof, At)> = BTreeMap::new();
         for proof in &self.all {
             let at = stamped.claimed.get(&proof.checkpoint.note().text).copied();
             let place = (proof.log != exporter, proof.index, proof.log.as_str());

@@ -254,7 +254,10 @@ impl<R: Read + Seek> Check<'_, R> {
         let what = "it says what the container is about";
         let main = messages.iter().position(|m| m.id.to_string() == about.delivery_id);
         let Some(main) = main.filter(|main| messages[*main].kind().is_document()) else {
-            let why = format!("delivery {} is none of a document in the container", about.delivery_id);
+            let why = format!(
+                "no envelope of a document with delivery id {} is in the container, and no event says that it was purged",
+                about.delivery_id
+            );
             self.report.fails(names::ABOUT, what, why);
             return None;
         };
