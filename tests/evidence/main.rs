@@ -6,6 +6,7 @@
 mod common;
 
 mod changed;
+mod kept;
 mod keys;
 mod kinds;
 #[path = "../revocation/pki.rs"]

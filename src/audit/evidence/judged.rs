@@ -124,6 +124,11 @@ pub(super) fn check<R: Read + Seek>(
             let why =
                 "what was signed is not in the container, so its signatures cannot be judged again here";
             report.notes(&found.file, what, why);
+            for digest in recorded.facts.evidence.iter().filter(|d| !judging.revocation.has(d)) {
+                let what = format!("revocation data with SHA-256 {digest}, which its verdicts rest on");
+                let why = "it is not in the container: it was inside of what was signed, or was left out";
+                report.notes(&found.file, what, why);
+            }
             continue;
         };
         let sender = sender_of(events, found);
@@ -307,13 +312,11 @@ impl<R: Read + Seek> Case<'_, R> {
         let inside = verdict.evidence();
         let missing = |d: &&Digest| !self.judging.revocation.has(d) && !inside.contains(d.as_bytes());
         let Some(digest) = facts.evidence.iter().find(missing) else { return };
-        let what = "the revocation data that its verdicts rest on is here";
-        let why = format!("what has SHA-256 {digest} is not in the container");
+        let what = format!("revocation data with SHA-256 {digest}, which its verdicts rest on");
         if found.log == self.exporter {
-            self.report.fails(&found.file, what, why);
+            self.report.fails(&found.file, what, "it is not in the container, nor in what was signed");
         } else {
-            let why =
-                format!("{why}: the other node used it, and this one had other data that says the same");
+            let why = "it is not in the container: the other node used it, this one had other data";
             self.report.notes(&found.file, what, why);
         }
     }

@@ -124,7 +124,7 @@ struct About {
     size: u64,
 }
 
-/// Form of containers.
+/// Form of containers: what is in them, and every word of the page. Containers of an older form go on being checked.
 const FORMAT: u32 = 1;
 
 impl About {

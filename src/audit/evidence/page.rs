@@ -298,9 +298,10 @@ fn checks(page: &mut String, log: &str, size: u64) {
     }
     let _ = write!(
         page,
-        "</ol>\n<p>Trang này chỉ để đọc; việc kiểm tra do chương trình làm, không cần mạng:\
-         <br><span class=\"en\" lang=\"en\">This page is for reading only; a program does the checking, without a network:\
-         </span></p>\n<p><code>lienthong audit verify FILE --authority KEY --roots DIR</code></p>\n\
+        "</ol>\n<p>Trang này chỉ để đọc; việc kiểm tra do chương trình làm, không cần mạng; chương trình cũng làm lại \
+         trang này từ các tệp khác và so từng byte:\
+         <br><span class=\"en\" lang=\"en\">This page is for reading only; a program does the checking, without a \
+         network, and makes this page again from the other files to compare every byte:</span></p>\n<p><code>lienthong audit verify FILE --authority KEY --roots DIR</code></p>\n\
          <p>Kết xuất từ nhật ký / <span class=\"en\" lang=\"en\">exported from log</span> <code>{}</code>, \
          {size} sự kiện / <span class=\"en\" lang=\"en\">events</span>.</p>\n",
         escape(log)
