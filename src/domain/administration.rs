@@ -207,6 +207,8 @@ words! {
         Events "events",
         /// Ratios.
         Ratios "ratios",
+        /// A copy of the node's data.
+        Backup "backup",
     }
 }
 
