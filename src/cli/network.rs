@@ -478,6 +478,14 @@ crl_dir = "crls"
 # Serve metrics for Prometheus over plain HTTP at http://ADDRESS/metrics (docs/OPERATIONS.md). Off by default.
 # listen = "127.0.0.1:9464"
 
+[traces]
+# Send what deliveries went through, as spans, to an OpenTelemetry collector (OTLP over gRPC; docs/OPERATIONS.md). With
+# https://, `ca` is the authority (PEM) of its certificate. percent is the share of deliveries, the same ones at every
+# node. Off by default.
+# otlp = "http://127.0.0.1:4317"
+# ca = "collector-ca.pem"
+# percent = 100
+
 [figures]
 # Weekdays that are free and weekends that are worked (yyyy-mm-dd): a document must be sent by noon of the next working
 # day. A change holds for what is sent from then on, and is recorded in the log.

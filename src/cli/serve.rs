@@ -183,6 +183,10 @@ pub fn check(args: &CheckArgs) -> Result<Outcome, CliError> {
     ));
     let metrics = config.metrics.map_or("not served".to_owned(), |a| format!("http://{a}/metrics"));
     out(format!("metrics     {metrics}"));
+    let traces = config.traces.as_ref();
+    let traces =
+        traces.map_or("sent nowhere".to_owned(), |t| format!("{} % of deliveries to {}", t.percent, t.otlp));
+    out(format!("traces      {traces}"));
     let pages = config.web.as_ref().map_or("none".to_owned(), |web| {
         format!(
             "https on {}{}",

@@ -8,6 +8,7 @@ mod collectors;
 mod keep;
 mod raw;
 mod settings;
+mod traces;
 mod web;
 
 use std::collections::BTreeSet;
@@ -24,6 +25,7 @@ pub use collectors::Collectors;
 pub use keep::{Keep, Retention, SelfCheck};
 pub use raw::Raw;
 pub use settings::Named;
+pub use traces::Traces;
 pub use web::{Targets, Web};
 
 /// A configuration that cannot be used.
@@ -205,6 +207,8 @@ pub struct Config {
     pub collectors: Collectors,
     /// Where metrics are served over plain HTTP; `None`: nowhere.
     pub metrics: Option<SocketAddr>,
+    /// Where spans of deliveries go; `None`: nowhere.
+    pub traces: Option<Traces>,
     /// How long content is kept.
     pub retention: Retention,
     /// How the node checks itself.
@@ -423,6 +427,7 @@ impl Config {
             targets: web::targets_of(&raw.figures.targets, &between)?,
             collectors: collectors::collectors_of(&raw.figures)?,
             metrics: raw.metrics.listen.as_deref().map(|a| address("metrics.listen", a)).transpose()?,
+            traces: traces::traces_of(raw.traces, base)?,
             retention: keep::retention(raw.retention, &between)?,
             check: keep::self_check(&raw.check, &between)?,
             web: raw.web.map(|web| web::web_of(web, base, &address)).transpose()?,
@@ -591,6 +596,22 @@ mod tests {
                 "[directory]",
                 "[timestamps]\nurl = \"https://tsa/\"\n[directory]",
                 "`timestamps.url`: `https://tsa/`",
+            ),
+            (
+                "[directory]",
+                "[traces]\notlp = \"collector:4317\"\n[directory]",
+                "`traces.otlp`: `collector:4317`",
+            ),
+            (
+                "[directory]",
+                "[traces]\notlp = \"https://collector:4317\"\n[directory]",
+                "`traces.ca`: `` is not allowed: the authority",
+            ),
+            ("[directory]", "[traces]\npercent = 10\n[directory]", "`traces.otlp`: ``"),
+            (
+                "[directory]",
+                "[traces]\notlp = \"http://[::1]:4317\"\npercent = 101\n[directory]",
+                "`traces.percent`: `101`",
             ),
             ("[directory]", "[signatures]\nfetch = \"no\"\n[directory]", "expected a boolean"),
             ("[directory]", "[signatures]\nfetch_crls = true\n[directory]", "unknown field `fetch_crls`"),

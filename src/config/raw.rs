@@ -26,6 +26,8 @@ pub struct Raw {
     pub storage: Storage,
     #[serde(default)]
     pub metrics: Metrics,
+    #[serde(default)]
+    pub traces: Traces,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub web: Option<Web>,
     #[serde(default)]
@@ -173,6 +175,15 @@ pub struct Storage {
 #[allow(missing_docs, reason = "the keys are described in the file that `lienthong init` writes")]
 pub struct Metrics {
     pub listen: Option<String>,
+}
+
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+#[allow(missing_docs, reason = "the keys are described in the file that `lienthong init` writes")]
+pub struct Traces {
+    pub otlp: Option<String>,
+    pub ca: Option<PathBuf>,
+    pub percent: Option<u64>,
 }
 
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]

@@ -23,6 +23,7 @@ use super::existence::judged_at;
 use super::intake::replaces_own;
 use super::judge::{check_files, stored_parts};
 use super::pressure::{Pledge, Wants};
+use super::traces::{Side, Span};
 use super::transfer::{Receiving, is_small, pull_id};
 use super::{Exchange, message};
 use crate::directory::{Agency, Directory};
@@ -95,6 +96,19 @@ impl Exchange {
         offer: Offer,
         source: &dyn ContentSource,
     ) -> Result<Proof, Rejection> {
+        let mut span = self.span("accept", Side::Server);
+        let answer = self.take_in(peer, offer, source, &mut span).await;
+        span.end(answer.as_ref().err());
+        answer
+    }
+
+    async fn take_in(
+        &self,
+        peer: &NodeName,
+        offer: Offer,
+        source: &dyn ContentSource,
+        span: &mut Span,
+    ) -> Result<Proof, Rejection> {
         let directory = self.directory();
         let now = self.ledger().now();
         if let Err(stopped) = self.check_peer(peer) {
@@ -111,6 +125,11 @@ impl Exchange {
         let envelope_digest = sha256(&offer.envelope);
         // 2
         let id = envelope.delivery_id;
+        let target = if let Body::Notice(notice) = &envelope.body { Some(&notice.target) } else { None };
+        span.about(&id, target);
+        span.says("peer", peer.as_str());
+        span.says("recipient", envelope.recipient_code.as_str());
+        span.says("kind", envelope.kind.as_str());
         let known: Option<Incoming> = load(self.ledger(), &keys::incoming(&id)).map_err(|e| damaged(&e))?;
         if let Some(known) = known.filter(|k| k.facts.envelope_digest == envelope_digest) {
             return self.ledger().prove(known.answer, &self.ledger().snapshot());
@@ -185,13 +204,15 @@ impl Exchange {
         // 4 and 5
         let mut pulled = None;
         if arrival.refused.is_none() {
-            let received = self.receive_content(peer, &envelope, envelope_digest, &offer, source).await?;
+            let receive = self.receive_content(peer, &envelope, envelope_digest, &offer, source);
+            let received = span.step("content", receive).await?;
             arrival.content_digests = envelope.content_digests();
             let registered = directory.registered(&sender).id.clone();
             let at = judged_at(&directory, peer, origin.checkpoint(), in_time);
             let outcome = if envelope.kind.is_document() {
                 let parts = stored_parts(&envelope, &received.signatures, &received.digests);
-                Some(self.judge(registered.as_str(), &directory, &parts, at).await?)
+                let judge = self.judge(registered.as_str(), &directory, &parts, at);
+                Some(span.step("judge", judge).await?)
             } else if let Some(statement) = envelope.statement() {
                 let signatures = received.signatures.concat();
                 Some(self.judge_statement(registered.as_str(), &directory, &statement, &signatures, at)?)
@@ -212,13 +233,18 @@ impl Exchange {
             }
             pulled = received.pulled;
         }
+        match arrival.refused {
+            Some(reason) => span.says("refused", reason.code()),
+            None => span.says("state", if arrival.held { "held" } else { "delivered" }),
+        }
         // 6
         let store = self.ledger().content();
         store.put(&offer.envelope).map_err(|e| storage(&e))?;
         arrival.origin_proof = store.put(&offer.origin.encode()).map_err(|e| storage(&e))?;
         let actor = Actor { client: peer.to_string(), user: String::new() };
         let command = Command::Accept { actor, arrival: Box::new(arrival) };
-        let committed = self.ledger().commit(command).await.map_err(LedgerError::into_rejection)?;
+        let committed = span.step("commit", self.ledger().commit(command)).await;
+        let committed = committed.map_err(LedgerError::into_rejection)?;
         if let Some(mut pulled) = pulled {
             pulled.forget();
         }

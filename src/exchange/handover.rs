@@ -10,6 +10,7 @@ use std::sync::Mutex;
 use bytes::Bytes;
 
 use super::stored::Stored;
+use super::traces::Side;
 use super::{Caller, Exchange, message};
 use crate::config::Role;
 use crate::domain::decide::{Command, no_longer};
@@ -244,13 +245,14 @@ impl Exchange {
             self.own_agency(&directory, caller, Role::Dms, agency, "agency", Reason::UnknownAgency)?;
         let actor = caller.actor(user)?;
         let now = self.ledger().now();
+        let mut span = self.span("fetch", Side::Server);
         // The record first: a lease must not tell that a delivery exists.
         let record = self.own_incoming(&agency.id, &id)?;
         no_longer(record.ended.as_ref(), &id)?;
         self.not_purged(&id)?;
         let lease_until = self.inner.leases.take(id, caller.name(), now)?;
         let command = Command::Fetch { actor, agency: agency.id.clone(), delivery_id: id };
-        let committed = match self.ledger().commit(command).await {
+        let committed = match span.step("commit", self.ledger().commit(command)).await {
             Ok(committed) => committed,
             Err(e) => {
                 self.inner.leases.end(&id);
@@ -261,6 +263,9 @@ impl Exchange {
         let mut agreed: Vec<&Asked> = record.asked.iter().collect();
         agreed.retain(|a| a.ask == Ask::Update && a.state == AskState::Agreed);
         agreed.sort_by_key(|a| a.answer);
+        span.about(&id, None);
+        span.says("recipient", record.facts.recipient_code.as_str());
+        span.end(None);
         let updates = agreed.iter().map(|a| self.stored_content(&a.envelope)).collect::<Result<_, _>>()?;
         Ok(Opened {
             updates,
@@ -303,6 +308,7 @@ impl Exchange {
         let code = agency;
         let agency = self.own_agency(&directory, caller, Role::Dms, code, "agency", Reason::UnknownAgency)?;
         let actor = caller.actor(user)?;
+        let mut span = self.span("acknowledge", Side::Server);
         for _ in 0..message::TRIES {
             let record = self.own_incoming(&agency.id, &id)?;
             if let Some((index, _)) = record.handed_over {
@@ -326,7 +332,7 @@ impl Exchange {
                 delivery_id: id,
                 arrived: arrived.map(Box::new),
             };
-            match self.ledger().commit(command).await {
+            match span.step("commit", self.ledger().commit(command)).await {
                 Err(LedgerError::Stale) => {}
                 Err(e) => {
                     let rejection = e.into_rejection();
@@ -338,6 +344,9 @@ impl Exchange {
                 }
                 Ok(committed) => {
                     self.inner.leases.end(&id);
+                    span.about(&id, None);
+                    span.says("recipient", code);
+                    span.end(None);
                     return Ok(committed.recorded());
                 }
             }

@@ -14,6 +14,7 @@ use bytes::Bytes;
 
 use super::judge::{Outcome, PartAtHand, check_files, may_be_read_whole};
 use super::pressure::{Pledge, Wants};
+use super::traces::{Side, Span};
 use super::transfer::{Receiving, Resume, TransferId, Wanted, is_small};
 use super::{Caller, Exchange, message};
 use crate::config::Role;
@@ -89,6 +90,7 @@ pub struct Upload {
     now: Timestamp,
     content: Receiving,
     is_large: bool,
+    span: Span,
     /// Its room on the disk, where it is small.
     _room: Option<Pledge>,
 }
@@ -96,6 +98,7 @@ pub struct Upload {
 impl Exchange {
     /// Checks everything that can be checked before content comes.
     pub async fn begin_send(&self, caller: &Caller, header: Header) -> Result<Upload, Rejection> {
+        let mut span = self.span("send", Side::Server);
         let directory = self.directory();
         let now = self.ledger().now();
         let actor = caller.actor(&header.user)?;
@@ -144,6 +147,9 @@ impl Exchange {
         let small = !header.validate_only && !is_large;
         let room = small.then(|| self.pressure().admit(Wants::Document(size))).transpose()?;
         let content = self.receive_upload(caller, &header, &sender, &parts, is_large).await?;
+        span.says("sender", header.sender.as_str());
+        span.says("kind", header.kind.as_str());
+        span.says("bytes", size);
         Ok(Upload {
             exchange: self.clone(),
             directory,
@@ -155,6 +161,7 @@ impl Exchange {
             now,
             content,
             is_large,
+            span,
             _room: room,
         })
     }
@@ -347,17 +354,24 @@ impl Upload {
     /// Judges, records and answers. Content that is missing refuses the document.
     pub async fn finish(mut self) -> Result<Receipt, Rejection> {
         let names = |i: usize| self.parts[i].name.clone();
-        let digests = self.content.complete(names).await?;
-        let outcome = self.decide(&digests).await;
+        let mut span = std::mem::take(&mut self.span);
+        let digests = span.step("content", self.content.complete(names)).await?;
+        let outcome = self.decide(&digests, &mut span).await;
         // A failing disk leaves open whether it is recorded: the same call finds out, with what came.
         if !matches!(&outcome, Err(rejection) if rejection.reason == Reason::StorageFailed) {
             self.content.forget();
         }
+        if let Ok(receipt) = &outcome
+            && !self.header.validate_only
+        {
+            let recorded = receipt.sent.iter().filter_map(|sent| sent.outcome.as_ref().ok());
+            span.begins(recorded.filter(|(_, _, before)| !before).map(|(id, ..)| id));
+        }
         outcome
     }
 
-    async fn decide(&mut self, digests: &[Digests]) -> Result<Receipt, Rejection> {
-        let Outcome { found, verdicts, judged } = self.judge(digests).await?;
+    async fn decide(&mut self, digests: &[Digests], span: &mut Span) -> Result<Receipt, Rejection> {
+        let Outcome { found, verdicts, judged } = span.step("judge", self.judge(digests)).await?;
         let policy = self.exchange.config().revocation_unknown;
         if let Some(reason) = message::refusal_of(self.header.kind, verdicts, policy) {
             return Err(Rejection::new(
@@ -384,7 +398,7 @@ impl Upload {
             }
         }
         for _ in 0..message::TRIES {
-            match self.submit(document, verdicts, &judged).await {
+            match span.step("commit", self.submit(document, verdicts, &judged)).await {
                 Err(LedgerError::Stale) => {}
                 Err(e) => return Err(e.into_rejection()),
                 Ok(receipt) => return Ok(receipt),

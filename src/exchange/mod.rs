@@ -8,7 +8,7 @@
 //! [`viewed`] records who looked at a document on the pages, `judge` judges signatures at either node, `transfer` takes
 //! large content in piece by piece, [`mod@retention`] purges
 //! what is kept no longer, [`witness`] holds what other logs signed, [`timestamps`] has this log's checkpoints stamped,
-//! [`recovery`] gets back what other nodes have of a lost log, [`trust`] has
+//! [`traces`] is the way of a delivery as spans, [`recovery`] gets back what other nodes have of a lost log, [`trust`] has
 //! the revocation data in force, and [`revocation`] gets it. No step is skipped for any kind of message, and between
 //! two agencies of one node the way is
 //! the same without the network.
@@ -37,6 +37,7 @@ pub mod settle;
 pub mod status;
 mod stored;
 pub mod timestamps;
+pub mod traces;
 pub mod track;
 pub(crate) mod transfer;
 pub mod trust;
@@ -81,6 +82,7 @@ pub(crate) struct Inner {
     pub(crate) stamping: timestamps::Stamping,
     pub(crate) views: viewed::Views,
     pub(crate) recovery: recovery::Recovery,
+    pub(crate) traces: traces::Traces,
 }
 
 impl Exchange {
@@ -108,6 +110,7 @@ impl Exchange {
             stamping,
             views: viewed::Views::default(),
             recovery,
+            traces: traces::Traces::default(),
         };
         Exchange { inner: Arc::new(inner) }
     }

@@ -2,6 +2,7 @@
 //! recipient's answers what it was asked (15, 16). Each travels to the other node the same way as a document, authentic by
 //! this node's log. An out-of-order status is recorded and flagged, not lost.
 
+use super::traces::Side;
 use super::{Caller, Exchange, message};
 use crate::config::Role;
 use crate::directory::Agency;
@@ -49,6 +50,7 @@ impl Exchange {
         let agency =
             self.own_agency(&directory, caller, Role::Dms, &report.agency, "agency", Reason::UnknownAgency)?;
         let actor = caller.actor(&report.user)?;
+        let mut span = self.span("respond", Side::Server);
         if report.status == Status::Arrived {
             return Err(Rejection::new(
                 Reason::WrongStatus,
@@ -83,10 +85,13 @@ impl Exchange {
                 request_id: report.request_id.clone(),
                 deliveries: vec![prepared],
             };
-            match self.ledger().commit(command).await {
+            match span.step("commit", self.ledger().commit(command)).await {
                 Err(LedgerError::Stale) => {}
                 Err(e) => return Err(e.into_rejection()),
                 Ok(committed) => {
+                    span.about(&report.delivery_id, None);
+                    span.says("status", u64::from(report.status.code()));
+                    span.end(None);
                     return self.reported(sent_index(&committed));
                 }
             }

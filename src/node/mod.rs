@@ -1,5 +1,5 @@
 //! The composition root: build, bind, run, drain. `metrics` serves what a monitoring system asks for, `selfcheck` checks
-//! the log once a day; `changes` records what is another than at the last start, `refused` the connections that were
+//! the log once a day; `otlp` sends spans to a collector; `changes` records what is another than at the last start, `refused` the connections that were
 //! turned away.
 //!
 //! [`Listeners::bind`] takes the ports; [`Node::start`] loads keys, opens directory and log, puts the steps together
@@ -8,6 +8,7 @@
 
 mod changes;
 mod metrics;
+mod otlp;
 mod refused;
 mod selfcheck;
 
@@ -15,6 +16,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use otlp::{Otlp, OtlpError};
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
@@ -112,6 +114,9 @@ pub enum NodeError {
     /// What evidence is signed with.
     #[error("evidence.certificate, evidence.key: {0}")]
     Evidence(String),
+    /// Where spans go.
+    #[error(transparent)]
+    Traces(#[from] OtlpError),
     /// gRPC.
     #[error("gRPC: {0}")]
     Grpc(String),
@@ -155,6 +160,7 @@ pub struct Node {
     quotas: [Quotas; 2],
     key: NoteVerifier,
     metrics: Option<SocketAddr>,
+    otlp: Option<Arc<Otlp>>,
     web_url: Option<String>,
     tasks: JoinSet<Result<(), NodeError>>,
 }
@@ -209,9 +215,14 @@ impl Node {
         let (ledger, opened) = tokio::task::spawn_blocking(|| Ledger::open(ledger_config))
             .await
             .map_err(|e| NodeError::Grpc(e.to_string()))??;
+        let otlp = config.traces.as_ref().map(|traces| Otlp::new(traces, &config.node)).transpose()?;
+        let otlp = otlp.map(Arc::new);
         let in_force = directory.current();
         ledger.stamp().set(in_force.version(), in_force.valid_until());
         let exchange = Exchange::new(Arc::new(config), ledger, directory);
+        if let (Some(otlp), Some(traces)) = (&otlp, &exchange.config().traces) {
+            exchange.traces().keep(traces.percent, otlp.clone());
+        }
         // Known before the first call.
         if let Some(free) = free_bytes(&*disk, &exchange.config().data) {
             exchange.pressure().measured(free);
@@ -400,6 +411,7 @@ impl Node {
             quotas,
             key,
             metrics: metrics_address,
+            otlp,
             web_url,
             tasks,
         })
@@ -469,6 +481,9 @@ impl Node {
             while self.tasks.join_next().await.is_some() {}
         }
         refused::record_last(&self.exchange, &self.quotas, began).await;
+        if let Some(otlp) = self.otlp.take() {
+            let _ = tokio::task::spawn_blocking(move || otlp.close()).await;
+        }
         // A log that failed cannot say that it stops.
         let stopped = Command::Note { kind: EventKind::Stopped { reason: reason.to_owned() } };
         let noted = self.exchange.ledger().commit(stopped).await;

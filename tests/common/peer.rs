@@ -46,7 +46,7 @@ fn no_witness() -> Replies {
 pub struct FakePeer {
     state: Arc<State>,
     runtime: Option<Runtime>,
-    _stop: watch::Sender<bool>,
+    stop: watch::Sender<bool>,
 }
 
 impl Drop for FakePeer {
@@ -77,8 +77,13 @@ impl FakePeer {
 
     /// The same with the certificate of another configuration.
     pub async fn start_as(net: &TestNet, node: &str, of: &Config, answer: Answer) -> FakePeer {
-        let tls = NodeTls::load(of).unwrap().peers;
-        let address = net.config(node).listen_peers;
+        let mut fake = FakePeer::new(answer);
+        fake.listen(net, node, of).await;
+        fake
+    }
+
+    /// One that does not listen yet: what it says from the first moment on is set before it does.
+    pub fn new(answer: Answer) -> FakePeer {
         let state = Arc::new(State {
             answer: Mutex::new(answer),
             offers: Mutex::default(),
@@ -88,10 +93,17 @@ impl FakePeer {
             deaf: AtomicBool::new(false),
             answers: Mutex::default(),
         });
-        let (stop, stopped) = watch::channel(false);
+        FakePeer { state, runtime: None, stop: watch::Sender::new(false) }
+    }
+
+    /// Listens where the directory says that `node` is, with the certificate of this configuration.
+    pub async fn listen(&mut self, net: &TestNet, node: &str, of: &Config) {
+        let tls = NodeTls::load(of).unwrap().peers;
+        let address = net.config(node).listen_peers;
+        let stopped = self.stop.subscribe();
         let quotas = Quotas::new(Share::PEER, of.idle);
         let router = serve::builder(&quotas, stopped.clone())
-            .add_service(PeerServiceServer::new(Service(state.clone())));
+            .add_service(PeerServiceServer::new(Service(self.state.clone())));
         let runtime =
             tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
         let listening = runtime.spawn(async move {
@@ -99,7 +111,7 @@ impl FakePeer {
         });
         let listener = listening.await.unwrap();
         runtime.spawn(serve::serve(router, quotas, listener, tls, stopped));
-        FakePeer { state, runtime: Some(runtime), _stop: stop }
+        self.runtime = Some(runtime);
     }
 
     /// From now on it answers so.

@@ -127,7 +127,7 @@ pub enum Manner {
 
 /// A node that says that this is its log, on its own port and with its own certificate, and takes nothing.
 pub async fn play(net: &TestNet, node: &str, log: Log, manner: Manner) -> FakePeer {
-    let fake = FakePeer::start(net, node, Arc::new(|_| None)).await;
+    let mut fake = FakePeer::new(Arc::new(|_| None));
     let checkpoint = log.checkpoint().note().to_owned();
     let replies: Replies = Arc::new(move |ask| {
         let ask = Ask::from_wire(ask).unwrap();
@@ -142,8 +142,8 @@ pub async fn play(net: &TestNet, node: &str, log: Log, manner: Manner) -> FakePe
         }
         Outcome::Reply(log.reply(ask).to_wire())
     });
-    // It knows what to answer before anything that it says is asked about.
     fake.replies(replies);
     fake.greets(pb::HelloResponse { checkpoint, ..pb::HelloResponse::default() });
+    fake.listen(net, node, net.config(node)).await;
     fake
 }

@@ -14,6 +14,7 @@ use crate::domain::{DeliveryState, Kind};
 use crate::exchange::Exchange;
 use crate::exchange::accept::{Offer, is_inline};
 use crate::exchange::stored::Head;
+use crate::exchange::traces::{Side, Span};
 use crate::ledger::damaged;
 use crate::wire::proof::Proof;
 
@@ -28,9 +29,16 @@ pub(super) async fn deliver(
     budget: &Budget,
     id: DeliveryId,
 ) -> Outcome {
-    match attempt(exchange, link, peer, budget, id).await {
-        Ok(outcome) => outcome,
-        Err(failure) => Outcome::Failed(failure),
+    let mut span = exchange.span("deliver", Side::Client);
+    match attempt(exchange, link, peer, budget, id, &mut span).await {
+        Ok(outcome) => {
+            span.end(None);
+            outcome
+        }
+        Err(failure) => {
+            span.end(Some(&failure.rejection));
+            Outcome::Failed(failure)
+        }
     }
 }
 
@@ -40,12 +48,16 @@ async fn attempt(
     peer: &NodeName,
     budget: &Budget,
     id: DeliveryId,
+    span: &mut Span,
 ) -> Result<Outcome, Failure> {
     let here = Failure::of_this_node;
     let record: Option<Outgoing> =
         load(exchange.ledger(), &keys::outgoing(&id)).map_err(|e| here(damaged(&e)))?;
     // Given up meanwhile, or sent to another node.
     let Some(record) = record.filter(|r| r.is_open() && r.peer == *peer) else { return Ok(Outcome::Gone) };
+    span.about(&id, record.facts.target.as_ref());
+    span.says("peer", peer.as_str());
+    span.says("kind", record.facts.kind.as_str());
     if record.waits_for_revoke() && record.state == DeliveryState::Queued {
         // The revoke goes first: what has not arrived then never comes into force.
         return Err(here(Rejection::new(Reason::Revoked, "", "its revoke goes first")));
@@ -67,9 +79,13 @@ async fn attempt(
         }
     };
     let offer = exchange.offer(&record, head).map_err(here)?;
-    let proof = link.deliver(offer).await?;
+    let proof = span.step("call", link.deliver(offer)).await?;
     // An answer is never given up on, however late: it may be the proof that it arrived.
-    match exchange.settle(id, &proof).await {
+    let settled = span.step("settle", exchange.settle(id, &proof)).await;
+    if let Ok(state) = &settled {
+        span.says("state", state.as_str());
+    }
+    match settled {
         // What was delivered before stays so.
         Ok(DeliveryState::Held) if record.state != DeliveryState::Delivered => Ok(Outcome::Held),
         Ok(_) => Ok(Outcome::Over),

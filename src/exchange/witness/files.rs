@@ -41,7 +41,7 @@ pub struct Cut {
     /// What was found, for a person.
     pub why: String,
     /// The alarm is in the log.
-    pub(super) alarmed: bool,
+    pub alarmed: bool,
 }
 
 impl Cut {
