@@ -7,6 +7,7 @@
 #[path = "../common/mod.rs"]
 mod common;
 
+mod explained;
 mod keeping;
 
 use std::fs::File;

@@ -1,0 +1,48 @@
+//! `check-config`: what it says of a configuration.
+
+use super::common::program::Net;
+
+#[test]
+fn timestamps_and_the_certificate_of_evidence_are_explained() {
+    let net = Net::make(6_000);
+    let shown = || {
+        let output = net.run(&["check-config", "net/tinh/lienthong.toml"]);
+        let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+        (output.status.code(), text(&output.stdout), text(&output.stderr))
+    };
+    let (code, out, err) = shown();
+    assert_eq!(code, Some(0), "{out}{err}");
+    for line in [
+        "timestamps  of nobody (`timestamps.url`): times are by this node's clock\n",
+        "evidence    not signed (`evidence.certificate`): it does not say who exported it\n",
+    ] {
+        assert!(out.contains(line), "{out}");
+    }
+    let file = net.dir.path().join("net/tinh/lienthong.toml");
+    let before = std::fs::read_to_string(&file).unwrap();
+    let certificate = "../documents/person-H09.pem";
+    let with = |key: &str| {
+        format!(
+            "{before}\n[timestamps]\nurl = \"http://tsa.example/\"\ninterval_minutes = 30\n\n[evidence]\n\
+             certificate = \"{certificate}\"\nkey = \"../documents/{key}\"\n"
+        )
+    };
+    std::fs::write(&file, with("person-H09.key")).unwrap();
+    let (code, out, err) = shown();
+    assert_eq!(code, Some(0), "{out}{err}");
+    assert!(
+        out.contains("timestamps  of http://tsa.example/, every 30 min when the log has grown\n"),
+        "{out}"
+    );
+    assert!(
+        out.contains("evidence    signed with ") && out.contains("person-H09.pem, valid until 20"),
+        "{out}"
+    );
+    // A key that is not the certificate's, one that is not there.
+    for (key, why) in [("seal-H09.key", "evidence: "), ("none.key", "none.key")] {
+        std::fs::write(&file, with(key)).unwrap();
+        let (code, out, err) = shown();
+        assert_eq!(code, Some(2), "{out}{err}");
+        assert!(err.contains(why), "{err}");
+    }
+}
