@@ -4,12 +4,13 @@ use std::path::PathBuf;
 use std::str::FromStr;
 
 use bytes::Bytes;
+use clap::builder::NonEmptyStringValueParser;
 
 use super::audit::{AuditArgs, Stopped};
 use super::dms::write_new;
 use super::show::{EVENT_HEADER, columns, event_json, event_line};
 use super::{CliError, Format, Outcome, note, out};
-use crate::audit::{Query, list};
+use crate::audit::{Query, known_kind, known_reason, list};
 use crate::domain::{AgencyId, DeliveryId};
 use crate::signature::{Role, Verdict};
 use crate::time::{Date, Timestamp};
@@ -36,19 +37,19 @@ pub struct ListArgs {
     #[arg(long)]
     backwards: bool,
     /// How many.
-    #[arg(long, default_value_t = 50)]
+    #[arg(long, default_value_t = 50, value_parser = clap::value_parser!(u32).range(1..))]
     limit: u32,
     /// All that match, however many.
     #[arg(long, conflicts_with = "limit")]
     all: bool,
     /// Events that concern this agency.
-    #[arg(long, value_name = "CODE")]
+    #[arg(long, value_name = "CODE", value_parser = NonEmptyStringValueParser::new())]
     agency: Option<String>,
     /// Events of messages that this agency sends or receives; with --agency, the other side.
-    #[arg(long, value_name = "CODE")]
+    #[arg(long, value_name = "CODE", value_parser = NonEmptyStringValueParser::new())]
     counterpart: Option<String>,
     /// Events of this kind: submitted, received, refused, settled, …
-    #[arg(long)]
+    #[arg(long, value_parser = known_kind)]
     kind: Option<String>,
     /// Events of this delivery.
     #[arg(long, value_name = "ID")]
@@ -60,25 +61,25 @@ pub struct ListArgs {
     #[arg(long, value_name = "WHEN")]
     until: Option<When>,
     /// Events of documents with this number.
-    #[arg(long)]
+    #[arg(long, value_parser = NonEmptyStringValueParser::new())]
     number: Option<String>,
     /// And this notation.
-    #[arg(long, requires = "number")]
+    #[arg(long, requires = "number", value_parser = NonEmptyStringValueParser::new())]
     notation: Option<String>,
     /// And this year.
     #[arg(long, requires = "number")]
     year: Option<i32>,
     /// Events that this client caused (`node`: the node itself; a node's name: what came from there).
-    #[arg(long, value_name = "NAME")]
+    #[arg(long, value_name = "NAME", value_parser = NonEmptyStringValueParser::new())]
     by_client: Option<String>,
     /// Events that this user caused, as the client names it.
-    #[arg(long, value_name = "USER")]
+    #[arg(long, value_name = "USER", value_parser = NonEmptyStringValueParser::new())]
     by_user: Option<String>,
     /// Events with this verdict: valid, invalid, indeterminate or absent; of one role: person=VERDICT, agency=VERDICT.
     #[arg(long, value_name = "[ROLE=]VERDICT")]
     verdict: Option<VerdictOf>,
     /// Events that give this reason.
-    #[arg(long, value_name = "CODE")]
+    #[arg(long, value_name = "CODE", value_parser = known_reason)]
     reason: Option<String>,
     /// Write what is found to this new file instead; a running node records that.
     #[arg(long, value_name = "FILE")]
@@ -178,7 +179,7 @@ type Found = (Vec<(u64, Bytes)>, Option<String>);
 /// Lists.
 pub(super) async fn run(args: &AuditArgs, list_args: &ListArgs) -> Result<Outcome, CliError> {
     let request = list_args.request();
-    let wanted = if list_args.all { usize::MAX } else { list_args.limit.max(1) as usize };
+    let wanted = if list_args.all { usize::MAX } else { list_args.limit as usize };
     if list_args.output.as_ref().is_some_and(|file| file.exists()) {
         let file = list_args.output.as_ref().map_or_else(String::new, |f| f.display().to_string());
         return Err(CliError::failed(format!("{file} is there already: name a new file")));

@@ -135,7 +135,9 @@ impl AuditApi {
                 return Ok(());
             }
         }
-        Err(unknown_event(index, self.exchange.ledger().snapshot().size()))
+        // How long the log is, is not an agency's affair.
+        let what = format!("there is no event {index} that concerns an agency of this client");
+        Err(Rejection::new(Reason::UnknownEvent, "index", what))
     }
 }
 

@@ -1,6 +1,7 @@
-//! `check-config`: what it says of a configuration.
+//! `check-config`: what it says of a configuration; and what `audit list` refuses before it asks anybody.
 
 use super::common::program::Net;
+use super::run;
 
 #[test]
 fn timestamps_and_the_certificate_of_evidence_are_explained() {
@@ -44,5 +45,23 @@ fn timestamps_and_the_certificate_of_evidence_are_explained() {
         let (code, out, err) = shown();
         assert_eq!(code, Some(2), "{out}{err}");
         assert!(err.contains(why), "{err}");
+    }
+}
+
+#[test]
+fn filters_that_nothing_can_match_are_refused_with_what_is_known() {
+    let net = Net::make(7_000);
+    let list = |args: &[&str]| run(&net, "tinh", &[&["audit", "list"], args].concat());
+    list(&["--kind", ""]).failed(&["--kind", "is no kind of event: submitted, received"]);
+    list(&["--kind", "sent"]).failed(&["`sent` is no kind of event: submitted, received"]);
+    list(&["--reason", "foo"]).failed(&[
+        "`foo` is no reason that an event gives:",
+        "bad_proof",
+        "self_check",
+    ]);
+    list(&["--reason", ""]).failed(&["is no reason that an event gives:"]);
+    list(&["--limit", "0"]).failed(&["--limit", "0 is not in 1"]);
+    for filter in ["--agency", "--counterpart", "--number", "--by-client", "--by-user"] {
+        list(&[filter, ""]).failed(&[filter, "a value is required"]);
     }
 }

@@ -57,7 +57,7 @@ impl TestNet {
     /// The same, and it works: the container's bytes.
     pub async fn exported(&self, node: &str, id: &Bytes) -> Vec<u8> {
         let out = format!("{node}-{}.asice", hex::encode(&id[..4]));
-        let said = self.export(node, "admin", &[&hex::encode(id)], &out).await;
+        let said = self.export(node, "admin", &[&hex::encode(id), "--force"], &out).await;
         assert_eq!(said.code, Some(0), "{}", said.err);
         let said: Value = serde_json::from_str(&said.out).unwrap();
         assert_eq!(said["delivery_id"], hex::encode(id));

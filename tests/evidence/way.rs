@@ -102,10 +102,25 @@ async fn a_delivery_across_two_nodes_is_proven_offline_from_either_side() {
             says("Bằng chứng của nút signed the manifest", "not revoked");
         }
     }
+    // What is there already is not written over unasked, nor recorded as exported again.
+    let before = std::fs::read(net.path("b.asice")).unwrap();
+    for what in [&[&*hex][..], &by_key] {
+        let said = net.export("b", "admin", what, "b.asice").await;
+        assert_eq!(said.code, Some(2), "{}", said.out);
+        assert!(
+            said.err.contains("b.asice is there already: name another file, or give --force"),
+            "{}",
+            said.err
+        );
+    }
+    assert_eq!(std::fs::read(net.path("b.asice")).unwrap(), before);
     let exported = net.events("b", "exported").await;
     let [(_, event)] = &exported[..] else { panic!("{exported:?}") };
     assert_eq!((event.actor.client.as_str(), event.actor.user.as_str()), ("admin", "thanh tra"));
     assert!(matches!(event.kind, EventKind::Exported { agency: None, .. }));
+    let said = net.export("b", "admin", &[&hex, "--force"], "b.asice").await;
+    assert_eq!(said.code, Some(0), "{}", said.err);
+    assert_ne!(std::fs::read(net.path("b.asice")).unwrap(), before);
     net.finish().await;
 }
 
