@@ -8,10 +8,11 @@ use clap::builder::NonEmptyStringValueParser;
 
 use super::audit::{AuditArgs, Stopped};
 use super::dms::write_new;
+use super::named::Named;
 use super::show::{EVENT_HEADER, columns, event_json, event_line};
 use super::{CliError, Format, Outcome, note, out};
 use crate::audit::{Query, known_kind, known_reason, list};
-use crate::domain::{AgencyId, DeliveryId};
+use crate::domain::AgencyId;
 use crate::signature::{Role, Verdict};
 use crate::time::{Date, Timestamp};
 use crate::wire::{leaf, pb, words};
@@ -53,7 +54,7 @@ pub struct ListArgs {
     kind: Option<String>,
     /// Events of this delivery.
     #[arg(long, value_name = "ID")]
-    delivery: Option<DeliveryId>,
+    delivery: Option<Named>,
     /// Not before: a time (RFC 3339) or a day.
     #[arg(long, value_name = "WHEN")]
     since: Option<When>,
@@ -158,7 +159,8 @@ impl ListArgs {
             kind: text(&self.kind),
             since: self.since.map_or(0, |when| when.begin().millis()),
             until: self.until.map_or(0, |when| when.end().millis()),
-            delivery_id: self.delivery.map_or_else(Bytes::new, |d| words::id(&d)),
+            // Found where it is asked for.
+            delivery_id: Bytes::new(),
             number: text(&self.number),
             notation: text(&self.notation),
             year: self.year.unwrap_or(0),
@@ -187,9 +189,9 @@ pub(super) async fn run(args: &AuditArgs, list_args: &ListArgs) -> Result<Outcom
     let (events, next) = match args.data() {
         Some(dir) => {
             let stopped = Stopped::open(dir, args.log_key())?;
-            offline(&stopped, &request, list_args.from, wanted)?
+            offline(&stopped, request, list_args, wanted)?
         }
-        None => running(args, request, wanted).await?,
+        None => running(args, request, list_args, wanted).await?,
     };
     let decoded = events
         .iter()
@@ -224,9 +226,13 @@ pub(super) async fn run(args: &AuditArgs, list_args: &ListArgs) -> Result<Outcom
 async fn running(
     args: &AuditArgs,
     mut request: pb::ListEventsRequest,
+    list_args: &ListArgs,
     wanted: usize,
 ) -> Result<Found, CliError> {
     let client = args.remote().connect("admin").await?;
+    if let Some(named) = &list_args.delivery {
+        request.delivery_id = words::id(&named.find(&client).await?);
+    }
     let mut events = Vec::new();
     let mut token = String::new();
     loop {
@@ -246,14 +252,17 @@ async fn running(
 /// The same of a stopped node's files. Agencies are given by their permanent ids.
 fn offline(
     stopped: &Stopped,
-    request: &pb::ListEventsRequest,
-    from: Option<u64>,
+    mut request: pb::ListEventsRequest,
+    list_args: &ListArgs,
     wanted: usize,
 ) -> Result<Found, CliError> {
-    let agency = |code: &str| if code.is_empty() { Ok(None) } else { AgencyId::new(code).map(Some) };
-    let query = Query::read(request, agency(&request.agency)?, agency(&request.counterpart)?)?;
-    let mut query = Query { from, ..query };
     let index = stopped.offline.index().map_err(CliError::failed)?;
+    if let Some(named) = &list_args.delivery {
+        request.delivery_id = words::id(&named.find_in(index)?);
+    }
+    let agency = |code: &str| if code.is_empty() { Ok(None) } else { AgencyId::new(code).map(Some) };
+    let query = Query::read(&request, agency(&request.agency)?, agency(&request.counterpart)?)?;
+    let mut query = Query { from: list_args.from, ..query };
     let size = stopped.offline.size().map_err(CliError::failed)?;
     let mut events = Vec::new();
     loop {

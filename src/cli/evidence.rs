@@ -9,6 +9,7 @@ use rustls_pki_types::CertificateDer;
 use serde_json::json;
 
 use super::audit::{Listed, Stopped};
+use super::named::Named;
 use super::remote::Remote;
 use super::show::columns;
 use super::verify::read_roots;
@@ -18,7 +19,7 @@ use crate::audit::evidence::{
 };
 use crate::config::Config;
 use crate::domain::document::DocumentRef;
-use crate::domain::ids::{DeliveryId, DocumentKey};
+use crate::domain::ids::DocumentKey;
 use crate::exchange::timestamps::Stamps;
 use crate::exchange::trust::read_crls;
 use crate::ledger::{Clock as _, SystemClock};
@@ -32,7 +33,7 @@ use crate::wire::{pb, words};
 pub(super) struct ExportArgs {
     /// The delivery's id; or give the document's key.
     #[arg(value_name = "DELIVERY", required_unless_present = "number")]
-    delivery: Option<DeliveryId>,
+    delivery: Option<Named>,
     /// Code of the agency that sent it.
     #[arg(long, value_name = "CODE", requires = "number", conflicts_with = "delivery")]
     agency: Option<String>,
@@ -95,7 +96,8 @@ pub(super) async fn run(
     let folder = folder.unwrap_or(Path::new(".")).to_owned();
     let failed = |e: std::io::Error| CliError::file("writing in", &folder, &e);
     // Before the node records that it was exported.
-    let known = args.out.clone().or_else(|| args.delivery.map(|id| default_name(&folder, &id.to_string())));
+    let known =
+        args.out.clone().or_else(|| args.delivery.as_ref().map(|id| default_name(&folder, &id.to_string())));
     if let Some(name) = known.filter(|name| !args.force && name.exists()) {
         return Err(is_there(&name));
     }
@@ -178,8 +180,12 @@ async fn running(args: &ExportArgs, remote: &Remote, target: &mut Target) -> Res
         notation: d.key.notation().to_owned(),
         year: d.key.year(),
     });
+    let delivery_id = match &args.delivery {
+        Some(named) => words::id(&named.find(&client).await?),
+        None => bytes::Bytes::new(),
+    };
     let request = pb::ExportEvidenceRequest {
-        delivery_id: args.delivery.map_or_else(bytes::Bytes::new, |id| words::id(&id)),
+        delivery_id,
         document,
         recipient: args.recipient.clone().unwrap_or_default(),
         user: args.user.clone(),
@@ -220,8 +226,8 @@ fn stopped(args: &ExportArgs, stopped: &Stopped, target: &mut Target) -> Result<
         authority: &config.authority,
         audience: Audience::Node,
     };
-    let id = match (args.delivery, args.document()?) {
-        (Some(id), _) => id,
+    let id = match (&args.delivery, args.document()?) {
+        (Some(named), _) => named.find_in(index)?,
         (None, Some(document)) => {
             let recipient = args.recipient.as_deref().unwrap_or_default();
             find(&source, &directory, now.date(), &document, recipient).map_err(CliError::failed)?

@@ -8,6 +8,7 @@
 mod common;
 
 mod explained;
+mod found;
 mod keeping;
 
 use std::fs::File;

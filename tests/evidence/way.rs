@@ -206,6 +206,17 @@ async fn a_stopped_nodes_files_give_the_same_evidence() {
     let container = std::fs::read(&out).unwrap();
     net.good(&container);
     let offline = unpack(&container);
+    // Named by the beginning of its id.
+    let short = &hex::encode(&id)[..9];
+    let list =
+        audit(["list", "--delivery", short, "--data", &text(&net.path("b"))].map(str::to_owned).to_vec())
+            .await;
+    assert!(list.code == Some(0) && list.out.contains("received"), "{}{}", list.out, list.err);
+    let again = text(&net.path("again.asice"));
+    let args = ["export", short, "--data", &text(&net.path("b")), "--out", &again];
+    let said = audit(args.map(str::to_owned).to_vec()).await;
+    assert_eq!(said.code, Some(0), "{}", said.err);
+    assert_eq!(std::fs::read(again).unwrap(), container);
     let same = |prefix: &str| {
         let of = |files: &super::tools::Files| {
             files.iter().filter(|(p, _)| p.starts_with(prefix)).cloned().collect::<Vec<_>>()
