@@ -4,6 +4,7 @@
 //! then does without: the exchange waits for neither.
 
 use std::path::PathBuf;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use opentelemetry::trace::{SpanContext, SpanId, SpanKind, Status, TraceFlags, TraceId, TraceState};
@@ -11,9 +12,10 @@ use opentelemetry::{InstrumentationScope, KeyValue};
 use opentelemetry_otlp::tonic_types::transport::{Certificate, ClientTlsConfig};
 use opentelemetry_otlp::{SpanExporter, WithExportConfig, WithTonicConfig};
 use opentelemetry_sdk::Resource;
+use opentelemetry_sdk::error::OTelSdkResult;
 use opentelemetry_sdk::trace::{
-    BatchConfigBuilder, BatchSpanProcessor, IdGenerator, RandomIdGenerator, SpanData, SpanEvents, SpanLinks,
-    SpanProcessor,
+    self, BatchConfigBuilder, BatchSpanProcessor, IdGenerator, RandomIdGenerator, SpanData, SpanEvents,
+    SpanLinks, SpanProcessor,
 };
 
 use crate::config::Traces;
@@ -52,6 +54,42 @@ pub enum OtlpError {
     },
 }
 
+/// Sends spans, and says once when that begins to fail, and once when it goes on.
+#[derive(Debug)]
+struct Exporter {
+    otlp: SpanExporter,
+    failing: AtomicBool,
+}
+
+impl trace::SpanExporter for Exporter {
+    async fn export(&self, batch: Vec<SpanData>) -> OTelSdkResult {
+        let spans = batch.len();
+        let sent = self.otlp.export(batch).await;
+        match &sent {
+            Ok(()) if self.failing.swap(false, Ordering::Relaxed) => {
+                tracing::warn!("the collector takes spans again");
+            }
+            Err(error) if !self.failing.swap(true, Ordering::Relaxed) => {
+                tracing::warn!(%error, spans, "the collector does not take spans: they are lost until it does");
+            }
+            _ => {}
+        }
+        sent
+    }
+
+    fn shutdown_with_timeout(&self, timeout: Duration) -> OTelSdkResult {
+        self.otlp.shutdown_with_timeout(timeout)
+    }
+
+    fn force_flush(&self) -> OTelSdkResult {
+        self.otlp.force_flush()
+    }
+
+    fn set_resource(&mut self, resource: &Resource) {
+        self.otlp.set_resource(resource);
+    }
+}
+
 /// The queue to a collector.
 pub struct Otlp {
     queue: BatchSpanProcessor,
@@ -71,6 +109,7 @@ impl Otlp {
         }
         let exporter =
             exporter.build().map_err(|error| OtlpError::Exporter { url: traces.otlp.clone(), error })?;
+        let exporter = Exporter { otlp: exporter, failing: AtomicBool::new(false) };
         let batches = BatchConfigBuilder::default()
             .with_max_queue_size(WAITING)
             .with_max_export_batch_size(BATCH)

@@ -5,6 +5,7 @@
 #[path = "../common/mod.rs"]
 mod common;
 mod edited;
+mod long;
 mod planted;
 mod scenario;
 
