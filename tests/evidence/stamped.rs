@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use lienthong::config::Timestamps;
 use lienthong::ledger::{Clock as _, SystemClock};
+use lienthong::signature::{add_timestamp, timestamp_request, timestamp_token};
 use lienthong::time::Timestamp;
 use lienthong::wire::pb;
 use rcgen::{CertificateParams, CustomExtension, Issuer, KeyPair, KeyUsagePurpose};
@@ -220,5 +221,37 @@ async fn without_an_answer_the_node_goes_on_and_says_since_when() {
     a.wait_for(&id, pb::DeliveryState::Delivered).await;
     let stamps = net.status("a").await.timestamps.unwrap();
     assert_eq!((stamps.authority, stamps.failing_since), (web.url("/tsa"), since[0].millis()));
+    net.finish().await;
+}
+
+/// What a verdict rests on may be inside the document: it needs no file of its own.
+#[tokio::test]
+async fn signatures_that_carry_a_timestamp_are_judged_again_by_it() {
+    if run("openssl", &["version"]).is_none() {
+        eprintln!("skipped: there is no openssl here");
+        return;
+    }
+    let mut net = today();
+    let dir = authority(&net);
+    for node in ["a", "b"] {
+        net.start(node).await;
+    }
+    let a = net.dms("a").await;
+    let doc = net.document("H01.1", &["H01.22"], "1");
+    let signatures = net.signatures("H01.1", &doc.data).into_iter().map(|signature| {
+        let reply = reply(&dir, &timestamp_request(&signature).unwrap());
+        add_timestamp(&signature, &timestamp_token(&reply, &signature).unwrap()).unwrap()
+    });
+    let doc = doc.signed(signatures.collect());
+    let id = a.deliver(&doc).await.remove(0);
+    a.wait_for(&id, pb::DeliveryState::Delivered).await;
+    for node in ["a", "b"] {
+        let report = net.good(&net.exported(node, &id).await);
+        assert!(super::tools::beyond(&report).is_empty(), "{:#?}", super::tools::beyond(&report));
+    }
+    for (_, event) in net.events("b", "received").await {
+        let judged = &event.kind.named();
+        assert_eq!(judged.evidence.len(), 3, "a list, and a token in each signature");
+    }
     net.finish().await;
 }
