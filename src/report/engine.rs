@@ -1,7 +1,8 @@
 //! Adding figures up: from the cells of one family where it has every dimension that is asked for, which takes
-//! milliseconds whatever the log's size, and from the rows otherwise.
+//! milliseconds whatever the log's size, and from the rows otherwise, a sender's after the other's, on all cores.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use super::coverage::Declared;
 use super::query::{Basis, Dimension, Query, Value};
@@ -39,6 +40,13 @@ impl Sum {
     fn add(&mut self, counters: Counters, covered: bool) {
         self.more = self.more.plus(counters);
         self.covered_more += if covered { counters.deliveries } else { 0 };
+    }
+
+    fn join(&mut self, other: Sum) {
+        self.more = self.more.plus(other.more);
+        self.less = self.less.plus(other.less);
+        self.covered_more += other.covered_more;
+        self.covered_less += other.covered_less;
     }
 
     fn take(&mut self, several: Several, covered: bool) {
@@ -132,12 +140,19 @@ pub fn figures(source: &(impl Source + ?Sized), query: &Query) -> Result<Vec<Fig
                 })?;
             }
         }
-        Plan::Rows if query.side == Side::Incoming => {
-            each_arrival(source, query, |row| {
-                sums.entry(group(query, &row.dims)).or_default().add(row.count(), false);
+        Plan::Rows => {
+            let incoming = query.side == Side::Incoming;
+            let family = if incoming { Family::Arrival } else { Family::Sender };
+            let agencies: Vec<_> = agencies(source, query, family)?.into_iter().collect();
+            let parts = side_by_side(&agencies, |sums, agency| match (incoming, query.basis) {
+                (true, _) => arrivals(source, query, agency, sums),
+                (false, Basis::Deliveries) => deliveries(source, query, &declared, agency, sums),
+                (false, Basis::Documents) => documents(source, query, &declared, agency, sums),
             })?;
+            for (group, sum) in parts.into_iter().flatten() {
+                sums.entry(group).or_default().join(sum);
+            }
         }
-        Plan::Rows => rows(source, query, &declared, &mut sums)?,
     }
     let outgoing = query.side == Side::Outgoing;
     let figure = |(values, sum): (Group, Sum)| Figure {
@@ -207,12 +222,15 @@ pub(super) fn each_cell<T>(
     })
 }
 
+/// A year of a sender; of an agency to which something came, 0.
+type YearOf = (i32, AgencyId);
+
 /// The agencies, with the years, of which rows may count: as the cells tell, so that no others are read.
 fn agencies(
     source: &(impl Source + ?Sized),
     query: &Query,
     family: Family,
-) -> Result<BTreeSet<(i32, AgencyId)>, ReportError> {
+) -> Result<BTreeSet<YearOf>, ReportError> {
     let mut found = BTreeSet::new();
     let nothing = |_: &[u8], _: &[u8]| Ok(());
     each_cell(source, query, family, Merged::Not, nothing, |dims, ()| {
@@ -226,59 +244,99 @@ fn agencies(
     Ok(found)
 }
 
+/// Does the work of each agency on all cores, each with sums of its own.
+fn side_by_side(
+    agencies: &[YearOf],
+    work: impl Fn(&mut Sums, &YearOf) -> Result<(), ReportError> + Sync,
+) -> Result<Vec<Sums>, ReportError> {
+    let next = AtomicUsize::new(0);
+    let share = || {
+        let mut sums = Sums::new();
+        while let Some(agency) = agencies.get(next.fetch_add(1, Ordering::Relaxed)) {
+            work(&mut sums, agency)?;
+        }
+        Ok(sums)
+    };
+    let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
+    std::thread::scope(|scope| {
+        let others: Vec<_> = (1..cores.min(agencies.len())).map(|_| scope.spawn(share)).collect();
+        let mut parts = vec![share()];
+        // A thread that panics takes this one along.
+        parts.extend(
+            others.into_iter().map(|other| other.join().unwrap_or_else(|p| std::panic::resume_unwind(p))),
+        );
+        parts.into_iter().collect()
+    })
+}
+
 /// The deliveries of the sender's side that count.
 pub(super) fn each_row(
     source: &(impl Source + ?Sized),
     query: &Query,
     mut f: impl FnMut(&[u8], Row),
 ) -> Result<(), ReportError> {
-    for (year, sender) in agencies(source, query, Family::Sender)? {
-        let prefix = keys::rows_of(year, &sender);
-        source.scan(&prefix, &prefix, &mut |key, value| {
-            let row: Row = decode(key, value)?;
-            if row.channel().is_some() && query.counts(&row.dims, |_| true) {
-                f(key, row);
-            }
-            Ok(true)
-        })?;
+    for agency in agencies(source, query, Family::Sender)? {
+        rows_of(source, query, &agency, &mut f)?;
     }
     Ok(())
 }
 
-fn each_arrival(
+fn rows_of(
     source: &(impl Source + ?Sized),
     query: &Query,
-    mut f: impl FnMut(Arrived),
+    (year, sender): &YearOf,
+    mut f: impl FnMut(&[u8], Row),
 ) -> Result<(), ReportError> {
-    for (_, recipient) in agencies(source, query, Family::Arrival)? {
-        let prefix = keys::arrived_at(&recipient);
-        source.scan(&prefix, &prefix, &mut |key, value| {
-            let row: Arrived = decode(key, value)?;
-            if query.counts(&row.dims, |_| true) {
-                f(row);
-            }
-            Ok(true)
-        })?;
-    }
-    Ok(())
+    let prefix = keys::rows_of(*year, sender);
+    source.scan(&prefix, &prefix, &mut |key, value| {
+        let row: Row = decode(key, value)?;
+        if row.channel().is_some() && query.counts(&row.dims, |_| true) {
+            f(key, row);
+        }
+        Ok(true)
+    })
+}
+
+fn arrivals(
+    source: &(impl Source + ?Sized),
+    query: &Query,
+    (_, recipient): &YearOf,
+    sums: &mut Sums,
+) -> Result<(), ReportError> {
+    let prefix = keys::arrived_at(recipient);
+    source.scan(&prefix, &prefix, &mut |key, value| {
+        let row: Arrived = decode(key, value)?;
+        if query.counts(&row.dims, |_| true) {
+            sums.entry(group(query, &row.dims)).or_default().add(row.count(), false);
+        }
+        Ok(true)
+    })
+}
+
+fn deliveries(
+    source: &(impl Source + ?Sized),
+    query: &Query,
+    declared: &Declared,
+    agency: &YearOf,
+    sums: &mut Sums,
+) -> Result<(), ReportError> {
+    rows_of(source, query, agency, |_, row| {
+        let covered = declared.covers(&row.dims);
+        sums.entry(group(query, &row.dims)).or_default().add(row.count(), covered);
+    })
 }
 
 /// What is the same for all deliveries of one document; where they disagree, they count as several.
 type Face = (Date, String, Urgency, crate::domain::event::Level, AgencyId);
 
-fn rows(
+/// The rows of one document are side by side.
+fn documents(
     source: &(impl Source + ?Sized),
     query: &Query,
     declared: &Declared,
+    agency: &YearOf,
     sums: &mut Sums,
 ) -> Result<(), ReportError> {
-    if query.basis == Basis::Deliveries {
-        return each_row(source, query, |_, row| {
-            let covered = declared.covers(&row.dims);
-            sums.entry(group(query, &row.dims)).or_default().add(row.count(), covered);
-        });
-    }
-    // The rows of one document are side by side.
     let mut document: Vec<u8> = Vec::new();
     let mut parts: HashMap<(Face, Group), (Counters, bool)> = HashMap::new();
     let mut flush = |parts: &mut HashMap<(Face, Group), (Counters, bool)>| {
@@ -286,11 +344,12 @@ fn rows(
             sums.entry(group).or_default().add(sum.as_document(), covered);
         }
     };
-    each_row(source, query, |key, row| {
+    rows_of(source, query, agency, |key, row| {
         let own = &key[..key.len().saturating_sub(keys::ROW_HASH)];
         if own != document {
             flush(&mut parts);
-            document = own.to_vec();
+            document.clear();
+            document.extend_from_slice(own);
         }
         let d = &row.dims;
         let face = (d.day, d.type_name.clone(), d.urgency, d.sender_level, d.sender_registered.clone());

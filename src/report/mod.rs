@@ -66,7 +66,7 @@ fn damaged(key: &[u8]) -> ReportError {
 pub type Each<'a> = dyn FnMut(&[u8], &[u8]) -> Result<bool, ReportError> + 'a;
 
 /// Records in the order of their keys: a node's store, or a map of a test.
-pub trait Source {
+pub trait Source: Sync {
     /// Every record under a prefix, from a key on.
     fn scan(&self, prefix: &[u8], from: &[u8], f: &mut Each<'_>) -> Result<(), ReportError>;
 }

@@ -299,5 +299,15 @@ test('somebody of an agency keeps its paper register', async () => {
   await page.waitForURL(/done=\d+/);
   assert.match(await page.locator('tbody tr').first().textContent(), /tờ trình.*còn hiệu lực/s);
   assert.match(await page.locator('tbody tr').nth(1).textContent(), /đã sửa hoặc rút/);
+  // The same in English: the form, the register, and a refusal.
+  await page.click('header button[lang=en]');
+  assert.equal(await page.getAttribute('html', 'lang'), 'en');
+  assert.deepEqual(await accessible(page, '/paper (en)'), []);
+  await page.goto(`${origin(province)}/paper?agency=H09.11`);
+  await page.fill('form[method=post] input[name=number]', '4322');
+  await page.fill('form[method=post] input[name=notation]', 'CV-STTTT');
+  await page.click('form[action="/paper"][method=post] button');
+  assert.match(await page.textContent('[role=alert]'), /no_recipient/);
+  assert.deepEqual(await accessible(page, '/paper, refused (en)'), []);
   await context.close();
 });
