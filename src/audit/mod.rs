@@ -41,6 +41,7 @@ pub use check::{check, check_running};
 pub use content::{ContentChecked, ContentRead, ContentSource, check_content, check_content_of};
 pub use list::{Page, Query, list};
 pub use offline::Offline;
+pub use query::{known_kind, known_reason};
 pub use tiles::{CHECKPOINT, Known, TilesError, export_tiles};
 pub use verify::verify;
 

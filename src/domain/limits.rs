@@ -265,3 +265,9 @@ pub const WITNESS_AT_ONCE: usize = 8;
 pub const START_ASK: std::time::Duration = std::time::Duration::from_secs(10);
 /// Bytes of a proof of a fork: two checkpoints, a path and a whole directory version.
 pub const FORK_PROOF_BYTES: u64 = 512 * 1024 * 1024 + 1024 * 1024;
+
+/// Digits of a delivery's id that must be given to find it: with a hundred million deliveries, two share the first eight
+/// only now and then, and nobody learns ids by trying.
+pub const ID_DIGITS: usize = 8;
+/// Deliveries looked at whose ids begin alike: there are far fewer.
+pub const IDS_LOOKED_AT: usize = 1_000;

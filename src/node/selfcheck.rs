@@ -11,6 +11,7 @@ use tokio::sync::{oneshot, watch};
 use super::NodeError;
 use crate::audit::{self, Checked};
 use crate::domain::Command;
+use crate::domain::administration::SELF_CHECK;
 use crate::domain::event::EventKind;
 use crate::exchange::Exchange;
 use crate::exchange::checks::LastCheck;
@@ -114,7 +115,7 @@ async fn tell(exchange: &Exchange, checked: &Checked, last: &LastCheck) {
     let detail = first.map_or_else(String::new, ToString::to_string);
     let detail = format!("{} findings; the first: {detail}", last.findings);
     let kind = EventKind::Alarm {
-        reason: "self_check".to_owned(),
+        reason: SELF_CHECK.to_owned(),
         peer: String::new(),
         detail: detail.chars().take(DETAIL_CHARS).collect(),
     };

@@ -133,7 +133,9 @@ impl AuditApi {
                 return Ok(());
             }
         }
-        Err(unknown_event(index, self.exchange.ledger().snapshot().size()))
+        // How long the log is, is not an agency's affair.
+        let what = format!("there is no event {index} that concerns an agency of this client");
+        Err(Rejection::new(Reason::UnknownEvent, "index", what))
     }
 }
 
@@ -288,6 +290,20 @@ impl AuditService for AuditApi {
         let pieces =
             self.exports.begin(&self.exchange, &caller, request.into_inner()).await.map_err(refuse)?;
         Ok(Response::new(ReceiverStream::new(pieces)))
+    }
+
+    async fn begin_backup(
+        &self,
+        request: Request<pb::BeginBackupRequest>,
+    ) -> Result<Response<pb::BeginBackupResponse>, Status> {
+        let caller = caller(&self.exchange, &request)?;
+        caller.check_node(NodeRole::Admin).map_err(refuse)?;
+        let pb::BeginBackupRequest { user, keys } = request.into_inner();
+        let filter = if keys { "keys".to_owned() } else { String::new() };
+        self.extract(&caller, &user, Extract::Backup, None, filter).await.map_err(refuse)?;
+        let snapshot = self.exchange.ledger().snapshot();
+        let checkpoint = snapshot.checkpoint().map_or_else(String::new, |c| c.note().to_owned());
+        Ok(Response::new(pb::BeginBackupResponse { checkpoint }))
     }
 
     type ExportTilesStream = ReceiverStream<Result<pb::ExportTilesResponse, Status>>;

@@ -11,7 +11,7 @@ use lienthong::exchange::trust::read_crls;
 use lienthong::ledger::{Clock as _, SystemClock};
 use lienthong::merkle::Checkpoint;
 use lienthong::node::log_signer;
-use lienthong::signature::{TimestampQuery, Trust};
+use lienthong::signature::{TimestampQuery, Trust, add_timestamp, timestamp_request, timestamp_token};
 use lienthong::time::Timestamp;
 use lienthong::wire::pb;
 use rcgen::{CertificateParams, CustomExtension, Issuer, KeyPair, KeyUsagePurpose};
@@ -19,6 +19,7 @@ use rcgen::{CertificateParams, CustomExtension, Issuer, KeyPair, KeyUsagePurpose
 use super::common::{TestNet, eventually};
 use super::keys::with_key;
 use super::pki::Authority;
+use super::spoilt::spoilt_everywhere;
 use super::tools::{failed, fails, file, noted, paths, repack, run, spill, text, unpack};
 use super::web::{Answer, Web};
 
@@ -184,6 +185,8 @@ async fn events_are_proven_by_the_time_of_an_authority_which_also_outlasts_a_wit
     let report = spoil(&|files| files.retain(|(path, _)| !path.starts_with("revocation/")));
     assert!(noted(&report).iter().any(|s| s.file == stamps[0] && s.how.contains("is intact, but")));
 
+    spoilt_everywhere(&net, &good);
+
     // Kept over a restart, and for who reads the files.
     let sizes = net.node("a").exchange().stamping().stamps().sizes();
     net.stop("a").await;
@@ -329,4 +332,36 @@ async fn the_check_judges_every_timestamp_that_is_kept() {
     std::fs::write(file(one, "note"), &note).unwrap();
     std::fs::write(file(one, "tst"), &token).unwrap();
     assert!(check().is_clean());
+}
+
+/// What a verdict rests on may be inside the document: it needs no file of its own.
+#[tokio::test]
+async fn signatures_that_carry_a_timestamp_are_judged_again_by_it() {
+    if run("openssl", &["version"]).is_none() {
+        eprintln!("skipped: there is no openssl here");
+        return;
+    }
+    let mut net = today();
+    let dir = authority(&net);
+    for node in ["a", "b"] {
+        net.start(node).await;
+    }
+    let a = net.dms("a").await;
+    let doc = net.document("H01.1", &["H01.22"], "1");
+    let signatures = net.signatures("H01.1", &doc.data).into_iter().map(|signature| {
+        let reply = reply(&dir, &timestamp_request(&signature).unwrap());
+        add_timestamp(&signature, &timestamp_token(&reply, &signature).unwrap()).unwrap()
+    });
+    let doc = doc.signed(signatures.collect());
+    let id = a.deliver(&doc).await.remove(0);
+    a.wait_for(&id, pb::DeliveryState::Delivered).await;
+    for node in ["a", "b"] {
+        let report = net.good(&net.exported(node, &id).await);
+        assert!(super::tools::beyond(&report).is_empty(), "{:#?}", super::tools::beyond(&report));
+    }
+    for (_, event) in net.events("b", "received").await {
+        let judged = &event.kind.named();
+        assert_eq!(judged.evidence.len(), 3, "a list, and a token in each signature");
+    }
+    net.finish().await;
 }

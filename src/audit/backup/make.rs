@@ -50,7 +50,7 @@ const OWN: [&str; 7] = ["LOCK", LIST, NEW_LIST, "format", "journal", "content", 
 const NEW_LIST: &str = "backup.json.tmp";
 
 /// A copy goes into an empty folder or one that holds a copy, whole or begun, and never among the data themselves.
-fn check_folder(data: &Path, to: &Path) -> Result<(), BackupError> {
+pub fn check_folder(data: &Path, to: &Path) -> Result<(), BackupError> {
     // It need not be there yet.
     let there = to.ancestors().find_map(|path| {
         let path = if path.as_os_str().is_empty() { Path::new(".") } else { path };

@@ -146,11 +146,43 @@ impl Keys {
         cosigned.filter(|(_, at)| *at < time).min_by_key(|(_, at)| *at)
     }
 
-    /// The witnesses that cosigned a checkpoint, whenever.
+    /// The witnesses, other nodes than the log's, that cosigned a checkpoint, whenever.
     pub fn cosigned(&self, checkpoint: &UnverifiedCheckpoint) -> Vec<(NodeName, Timestamp)> {
+        let own = self.logs.get(&checkpoint.claimed().origin).map_or(&[][..], Vec::as_slice);
         let note = checkpoint.note();
         let seen = note.signatures.iter().filter_map(|line| self.witness(&note.text, line));
-        seen.map(|(witness, at)| (witness.clone(), at)).collect()
+        let others = seen.filter(|(witness, _)| own.iter().all(|(node, ..)| node != *witness));
+        others.map(|(witness, at)| (witness.clone(), at)).collect()
+    }
+
+    /// Checks every signature of a checkpoint that claims to be by a listed key: of its log, or of a witness. Gives the
+    /// names in the lines by keys that nobody listed, of which nothing is known.
+    pub fn strangers(&self, checkpoint: &UnverifiedCheckpoint) -> Result<Vec<String>, String> {
+        let note = checkpoint.note();
+        let own = self.logs.get(&checkpoint.claimed().origin).map_or(&[][..], Vec::as_slice);
+        let mut strangers = Vec::new();
+        for (at, line) in note.signatures.iter().enumerate() {
+            if note.signatures[..at].contains(line) {
+                return Err(format!("the signature of `{}` stands in it twice", line.name));
+            }
+            let own = own.iter().map(|(_, listed, _)| &listed.key);
+            let known = own.chain(self.witnesses.iter().map(|(_, key)| key)).find(|key| key.made(line));
+            match known {
+                Some(key) => note.verify(key).map_err(|e| e.to_string())?,
+                None => strangers.push(line.name.clone()),
+            }
+        }
+        Ok(strangers)
+    }
+
+    /// That the key of its log signed a checkpoint, whether the key counts or was withdrawn.
+    pub fn signed(&self, checkpoint: &UnverifiedCheckpoint) -> Result<(), String> {
+        let key = match self.check(checkpoint, &[], None) {
+            Ok(counts) => counts.key,
+            Err(Unfit::Withdrawn { key, .. }) => key,
+            Err(Unfit::Wrong(why)) => return Err(why),
+        };
+        checkpoint.note().verify(&key).map_err(|e| e.to_string())
     }
 }
 
