@@ -80,7 +80,7 @@ impl Query {
 }
 
 fn text(field: &'static str, text: &str, max: usize) -> Result<Option<String>, Rejection> {
-    ids::optional_text(field, text, max)?;
+    ids::one_line(field, text, max)?;
     Ok((!text.is_empty()).then(|| text.to_owned()))
 }
 

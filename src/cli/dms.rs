@@ -341,16 +341,17 @@ pub struct PaperArgs {
     #[command(subcommand)]
     command: Option<register::PaperCommand>,
     #[command(flatten)]
-    entry: Option<EntryArgs>,
+    entry: EntryArgs,
 }
 
+/// An entry; what is required is so where there is no subcommand.
 #[derive(Debug, clap::Args)]
 struct EntryArgs {
     #[command(flatten)]
     person: Person,
     /// Code of the sending agency.
-    #[arg(long)]
-    sender: String,
+    #[arg(long, required = true)]
+    sender: Option<String>,
     /// Code of the recipient.
     #[arg(long, default_value = "")]
     to: String,
@@ -358,14 +359,14 @@ struct EntryArgs {
     #[arg(long, default_value = "")]
     to_name: String,
     /// Number in the register.
-    #[arg(long)]
-    number: String,
+    #[arg(long, required = true)]
+    number: Option<String>,
     /// Notation.
-    #[arg(long)]
-    notation: String,
+    #[arg(long, required = true)]
+    notation: Option<String>,
     /// Day of issue.
-    #[arg(long, value_name = "DAY")]
-    issued_on: crate::time::Date,
+    #[arg(long, value_name = "DAY", required = true)]
+    issued_on: Option<crate::time::Date>,
     /// Day of dispatch (default: the day of issue).
     #[arg(long, value_name = "DAY")]
     dispatched_on: Option<crate::time::Date>,
@@ -398,21 +399,25 @@ pub async fn paper(args: PaperArgs) -> Result<Outcome, CliError> {
     if let Some(command) = args.command {
         return register::run(&client, command).await;
     }
-    let args =
-        args.entry.ok_or_else(|| CliError::failed("give --sender, --number, --notation and --issued-on"))?;
+    let args = args.entry;
+    let (Some(sender), Some(number), Some(notation), Some(issued_on)) =
+        (args.sender, args.number, args.notation, args.issued_on)
+    else {
+        return Err(CliError::failed("give --sender, --number, --notation and --issued-on"));
+    };
     let request = pb::RecordPaperRequest {
         request_id: request_id(args.request_id.as_ref()),
-        sender: args.sender,
+        sender,
         recipient: args.to,
         recipient_name: args.to_name,
-        number: args.number,
-        notation: args.notation,
-        issued_on: args.issued_on.to_string(),
+        number,
+        notation,
+        issued_on: issued_on.to_string(),
         type_name: args.type_name,
         urgency: words::urgency(args.urgency).into(),
         mandatory: args.mandatory,
         basis: args.basis,
-        dispatched_on: args.dispatched_on.unwrap_or(args.issued_on).to_string(),
+        dispatched_on: args.dispatched_on.unwrap_or(issued_on).to_string(),
         withdraw: args.withdraw,
         corrects: args.corrects,
         user: args.person.user,

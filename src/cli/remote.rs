@@ -122,6 +122,7 @@ pub fn read_report(query: Query, response: pb::GetRatiosResponse) -> Report {
         },
         checkpoint: response.checkpoint,
         exact: response.exact,
+        network: String::new(),
         closed: response.closed.into_iter().map(|c| (c.period, c.restatements)).collect(),
     }
 }

@@ -147,7 +147,9 @@ pub async fn report(args: ReportArgs) -> Result<Outcome, CliError> {
     } else {
         let client = args.remote.connect("admin").await?;
         let answer = client.report().get_ratios(request(&query, &args)).await?.into_inner();
-        read_report(query, answer)
+        // As it was asked, where agencies are shown by what the node was told.
+        let filter = by_id(query.filter.clone(), &args).unwrap_or_else(|_| query.filter.clone());
+        read_report(Query { filter, ..query }, answer)
     };
     print(&report, &args)?;
     Ok(Outcome::Done)

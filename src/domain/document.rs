@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 use unicode_normalization::UnicodeNormalization;
 
-use super::ids::{Digest, DocumentKey, framed, optional_text, text_field};
+use super::ids::{Digest, DocumentKey, framed, lines_field, one_line, optional_text, text_field};
 use super::limits;
 use super::reason::{Reason, Rejection};
 use crate::time::{Date, Timestamp};
@@ -199,21 +199,21 @@ impl Metadata {
 
     /// Lengths, characters, and dates that agree: what holds wherever the document comes from.
     pub fn check_form(&self) -> Result<(), Rejection> {
-        text_field("metadata.subject", &self.subject, limits::SUBJECT_CHARS)?;
+        lines_field("metadata.subject", &self.subject, limits::SUBJECT_CHARS)?;
         text_field("metadata.type_name", &self.type_name, limits::TYPE_NAME_CHARS)?;
         for (field, text, max) in [
             ("metadata.type_code", &self.type_code, limits::TYPE_CODE_CHARS),
             ("metadata.place_of_issue", &self.place_of_issue, limits::POSITION_CHARS),
-            ("metadata.summary", &self.summary, limits::SUMMARY_CHARS),
             ("metadata.signer_name", &self.signer_name, limits::FULL_NAME_CHARS),
             ("metadata.signer_position", &self.signer_position, limits::POSITION_CHARS),
             ("metadata.signer_authority", &self.signer_authority, limits::POSITION_CHARS),
         ] {
-            optional_text(field, text, max)?;
+            one_line(field, text, max)?;
         }
+        optional_text("metadata.summary", &self.summary, limits::SUMMARY_CHARS)?;
         at_most("metadata.places_received", self.places_received.len(), limits::PLACES)?;
         for place in &self.places_received {
-            optional_text("metadata.places_received", place, limits::AGENCY_NAME_CHARS)?;
+            one_line("metadata.places_received", place, limits::AGENCY_NAME_CHARS)?;
         }
         at_most("metadata.response_for", self.response_for.len(), limits::RESPONSES)?;
         if let Some(at) = self.issued_at

@@ -208,8 +208,8 @@ impl Notice {
     /// Lengths and characters; a reason where one is required; and what goes with the kind.
     pub fn check(&self, kind: Kind) -> Result<(), Rejection> {
         ids::optional_text("reason", &self.reason, limits::REASON_CHARS)?;
-        ids::optional_text("office", &self.office, limits::AGENCY_NAME_CHARS)?;
-        ids::optional_text("officer", &self.officer, limits::AGENCY_NAME_CHARS)?;
+        ids::one_line("office", &self.office, limits::AGENCY_NAME_CHARS)?;
+        ids::one_line("officer", &self.officer, limits::AGENCY_NAME_CHARS)?;
         let unsaid = self.reason.trim().is_empty();
         if self.status.is_some_and(Status::needs_reason) && unsaid {
             return Err(Rejection::new(

@@ -258,12 +258,22 @@ pub fn framed(fields: &[&[u8]]) -> Hash {
     sha256(&input)
 }
 
-/// Refuses a required text that is empty, too long, or holds control characters or outer white space.
+/// Refuses a required name that is empty, too long, or holds control characters, line breaks or outer white space.
 pub fn text_field(field: &'static str, text: &str, max: usize) -> Result<(), Rejection> {
+    required(field, text)?;
+    one_line(field, text, max)
+}
+
+/// The same for a required text that may have several lines.
+pub fn lines_field(field: &'static str, text: &str, max: usize) -> Result<(), Rejection> {
+    required(field, text)?;
+    optional_text(field, text, max)
+}
+
+fn required(field: &'static str, text: &str) -> Result<(), Rejection> {
     if text.trim().is_empty() {
         return Err(Rejection::missing(field));
     }
-    optional_text(field, text, max)?;
     if text.trim() != text {
         return Err(Rejection::new(
             Reason::InvalidText,
@@ -274,8 +284,24 @@ pub fn text_field(field: &'static str, text: &str, max: usize) -> Result<(), Rej
     Ok(())
 }
 
-/// The same for a text that may be empty; line breaks and tabs are allowed.
+/// Refuses a name, which may be empty, that is too long or is not on one line: what is listed line by line must not be able
+/// to make up lines.
+pub fn one_line(field: &'static str, text: &str, max: usize) -> Result<(), Rejection> {
+    plain(field, text, max, |c| c.is_control() || matches!(c, '\u{2028}' | '\u{2029}'), "on one line")
+}
+
+/// Refuses a text, which may be empty, that is too long or holds control characters; line breaks and tabs are allowed.
 pub fn optional_text(field: &'static str, text: &str, max: usize) -> Result<(), Rejection> {
+    plain(field, text, max, |c| c.is_control() && !matches!(c, '\n' | '\r' | '\t'), "text")
+}
+
+fn plain(
+    field: &'static str,
+    text: &str,
+    max: usize,
+    refused: impl Fn(char) -> bool,
+    what: &str,
+) -> Result<(), Rejection> {
     let chars = text.chars().count();
     if chars > max {
         return Err(Rejection::new(
@@ -284,11 +310,11 @@ pub fn optional_text(field: &'static str, text: &str, max: usize) -> Result<(), 
             format!("{chars} characters are more than the {max} allowed: shorten it"),
         ));
     }
-    if text.chars().any(|c| c.is_control() && !matches!(c, '\n' | '\r' | '\t')) {
+    if text.chars().any(refused) {
         return Err(Rejection::new(
             Reason::InvalidText,
             field,
-            "it holds control characters: send plain text".to_owned(),
+            format!("`{}` holds control characters: send plain {what}", shorten(text)),
         ));
     }
     Ok(())

@@ -294,7 +294,7 @@ impl Caller {
 
     /// As the actor of an event.
     pub fn actor(&self, user: &str) -> Result<Actor, Rejection> {
-        ids::optional_text("user", user, limits::USER_CHARS)?;
+        ids::one_line("user", user, limits::USER_CHARS)?;
         Ok(Actor { client: self.client.name.clone(), user: user.to_owned() })
     }
 }

@@ -85,6 +85,11 @@ impl Exchange {
                 ));
             }
         }
+        if let Some(day) = request.dispatched_on.filter(|day| *day < request.issued_on) {
+            let what =
+                format!("{day} is before {}, the day of issue: correct one of them", request.issued_on);
+            return Err(Rejection::new(Reason::InvalidDate, "dispatched_on", what));
+        }
         let entry = PaperEntry {
             parties,
             recipient_name: request.recipient_name,

@@ -3,7 +3,7 @@
 
 use std::collections::{BTreeMap, HashSet};
 
-use super::engine::each_cell;
+use super::engine::{each_cell, each_row};
 use super::query::Query;
 use super::{ReportError, Source};
 use crate::domain::fold::records::DeclaredRecord;
@@ -42,6 +42,11 @@ impl Declared {
         Ok(Declared(declared))
     }
 
+    /// Whether nobody did, in the months of the query.
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
     /// Whether the sender of a delivery, or its registered agency, did for its month.
     pub fn covers(&self, dims: &Dims) -> bool {
         if self.0.is_empty() {
@@ -76,8 +81,7 @@ pub struct Coverage {
     pub complete: u64,
 }
 
-/// The coverage of a query's senders and months. Type, urgency, recipient and single days are not told apart: a register
-/// is declared for a month as a whole.
+/// The coverage of what a query asks for.
 pub fn coverage(source: &(impl Source + ?Sized), query: &Query) -> Result<Coverage, ReportError> {
     let mut coverage = Coverage::default();
     if query.side == Side::Incoming {
@@ -85,16 +89,23 @@ pub fn coverage(source: &(impl Source + ?Sized), query: &Query) -> Result<Covera
     }
     let declared = Declared::load(source, query)?;
     let mut agencies: BTreeMap<AgencyId, BTreeMap<Month, u64>> = BTreeMap::new();
-    let counters = |key: &[u8], value: &[u8]| decode::<Counters>(key, value);
-    each_cell(source, query, Family::Sender, Merged::Not, counters, |dims, sum| {
-        coverage.all += sum.deliveries;
+    let mut add = |dims: &Dims, deliveries: u64| {
+        coverage.all += deliveries;
         let months = agencies.entry(dims.sender_registered.clone()).or_default();
         if declared.covers(dims) {
-            coverage.covered += sum.deliveries;
-        } else if sum.deliveries > 0 {
-            *months.entry(Month::of(dims.day)).or_default() += sum.deliveries;
+            coverage.covered += deliveries;
+        } else if deliveries > 0 {
+            *months.entry(Month::of(dims.day)).or_default() += deliveries;
         }
-    })?;
+    };
+    if query.is_narrow() {
+        each_row(source, query, |_, row| add(&row.dims, row.count().deliveries))?;
+    } else {
+        let counters = |key: &[u8], value: &[u8]| decode::<Counters>(key, value);
+        each_cell(source, query, Family::Sender, Merged::Not, counters, |dims, sum| {
+            add(dims, sum.deliveries)
+        })?;
+    }
     for (agency, months) in agencies {
         if months.is_empty() {
             coverage.complete += 1;

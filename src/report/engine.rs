@@ -22,8 +22,8 @@ pub struct Figure {
     pub values: Vec<String>,
     /// The sums.
     pub counters: Counters,
-    /// Of these, how many are of senders whose paper register is declared complete for their month; `None` where the
-    /// sums do not tell senders apart.
+    /// Of these, how many are of senders whose paper register is declared complete for their month; `None` on the
+    /// recipient's side.
     pub covered: Option<u64>,
 }
 
@@ -125,9 +125,19 @@ pub fn figures(source: &(impl Source + ?Sized), query: &Query) -> Result<Vec<Fig
     let declared = Declared::load(source, query)?;
     let mut sums = Sums::new();
     let mut tells_senders = true;
-    match plan(query) {
+    // What is covered is known by sender: where anything is declared, cells that do not tell senders apart will not do.
+    let planned = match plan(query) {
+        Plan::Cells(family, _)
+            if family != Family::Sender && query.side == Side::Outgoing && !declared.is_empty() =>
+        {
+            Plan::Rows
+        }
+        planned => planned,
+    };
+    match planned {
         Plan::Cells(family, merged) => {
-            tells_senders = family == Family::Sender;
+            // Where nothing is declared, nothing is covered, whoever sent it.
+            tells_senders = family == Family::Sender || declared.is_empty();
             let covered = |dims: &Dims| tells_senders && declared.covers(dims);
             let counters = |key: &[u8], value: &[u8]| decode::<Counters>(key, value);
             each_cell(source, query, family, Merged::Not, counters, |dims, counters| {

@@ -102,6 +102,8 @@ pub struct Report {
     pub checkpoint: String,
     /// Nothing changed while they were read, so that they are exactly those of the checkpoint.
     pub exact: bool,
+    /// Of several nodes' figures added up: how far they can be relied on; empty for those of one node.
+    pub network: String,
     /// Closed periods that the days asked for touch, with the number of later changes.
     pub closed: Vec<(String, u64)>,
 }
@@ -138,28 +140,53 @@ pub fn report(
 fn by_key(source: &(impl Source + ?Sized), query: &Query) -> Result<Vec<Figure>, ReportError> {
     use Dimension::{Direction, Month, Scope};
     let mut figures: BTreeMap<String, Figure> = BTreeMap::new();
-    for key in SCOPES {
+    let nothing = |key: String| {
         let covered = (query.side == Side::Outgoing).then_some(0);
-        let figure = Figure { values: vec![key.to_owned()], counters: Counters::default(), covered };
-        figures.insert(key.to_owned(), figure);
+        Figure { values: vec![key], counters: Counters::default(), covered }
+    };
+    for key in SCOPES {
+        figures.insert(key.to_owned(), nothing(key.to_owned()));
     }
+    let mut add = |scope: &str, direction: Option<&str>, month: Option<&str>, figure: &Figure| {
+        let mut key = match direction {
+            Some(direction) => format!("{scope}/{direction}"),
+            None => scope.to_owned(),
+        };
+        if let Some(month) = month {
+            key = format!("{key}@{month}");
+        }
+        let sum = figures.entry(key.clone()).or_insert_with(|| nothing(key));
+        sum.counters = sum.counters.plus(figure.counters);
+        sum.covered = sum.covered.zip(figure.covered).map(|(a, b)| a + b);
+    };
+    let text = |figure: &Figure, at: usize| figure.values.get(at).cloned().filter(|value| !value.is_empty());
+    if query.basis == Basis::Deliveries {
+        // Deliveries add up: one look at them gives every key.
+        let query = Query { group: vec![Scope, Direction, Month], ..query.clone() };
+        for figure in engine::figures(source, &query)? {
+            let (direction, month) = (text(&figure, 1), text(&figure, 2));
+            let scope = figure.values.first().map_or("", String::as_str);
+            for month in [None, month.as_deref()] {
+                add(scope, None, month, &figure);
+                if direction.is_some() {
+                    add(scope, direction.as_deref(), month, &figure);
+                }
+            }
+        }
+        return Ok(figures.into_values().collect());
+    }
+    // Documents do not: one that went up and down counts once in both together.
     for group in [vec![Scope], vec![Scope, Month], vec![Scope, Direction], vec![Scope, Direction, Month]] {
         let directions = group.contains(&Direction);
         let query = Query { group, ..query.clone() };
-        for mut figure in engine::figures(source, &query)? {
-            let mut values = figure.values.iter();
-            let mut key = values.next().cloned().unwrap_or_default();
-            if directions {
-                match values.next() {
-                    Some(direction) if !direction.is_empty() => key = format!("{key}/{direction}"),
-                    _ => continue,
-                }
+        for figure in engine::figures(source, &query)? {
+            let scope = figure.values.first().map_or("", String::as_str);
+            let direction = directions.then(|| text(&figure, 1));
+            if direction == Some(None) {
+                continue;
             }
-            if let Some(month) = values.next() {
-                key = format!("{key}@{month}");
-            }
-            figure.values = vec![key.clone()];
-            figures.insert(key, figure);
+            let month = text(&figure, 1 + usize::from(directions));
+            add(scope, direction.flatten().as_deref(), month.as_deref(), &figure);
         }
     }
     Ok(figures.into_values().collect())

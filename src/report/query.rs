@@ -214,6 +214,34 @@ impl Query {
         needs
     }
 
+    /// Whether it asks for a part of what a sender sent in a month, of which its declared register as a whole says nothing.
+    pub fn is_narrow(&self) -> bool {
+        use Dimension as D;
+        let always = [D::Scope, D::Direction, D::SenderLevel, D::Month, D::Quarter, D::Year];
+        let own = [D::Sender, D::SenderRegistered, D::RecipientLevel];
+        self.needs().iter().any(|need| !always.contains(need) && !own.contains(need))
+    }
+
+    /// The days and filters in words, `name=value` with blanks between; nothing: everything.
+    pub fn words(&self) -> Vec<(&'static str, String)> {
+        let f = &self.filter;
+        let day = |day: Option<Date>| day.map(|d| d.to_string());
+        let id = |id: &Option<AgencyId>| id.as_ref().map(AgencyId::to_string);
+        let all = [
+            ("from", day(self.from)),
+            ("to", day(self.to)),
+            ("scope", f.scope.map(|s| s.as_str().to_owned())),
+            ("direction", f.direction.map(|d| d.as_str().to_owned())),
+            ("sender", id(&f.sender)),
+            ("recipient", id(&f.recipient)),
+            ("sender_level", f.sender_level.map(|l| l.as_str().to_owned())),
+            ("recipient_level", f.recipient_level.map(|l| l.as_str().to_owned())),
+            ("type", f.type_name.clone()),
+            ("urgency", f.urgency.map(|u| u.as_str().to_owned())),
+        ];
+        all.into_iter().filter_map(|(name, value)| Some((name, value?))).collect()
+    }
+
     fn has_whole_months(&self) -> bool {
         self.from.is_none_or(|day| day == Month::of(day).first_day())
             && self.to.is_none_or(|day| day == Month::of(day).last_day())

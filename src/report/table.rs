@@ -8,6 +8,7 @@ use serde_json::{Map, Value, json};
 use super::query::{Basis, side_word};
 use super::{Cells, Coverage, Figure, Report};
 use crate::domain::ratio::{Ratio, Side};
+use crate::time::Date;
 
 /// `{"in_province": {"deliveries": 500, "fully_electronic": {"n": 400, "d": 500, "percent": 80.0}, …}, …}`
 pub fn json(cells: &Cells) -> Value {
@@ -45,16 +46,10 @@ fn percent_number(ratio: &Ratio) -> Value {
     ratio.percent().and_then(|p| p.parse::<f64>().ok()).map_or(Value::Null, |p| json!(p))
 }
 
-/// How much of a figure is of agencies with a complete paper register: its own, or where that is not told apart, that of
-/// the whole report.
+/// How much of a figure is of agencies with a complete paper register; `None` where that is not known of it.
 pub(super) fn covered(report: &Report, figure: &Figure) -> Option<Ratio> {
-    let whole = &report.coverage;
-    match (figure.covered, report.query.side) {
-        (_, Side::Incoming) => None,
-        (Some(n), _) => Some(Ratio { name: "coverage", n, d: figure.counters.deliveries }),
-        (None, _) if whole.all > 0 => Some(Ratio { name: "coverage", n: whole.covered, d: whole.all }),
-        _ => None,
-    }
+    let own = figure.covered.filter(|_| report.query.side == Side::Outgoing)?;
+    Some(Ratio { name: "coverage", n: own, d: figure.counters.deliveries })
 }
 
 /// The whole report: what was asked, the checkpoint, the figures by key, the coverage.
@@ -66,6 +61,8 @@ pub fn figures_json(report: &Report) -> Value {
         "side": side_word(query.side),
         "from": query.from.map(|d| d.to_string()),
         "to": query.to.map(|d| d.to_string()),
+        "filter": query.words().into_iter().filter(|(name, _)| !["from", "to"].contains(name))
+            .map(|(name, value)| (name.to_owned(), json!(value))).collect::<Map<_, _>>(),
         "group_by": query.group.iter().map(|d| d.as_str()).collect::<Vec<_>>(),
         "ratios": ratios_json(report),
         "coverage": {
@@ -97,16 +94,33 @@ pub(super) fn columns(report: &Report) -> Vec<&'static str> {
 }
 
 /// A line per figure and ratio: `key` (or the dimensions), the number counted, `ratio`, `n`, `d`, `percent`, and what they
-/// stand on: `side`, `pending`, `held`, `coverage_n`, `coverage_d`, `checkpoint` (log, size and root, with blanks between).
-/// The column of the number counted is named for the basis.
+/// stand on: `side`, `pending`, `held`, `coverage_n`, `coverage_d`, `checkpoint` (log, size and root, with blanks between),
+/// `from`, `to`, `filter` (what else was asked, `name=value` with blanks between), and `closed`: the closed periods that these
+/// days touch, whose figures may have been others then, and `network`: of several nodes' figures, how far they can be relied
+/// on. The column of the number counted is named for the basis.
 pub fn csv(report: &Report) -> String {
     let mut out = csv::Writer::from_writer(Vec::new());
     let names = [report.query.basis.as_str(), "ratio", "n", "d", "percent"];
-    let rest = ["side", "pending", "held", "coverage_n", "coverage_d", "checkpoint"];
+    let rest = [
+        "side",
+        "pending",
+        "held",
+        "coverage_n",
+        "coverage_d",
+        "checkpoint",
+        "from",
+        "to",
+        "filter",
+        "closed",
+        "network",
+    ];
     let columns = columns(report);
     // Writing to memory does not fail.
     let _ = out.write_record(columns.iter().chain(&names).chain(&rest));
     let checkpoint = tree_head(&report.checkpoint);
+    let day = |day: Option<Date>| day.map_or_else(String::new, |day| day.to_string());
+    let days = [day(report.query.from), day(report.query.to)];
+    let asked = [filter(report), closed(report), report.network.clone()].map(|text| harmless(&text));
     for figure in &report.figures {
         let c = &figure.counters;
         let coverage = covered(report, figure);
@@ -118,10 +132,23 @@ pub fn csv(report: &Report) -> String {
             line.extend([ratio.n.to_string(), ratio.d.to_string(), percent]);
             line.extend([side_word(report.query.side).to_owned(), c.pending.to_string(), c.held.to_string()]);
             line.extend([part(|r| r.n), part(|r| r.d), checkpoint.clone()]);
+            line.extend(days.iter().chain(&asked).cloned());
             let _ = out.write_record(&line);
         }
     }
     String::from_utf8(out.into_inner().unwrap_or_default()).unwrap_or_default()
+}
+
+/// What was asked beside days, `name=value` with blanks between.
+pub(super) fn filter(report: &Report) -> String {
+    let words = report.query.words().into_iter().filter(|(name, _)| !["from", "to"].contains(name));
+    words.map(|(name, value)| format!("{name}={value}")).collect::<Vec<_>>().join(" ")
+}
+
+/// The closed periods that a report touches, each with the number of its restatements.
+pub(super) fn closed(report: &Report) -> String {
+    let each = report.closed.iter().map(|(period, n)| format!("{period} ({n} restatements since)"));
+    each.collect::<Vec<_>>().join(" ")
 }
 
 /// Log, size and root of a checkpoint, on one line.
@@ -137,6 +164,7 @@ pub(super) fn harmless(text: &str) -> String {
 /// For a person: a block per scope, months below when they are asked for; with dimensions, a line per figure.
 pub fn table(report: &Report, months: bool) -> String {
     let mut out = String::new();
+    question(report, &mut out);
     if report.query.group.is_empty() {
         blocks(report, &mut out);
         if months {
@@ -150,9 +178,43 @@ pub fn table(report: &Report, months: bool) -> String {
     out
 }
 
+/// Of what the figures are: which log, which days, and what else was asked.
+fn question(report: &Report, out: &mut String) {
+    let mut lines = report.checkpoint.lines();
+    if !report.network.is_empty() {
+        let _ = writeln!(out, "Of the network: {}", report.network);
+    } else if let (Some(log), Some(size)) = (lines.next(), lines.next()) {
+        let way = if report.query.side == Side::Incoming { "received" } else { "sent" };
+        let _ = writeln!(out, "What the agencies of this node {way}, by log {log} of {size} events");
+    }
+    let words = report.query.words();
+    if !words.is_empty() {
+        let words: Vec<String> =
+            words.into_iter().map(|(name, value)| format!("{} {value}", name.replace('_', " "))).collect();
+        let _ = writeln!(out, "Only: {}", words.join(", "));
+    }
+    if !out.is_empty() {
+        out.push('\n');
+    }
+}
+
+/// Whether a report's filter leaves anything under a key.
+fn is_asked(report: &Report, key: &str) -> bool {
+    let filter = &report.query.filter;
+    let (scope, direction) = key.split_once('/').map_or((key, None), |(scope, d)| (scope, Some(d)));
+    let scope_fits = filter.scope.is_none_or(|s| s.as_str() == scope);
+    let fits = match (filter.direction, direction) {
+        (None, _) => true,
+        // The whole would be said to be more than it is.
+        (Some(_), None) => false,
+        (Some(asked), Some(direction)) => asked.as_str() == direction,
+    };
+    scope_fits && fits
+}
+
 fn blocks(report: &Report, out: &mut String) {
     let find = |key: &&str| report.figures.iter().find(|f| f.values.first().is_some_and(|v| v == key));
-    for figure in super::SCOPES.iter().filter_map(find) {
+    for figure in super::SCOPES.iter().filter(|key| is_asked(report, key)).filter_map(find) {
         let c = &figure.counters;
         let key = figure.values[0].as_str();
         if key.contains('/') && c.deliveries == 0 {
@@ -196,7 +258,7 @@ fn lines<'a>(report: &Report, out: &mut String, figures: impl Iterator<Item = &'
         let named = |name: &str| ratios.iter().find(|r| r.name == name).map_or_else(String::new, show);
         row.extend(SHOWN.map(|(name, _)| named(name)));
         row.extend([c.pending.to_string(), c.held.to_string()]);
-        row.push(covered(report, figure).as_ref().map_or_else(|| "-".into(), show));
+        row.push(covered(report, figure).as_ref().map_or_else(|| "n/a".into(), show));
         rows.push(row);
     }
     let width = |column: usize| rows.iter().map(|r| r[column].chars().count()).max().unwrap_or(0);
@@ -224,7 +286,7 @@ fn footer(report: &Report, out: &mut String) {
         let ratio = whole(coverage);
         let _ = writeln!(
             out,
-            "Paper registers declared complete cover {} / {} deliveries ({}); without them \"fully electronic\" is \
+            "Paper registers declared complete cover {} / {} of these deliveries ({}); without them \"fully electronic\" is \
              overstated.",
             ratio.n,
             ratio.d,

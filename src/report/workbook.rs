@@ -4,7 +4,7 @@ use rust_xlsxwriter::{DocProperties, ExcelDateTime, Format, Workbook, Worksheet,
 
 use super::Report;
 use super::query::side_word;
-use super::table::{columns, covered, whole};
+use super::table::{columns, covered, filter, whole};
 use crate::domain::ratio::Ratio;
 
 /// What each figure means; the names are those of the columns.
@@ -128,6 +128,8 @@ fn coverage(report: &Report, sheet: &mut Worksheet, bold: &Format) -> Result<(),
         ("basis", query.basis.as_str().to_owned()),
         ("from", day(query.from)),
         ("to", day(query.to)),
+        ("filter", filter(report)),
+        ("network", report.network.clone()),
         ("exact", report.exact.to_string()),
         ("checkpoint", report.checkpoint.clone()),
     ];

@@ -46,7 +46,7 @@ pub(super) async fn list(
     let directory = exchange.directory();
     let unknown = Reason::UnknownAgency;
     let own = exchange.own_agency(&directory, caller, Role::Dms, &request.agency, "agency", unknown)?;
-    ids::optional_text("number", &request.number, limits::NUMBER_CHARS)?;
+    ids::one_line("number", &request.number, limits::NUMBER_CHARS)?;
     let (limit, next) = read_page(request.page.as_ref())?;
     let goes_on = request.page.is_some_and(|page| !page.token.is_empty());
     let query = audit::Query {

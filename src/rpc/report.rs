@@ -115,7 +115,7 @@ impl ReportApi {
             let what = "what arrives is counted in deliveries: documents are counted on their sender's side";
             return Err(Rejection::new(Reason::InvalidText, "basis", what));
         }
-        ids::optional_text("type_name", &r.type_name, limits::TYPE_NAME_CHARS)?;
+        ids::one_line("type_name", &r.type_name, limits::TYPE_NAME_CHARS)?;
         let filter = Filter {
             scope: enumeration("scope", r.scope, words::read_scope)?,
             direction: enumeration("direction", r.direction, words::read_direction)?,

@@ -40,7 +40,7 @@ pub fn read_scope(scope: Option<pb::HoldScope>) -> Result<HoldScope, Rejection> 
     if !scope.type_name.is_empty() && scope.agency.is_empty() {
         return Err(Rejection::new(Reason::InvalidText, "scope.type_name", "a type goes with an agency"));
     }
-    ids::optional_text("scope.type_name", &scope.type_name, limits::TYPE_NAME_CHARS)?;
+    ids::one_line("scope.type_name", &scope.type_name, limits::TYPE_NAME_CHARS)?;
     Ok(match scope.document {
         Some(document) => HoldScope::Document {
             sender: AgencyId::new(&document.agency)?,

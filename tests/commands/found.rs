@@ -4,7 +4,7 @@ use super::{RECIPIENT, SENDER, run, send, stage, tracked};
 
 #[test]
 fn every_command_takes_the_beginning_of_an_id() {
-    let net = stage(8_000);
+    let net = stage(7_500);
     let id = send(&net, "1");
     tracked(&net, "tinh", &id, "delivered, event");
     let list = run(&net, "tinh", &["audit", "list", "--kind", "submitted"]).done();

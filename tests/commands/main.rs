@@ -10,6 +10,7 @@ mod common;
 mod explained;
 mod found;
 mod keeping;
+mod register;
 
 use std::fs::File;
 use std::process::{Child, Stdio};

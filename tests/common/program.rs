@@ -34,7 +34,7 @@ impl Drop for Net {
 }
 
 impl Net {
-    /// Makes a network. `salt` keeps tests of one process apart: multiples of 1,000.
+    /// Makes a network. `salt` keeps tests of one process apart: multiples of 500 below 8,000.
     pub fn make(salt: u16) -> Net {
         let dir = tempfile::tempdir().unwrap();
         let net = Net { dir, nodes: Vec::new() };

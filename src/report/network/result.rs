@@ -204,6 +204,28 @@ impl NetworkReport {
         self.nodes.iter().filter(|node| !node.is_stated())
     }
 
+    /// How far the totals can be relied on, in a line: whose figures are missing, and whose nobody counted again.
+    pub fn standing(&self) -> String {
+        let names = |parts: &mut dyn Iterator<Item = &NodePart>| {
+            parts.map(|node| node.node.as_str()).collect::<Vec<_>>().join(" ")
+        };
+        let absent = names(&mut self.absent());
+        let stated = names(&mut self.nodes.iter().filter(|n| n.is_stated() && !n.recomputed));
+        let mut said = Vec::new();
+        said.push(if absent.is_empty() {
+            "complete".to_owned()
+        } else {
+            format!("INCOMPLETE: without {absent}")
+        });
+        if !stated.is_empty() {
+            said.push(format!("not recomputed: {stated}"));
+        }
+        if self.difference_count > 0 {
+            said.push(format!("{} differences between nodes", self.difference_count));
+        }
+        said.join("; ")
+    }
+
     /// The figures of a basis, as every report is printed; `checkpoint` is the collector's that covers them.
     pub fn report(&self, basis: Basis, checkpoint: &str) -> Report {
         let period = self.period.parse::<Period>().ok();
@@ -228,6 +250,7 @@ impl NetworkReport {
                 complete: self.coverage.complete,
             },
             checkpoint: checkpoint.to_owned(),
+            network: self.standing(),
             exact: true,
             closed: Vec::new(),
         }
