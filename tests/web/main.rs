@@ -9,6 +9,7 @@ mod common;
 mod harness;
 mod long;
 mod shown;
+mod way;
 
 use browser::{Answer, Browser};
 use common::{NETWORK, TestNet, key, pem};
