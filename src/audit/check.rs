@@ -9,17 +9,19 @@ use std::collections::BTreeSet;
 use std::path::Path;
 use std::sync::Arc;
 
+use super::beside::{Beside, Later, Read};
 use super::counted::Counted;
 use super::differences::differences;
-use super::verify::{Extent, always, walk};
+use super::verify::{Extent, always, keys_of, walk};
 use super::{Checked, Findings, Place};
 use crate::domain::event::Event;
 use crate::domain::fold::{self, Records, View, ViewError};
 use crate::domain::ratio::Month;
+use crate::exchange::Exchange;
 use crate::ledger::folds;
 use crate::merkle::NoteVerifier;
 use crate::store::StoreError;
-use crate::store::disk::Disk;
+use crate::store::disk::{Disk, RealDisk};
 use crate::store::index::{Index, Sum};
 use crate::wire::leaf;
 
@@ -36,35 +38,65 @@ pub fn check(
     key: &NoteVerifier,
     progress: impl FnMut(u64),
 ) -> Result<Checked, StoreError> {
-    recount(Extent::Known, journal_dir, disk, index, key, always(progress)).map(Option::unwrap_or_default)
+    let what = What { extent: Extent::Known, beside: None, later: &|_| None };
+    recount(&what, journal_dir, disk, index, key, always(progress)).map(Option::unwrap_or_default)
 }
 
-/// The same for as long as `go_on`, which is told how many events are done, says so; `None` when it was cut short.
-pub fn check_while(
-    journal_dir: &Path,
-    disk: Arc<dyn Disk>,
-    index: &Index,
+/// The same of a running node, with the files beside its log, for as long as `go_on`, which is told how many events are
+/// done, says so; `None` when it was cut short.
+pub fn check_running(
+    exchange: &Exchange,
     key: &NoteVerifier,
     go_on: impl FnMut(u64) -> bool,
 ) -> Result<Option<Checked>, StoreError> {
-    recount(Extent::Known, journal_dir, disk, index, key, go_on)
+    let (config, ledger) = (exchange.config(), exchange.ledger());
+    let beside = Beside::new(&config.data, config, exchange.trust(&exchange.directory()));
+    // Others may have cosigned what sled does not have yet.
+    let later = |size| ledger.root_at(size, &ledger.snapshot()).ok();
+    let what = What { extent: Extent::Known, beside: Some(&beside), later: &later };
+    recount(&what, &config.data.join("journal"), Arc::new(RealDisk), ledger.index(), key, go_on)
 }
 
-/// The same of a log that is read to an end of choice.
+/// What is checked.
+pub(super) struct What<'a> {
+    pub extent: Extent,
+    /// The files beside the log.
+    pub beside: Option<&'a Beside>,
+    /// Which root the log has at a size beyond the one that it had at the beginning.
+    pub later: &'a Later<'a>,
+}
+
+/// Verifies and recounts.
 pub(super) fn recount(
-    extent: Extent,
+    what: &What<'_>,
     journal_dir: &Path,
     disk: Arc<dyn Disk>,
     index: &Index,
     key: &NoteVerifier,
-    go_on: impl FnMut(u64) -> bool,
+    mut go_on: impl FnMut(u64) -> bool,
 ) -> Result<Option<Checked>, StoreError> {
+    let What { extent, beside, later } = *what;
+    let keys = keys_of(disk.clone(), journal_dir, key);
+    // Before the log: what others saw of it was there before they did.
+    let mut read = match beside {
+        None => Read::nothing(),
+        Some(beside) => match Read::of(beside, &keys, extent.threads(), &mut go_on) {
+            Some(read) => read,
+            None => return Ok(None),
+        },
+    };
+    let mut roots = std::mem::take(&mut read.roots);
     let mut recount = Recount::new()?;
-    let apply = |at: u64, event: &Event| recount.apply(at, event);
-    let mut walked = walk(extent, journal_dir, disk, Some(index), key, apply, go_on)?;
+    let apply = |at: u64, event: &Event| {
+        read.event(at, event);
+        recount.apply(at, event)
+    };
+    let walked = walk(extent, journal_dir, disk, Some(index), &keys, &mut roots, apply, go_on)?;
     if walked.cut_short {
         return Ok(None);
     }
+    read.roots = roots;
+    let mut walked = walked.with(read, later);
     let size = walked.events();
     if let Some(error) = recount.failed.take() {
         return Err(folds(error));

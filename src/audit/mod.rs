@@ -1,7 +1,8 @@
 //! The audit: readers of a log that trust neither of its two copies, only the checkpoints.
 //!
 //! - [`verify`](fn@verify): journal and sled side by side, every leaf, tile and checkpoint.
-//! - [`check`](fn@check): the same, and every fold recounted from the events.
+//! - [`check`](fn@check): the same, and every fold recounted from the events; [`check_running`] and
+//!   [`Offline::check_all`] look at the files beside the log as well ([`Beside`]).
 //! - [`check_content`]: every content that an event names, read and hashed.
 //! - [`list`](fn@list): events by agency, counterpart, delivery, document, kind, actor, verdict, reason and time, a page
 //!   at a time.
@@ -14,6 +15,7 @@
 //! where there is one, the index of the event. Nothing here repairs anything: the next start does, or a person.
 
 pub mod backup;
+mod beside;
 mod blocks;
 mod check;
 mod content;
@@ -34,10 +36,12 @@ use std::fmt;
 use crate::merkle::Hash;
 use crate::store::StoreError;
 
-pub use check::{check, check_while};
+pub use beside::Beside;
+pub use check::{check, check_running};
 pub use content::{ContentChecked, ContentRead, ContentSource, check_content, check_content_of};
 pub use list::{Page, Query, list};
 pub use offline::Offline;
+pub use query::{known_kind, known_reason};
 pub use tiles::{CHECKPOINT, Known, TilesError, export_tiles};
 pub use verify::verify;
 
@@ -67,11 +71,18 @@ pub enum Place {
     Store,
     /// Content that a delivery names; the index is that of the event.
     Content,
+    /// A file of what is held of other logs, or of what others cosigned of this one; the index is that of the last event
+    /// under the checkpoint that contradicts the log.
+    Witness,
+    /// A timestamp of a checkpoint; the index is the same.
+    Timestamp,
+    /// A directory version that is kept; the index is that of the event which names it.
+    Directory,
 }
 
 impl Place {
     /// Every place.
-    pub const ALL: [Place; 10] = [
+    pub const ALL: [Place; 13] = [
         Place::Journal,
         Place::Block,
         Place::Leaf,
@@ -82,6 +93,9 @@ impl Place {
         Place::Sum,
         Place::Store,
         Place::Content,
+        Place::Witness,
+        Place::Timestamp,
+        Place::Directory,
     ];
 
     /// The word for it.
@@ -97,6 +111,9 @@ impl Place {
             Place::Sum => "sum",
             Place::Store => "store",
             Place::Content => "content",
+            Place::Witness => "witness",
+            Place::Timestamp => "timestamp",
+            Place::Directory => "directory",
         }
     }
 }
@@ -189,6 +206,16 @@ impl Findings {
         } else {
             self.unlisted += 1;
         }
+    }
+
+    /// Takes in others.
+    fn extend(&mut self, others: Findings) {
+        self.unlisted += others.unlisted;
+        let first = self.first.into_iter().chain(others.first).min();
+        for Finding { place, index, message } in others.listed {
+            self.add(place, index, message);
+        }
+        self.first = first;
     }
 
     /// sled did not answer.

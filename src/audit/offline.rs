@@ -6,9 +6,10 @@ use std::sync::Arc;
 
 use tempfile::TempDir;
 
-use super::check::recount;
+use super::beside::{Beside, Read, Roots};
+use super::check::{What, recount};
 use super::content::{ContentChecked, check_content};
-use super::verify::{Extent, always, walk};
+use super::verify::{Extent, always, keys_of, walk};
 use super::{Checked, Finding, Place};
 use crate::domain::event::Event;
 use crate::ledger::offline_index;
@@ -86,10 +87,30 @@ impl Offline {
 
     /// As [`verify`](fn@super::verify), to the journal's end; of the journal alone where sled cannot be opened.
     pub fn verify(&self, key: &NoteVerifier, progress: impl FnMut(u64)) -> Result<Checked, StoreError> {
-        let index = self.index.as_ref().ok();
+        self.walked(self.index.as_ref().ok(), key, None, progress)
+    }
+
+    fn walked(
+        &self,
+        index: Option<&Index>,
+        key: &NoteVerifier,
+        beside: Option<&Beside>,
+        progress: impl FnMut(u64),
+    ) -> Result<Checked, StoreError> {
         let disk = Arc::new(RealDisk);
-        let walked = walk(Extent::Whole, &self.journal, disk, index, key, |_, _| Ok(()), always(progress))?;
-        let mut checked = walked.checked();
+        let keys = keys_of(disk.clone(), &self.journal, key);
+        let threads = Extent::Whole.threads();
+        let read = beside.and_then(|beside| Read::of(beside, &keys, threads, |_| true));
+        let mut read = read.unwrap_or_else(Read::nothing);
+        let mut roots = std::mem::take(&mut read.roots);
+        let apply = |at: u64, event: &Event| {
+            read.event(at, event);
+            Ok(())
+        };
+        let walked =
+            walk(Extent::Whole, &self.journal, disk, index, &keys, &mut roots, apply, always(progress))?;
+        read.roots = roots;
+        let mut checked = walked.with(read, &|_| None).checked();
         if let Err(finding) = &self.index {
             checked.findings.insert(0, finding.clone());
         }
@@ -98,13 +119,24 @@ impl Offline {
 
     /// As [`check`](fn@super::check), to the journal's end; of the journal alone where sled cannot be opened.
     pub fn check(&self, key: &NoteVerifier, progress: impl FnMut(u64)) -> Result<Checked, StoreError> {
+        self.check_all(key, None, progress)
+    }
+
+    /// The same, and the files beside the log where they are given.
+    pub fn check_all(
+        &self,
+        key: &NoteVerifier,
+        beside: Option<&Beside>,
+        progress: impl FnMut(u64),
+    ) -> Result<Checked, StoreError> {
         match &self.index {
             Ok(index) => {
-                let disk = Arc::new(RealDisk);
-                let checked = recount(Extent::Whole, &self.journal, disk, index, key, always(progress))?;
+                let (disk, journal) = (Arc::new(RealDisk), &self.journal);
+                let what = What { extent: Extent::Whole, beside, later: &|_| None };
+                let checked = recount(&what, journal, disk, index, key, always(progress))?;
                 Ok(checked.unwrap_or_default())
             }
-            Err(_) => self.verify(key, progress),
+            Err(_) => self.walked(None, key, beside, progress),
         }
     }
 }
@@ -116,7 +148,8 @@ pub(super) fn check_without_sled(
     progress: impl FnMut(u64),
 ) -> Result<Checked, StoreError> {
     let (journal, disk) = (data.join("journal"), Arc::new(RealDisk));
-    let walked = walk(Extent::Whole, &journal, disk, None, key, |_, _| Ok(()), always(progress))?;
+    let (keys, roots) = (keys_of(disk.clone(), &journal, key), &mut Roots::default());
+    let walked = walk(Extent::Whole, &journal, disk, None, &keys, roots, |_, _| Ok(()), always(progress))?;
     let content = StoppedContent::open(&data.join("content"))?;
     let each = |each: &mut dyn FnMut(u64, &Event)| each_event(&journal, each);
     let content = check_content(&each, &content, &|_| false, |_| {})?;

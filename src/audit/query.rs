@@ -3,6 +3,7 @@
 use unicode_normalization::UnicodeNormalization as _;
 
 use super::Query;
+use crate::domain::administration::{RefusalCause, SELF_CHECK};
 use crate::domain::event::EventKind;
 use crate::domain::ids::{self, AgencyId, DeliveryId};
 use crate::domain::limits;
@@ -87,24 +88,39 @@ fn kind(kind: &str) -> Result<Option<String>, Rejection> {
     if kind.is_empty() {
         return Ok(None);
     }
-    if !EventKind::NAMES.contains(&kind) {
-        let shown = ids::shorten(kind);
-        let what = format!("`{shown}` is no kind of event: {}", EventKind::NAMES.join(", "));
-        return Err(Rejection::new(Reason::InvalidText, "kind", what));
+    let unknown = |what| Rejection::new(Reason::InvalidText, "kind", what);
+    known_kind(kind).map_err(unknown).map(Some)
+}
+
+/// The name of a kind of event; the error names all of them.
+pub fn known_kind(kind: &str) -> Result<String, String> {
+    if EventKind::NAMES.contains(&kind) {
+        return Ok(kind.to_owned());
     }
-    Ok(Some(kind.to_owned()))
+    Err(format!("`{}` is no kind of event: {}", ids::shorten(kind), EventKind::NAMES.join(", ")))
 }
 
 fn reason(code: &str) -> Result<Option<String>, Rejection> {
-    let code = text("reason", code, limits::REASON_CODE_CHARS)?;
-    if let Some(code) = &code
-        && !code.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'_')
-    {
-        let shown = ids::shorten(code);
-        let what = format!("`{shown}` is no reason code such as bad_proof (docs/reasons)");
-        return Err(Rejection::new(Reason::InvalidText, "reason", what));
+    if code.is_empty() {
+        return Ok(None);
     }
-    Ok(code)
+    let unknown = |what| Rejection::new(Reason::InvalidText, "reason", what);
+    known_reason(code).map_err(unknown).map(Some)
+}
+
+/// A reason that an event may give: of a refusal, a signature, a connection that was turned away, or an alarm; the error
+/// names all of them.
+pub fn known_reason(code: &str) -> Result<String, String> {
+    let plain = Reason::PLAIN.iter().map(|reason| reason.code());
+    let of_signatures = crate::signature::Reason::ALL.iter().map(|reason| reason.as_str());
+    let of_connections = RefusalCause::ALL.iter().map(|cause| cause.as_str());
+    let mut known: Vec<&str> = plain.chain(of_signatures).chain(of_connections).chain([SELF_CHECK]).collect();
+    if known.contains(&code) {
+        return Ok(code.to_owned());
+    }
+    known.sort_unstable();
+    known.dedup();
+    Err(format!("`{}` is no reason that an event gives: {}", ids::shorten(code), known.join(", ")))
 }
 
 type OfVerdict = (Option<crate::signature::Role>, crate::signature::Verdict);
@@ -145,12 +161,24 @@ mod tests {
             (Request { user: "u".repeat(101), ..Request::default() }, "user", "100"),
             (Request { verdict: 77, ..Request::default() }, "verdict", "77"),
             (Request { verdict_role: 1, ..Request::default() }, "verdict", "which verdict"),
-            (Request { reason: "Bad proof".into(), ..Request::default() }, "reason", "Bad proof"),
+            (Request { reason: "foo".into(), ..Request::default() }, "reason", "`foo` is no reason"),
         ];
         for (request, field, said) in wrong {
             let error = Query::read(&request, None, None).unwrap_err();
             assert_eq!(error.field, field, "{error}");
             assert!(error.to_string().contains(said), "{error}");
+        }
+    }
+
+    #[test]
+    fn every_reason_that_has_a_page_may_be_asked_for_and_those_of_alarms_and_connections() {
+        for code in ["bad_proof", "certificate_revoked", "self_check", "too_many_handshakes", "log_forked"] {
+            let request = Request { reason: code.into(), ..Request::default() };
+            assert_eq!(Query::read(&request, None, None).unwrap().reason.as_deref(), Some(code));
+        }
+        let said = known_reason("foo").unwrap_err();
+        for code in ["bad_proof", "weak_algorithm", "self_check", "unknown_caller"] {
+            assert_eq!(said.matches(code).count(), 1, "{said}");
         }
     }
 

@@ -14,7 +14,8 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 
-use super::verify::{Extent, always, walk};
+use super::beside::Roots;
+use super::verify::{Extent, always, keys_of, walk};
 use crate::domain::event::{Actor, Event, EventKind};
 use crate::domain::generation::GenerationOpened;
 use crate::merkle::{
@@ -167,7 +168,8 @@ fn verify_copy(copy: &Path, key: &NoteVerifier) -> Result<(), RecoverError> {
         let missing = std::io::Error::from(std::io::ErrorKind::NotFound);
         return Err(StoreError::io("opening", journal)(missing).into());
     }
-    let walked = walk(Extent::Whole, &journal, disk, None, key, |_, _| Ok(()), always(|_| {}))?;
+    let (keys, roots) = (keys_of(disk.clone(), &journal, key), &mut Roots::default());
+    let walked = walk(Extent::Whole, &journal, disk, None, &keys, roots, |_, _| Ok(()), always(|_| {}))?;
     let checked = walked.checked();
     match checked.findings.first() {
         None => Ok(()),

@@ -17,6 +17,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 
+use super::beside::{Later, Read, Roots};
 use super::blocks::{ReadBlock, each_block};
 use super::leaves::{StoreLeaves, unpack};
 use super::{Checked, Findings, Place};
@@ -48,7 +49,10 @@ pub fn verify(
     key: &NoteVerifier,
     progress: impl FnMut(u64),
 ) -> Result<Checked, StoreError> {
-    Ok(walk(Extent::Known, journal_dir, disk, Some(index), key, |_, _| Ok(()), always(progress))?.checked())
+    let keys = keys_of(disk.clone(), journal_dir, key);
+    let roots = &mut Roots::default();
+    Ok(walk(Extent::Known, journal_dir, disk, Some(index), &keys, roots, |_, _| Ok(()), always(progress))?
+        .checked())
 }
 
 /// Goes on whatever is told.
@@ -80,16 +84,25 @@ impl Walked {
     pub(super) fn events(&self) -> u64 {
         self.events
     }
+
+    /// With what the files beside the log came to.
+    pub(super) fn with(mut self, mut read: Read, later: &Later<'_>) -> Walked {
+        read.finish(self.events, later);
+        self.findings.extend(read.findings);
+        self
+    }
 }
 
 /// Reads the whole log, for as long as `go_on` says so; `apply` is given every event in order, and its error is a finding. Without an index only the
-/// journal is read.
+/// journal is read. What `roots` wants is compared on the way.
+#[expect(clippy::too_many_arguments, reason = "what is read, by which keys, and who is told what")]
 pub(super) fn walk(
     extent: Extent,
     journal_dir: &Path,
     disk: Arc<dyn Disk>,
     index: Option<&Index>,
-    key: &NoteVerifier,
+    keys: &LogKeys,
+    roots: &mut Roots,
     apply: impl FnMut(u64, &Event) -> Result<(), String>,
     mut go_on: impl FnMut(u64) -> bool,
 ) -> Result<Walked, StoreError> {
@@ -116,15 +129,15 @@ pub(super) fn walk(
         missing: None,
         findings,
         index,
-        keys: keys_of(disk.clone(), journal_dir, key),
+        keys,
+        roots,
         apply,
     };
     let mut at_head = None;
     let mut cut_short = false;
     match Reader::open(disk, journal_dir, Position::default()) {
         Ok(reader) => {
-            let keys = walk.keys.clone();
-            let read = each_block(reader, end, extent, &keys, |read| {
+            let read = each_block(reader, end, extent, keys, |read| {
                 walk.block(&read);
                 if read.block.end() == walk.known {
                     at_head = Some((read.block.checkpoint, walk.last_time, read.end));
@@ -176,7 +189,9 @@ struct Walk<'a, F> {
     missing: Option<(u64, u64)>,
     findings: Findings,
     index: Option<&'a Index>,
-    keys: LogKeys,
+    keys: &'a LogKeys,
+    /// Roots that others saw.
+    roots: &'a mut Roots,
     apply: F,
 }
 
@@ -190,6 +205,8 @@ impl<F: FnMut(u64, &Event) -> Result<(), String>> Walk<'_, F> {
         }
         self.epoch = self.epoch.max(block.epoch);
         let before = (self.tree.size(), self.tree.root());
+        // A checkpoint stands at the end of a block, but for those of a log whose events were taken over.
+        let inside = self.roots.due(block.end().saturating_sub(1)).then(|| self.tree.clone());
         // 1 and 2
         let mut differing = Vec::new();
         let mut stored: Vec<Option<Bytes>> = Vec::with_capacity(block.leaves.len());
@@ -228,6 +245,14 @@ impl<F: FnMut(u64, &Event) -> Result<(), String>> Walk<'_, F> {
             };
             self.findings.add(Place::Leaf, at, message);
         }
+        if let Some(tree) = inside {
+            self.roots_inside(tree, read, by_store.then_some(&stored));
+        }
+        if self.roots.due(block.end()) {
+            // Where the events are not those that were signed, what was signed is what others saw, or is not.
+            let root = signed.or_else(|| (!self.unsigned).then(|| self.tree.root()));
+            self.roots.compare(block.end(), root, &mut self.findings);
+        }
         // 4 and 5
         self.tiles();
         for (((at, leaf), event), theirs) in (block.first..).zip(&block.leaves).zip(&read.events).zip(&stored)
@@ -235,6 +260,19 @@ impl<F: FnMut(u64, &Event) -> Result<(), String>> Walk<'_, F> {
             match theirs.as_ref().filter(|theirs| by_store && *theirs != leaf) {
                 Some(theirs) => self.event(at, &decode(theirs), before),
                 None => self.event(at, event, before),
+            }
+        }
+    }
+
+    /// Compares what is wanted of sizes inside a block, given the tree before it, and sled's leaves where those are the ones
+    /// that were signed.
+    fn roots_inside(&mut self, mut tree: Tree, read: &ReadBlock, stored: Option<&Vec<Option<Bytes>>>) {
+        for (place, hash) in read.hashes.iter().enumerate() {
+            let theirs = stored.and_then(|stored| stored.get(place)?.as_ref());
+            tree.push(theirs.map_or(*hash, |leaf| leaf_hash(leaf)));
+            if tree.size() < read.block.end() && self.roots.due(tree.size()) {
+                let root = (!self.unsigned).then(|| tree.root());
+                self.roots.compare(tree.size(), root, &mut self.findings);
             }
         }
     }
@@ -328,7 +366,7 @@ impl<F: FnMut(u64, &Event) -> Result<(), String>> Walk<'_, F> {
         self.last_time = self.last_time.max(event.at);
         // A key change begins its block: every checkpoint from then on is of the new key.
         let (size, root) = before;
-        if let Err(message) = check_key_change(&event.kind, size, root, &self.keys) {
+        if let Err(message) = check_key_change(&event.kind, size, root, self.keys) {
             self.findings.add(Place::Event, at, message);
         }
         if let Err(message) = (self.apply)(at, event) {
@@ -360,6 +398,10 @@ impl<F: FnMut(u64, &Event) -> Result<(), String>> Walk<'_, F> {
             };
             let before = (self.tree.size(), self.tree.root());
             self.tree.push(leaf_hash(&leaf));
+            if self.roots.due(self.tree.size()) {
+                let root = (!self.unsigned).then(|| self.tree.root());
+                self.roots.compare(self.tree.size(), root, &mut self.findings);
+            }
             self.event(at, &decode(&leaf), before);
             if self.tree.size().is_multiple_of(TILE_WIDTH) {
                 self.tiles();
@@ -421,7 +463,7 @@ impl<F: FnMut(u64, &Event) -> Result<(), String>> Walk<'_, F> {
 
 /// The given key, and those before it by the statements in the journal, where its first checkpoint is of another one.
 /// What cannot be read of the journal is found when it is walked through.
-fn keys_of(disk: Arc<dyn Disk>, journal: &Path, key: &NoteVerifier) -> LogKeys {
+pub(super) fn keys_of(disk: Arc<dyn Disk>, journal: &Path, key: &NoteVerifier) -> LogKeys {
     let mut keys = LogKeys::new(key.clone());
     let first = Reader::open(disk.clone(), journal, Position::default()).and_then(|mut r| r.next_block());
     if let Ok(Some(first)) = first

@@ -8,14 +8,15 @@ use serde_json::json;
 use super::remote::Remote;
 use super::show::{EVENT_HEADER, columns, event_json, event_line};
 use super::{CliError, Format, Outcome, check, events, evidence, forks, out, tiles};
-use crate::audit::Offline;
+use crate::audit::{Beside, Offline};
 use crate::config::Config;
 use crate::directory::Directory;
 use crate::domain::Rejection;
 use crate::exchange::directory::DirectoryHolder;
-use crate::exchange::witness::own::{Cosigned, kept_cosigned};
+use crate::exchange::witness::ever::Ever;
 use crate::ledger::storage;
 use crate::merkle::{NoteVerifier, SignedCheckpoint, Tree, leaf_hash};
+use crate::signature::Trust;
 use crate::store::index::{Head, Index};
 use crate::wire::proof::{Proof, ProofVerifier};
 use crate::wire::{leaf, pb};
@@ -89,7 +90,8 @@ enum AuditCommand {
     },
     /// Lists the logs of other nodes as this one holds them, and whether exchange with one is stopped (exit status 1).
     Forks,
-    /// Verifies, and rebuilds every fold and compares; names the first event that is wrong.
+    /// Verifies, rebuilds every fold and compares, and judges the files beside the log: what others cosigned and
+    /// timestamped of it, what is held of their logs, directory versions; names the first event that is wrong.
     Check {
         /// Reads all content that deliveries name as well, and says how fast.
         #[arg(long)]
@@ -192,9 +194,20 @@ impl Stopped {
     }
 
     /// The log's checkpoints that other nodes cosigned, as far as they were kept.
-    pub(super) fn cosigned(&self, listed: &Listed) -> Result<Vec<Cosigned>, CliError> {
+    pub(super) fn cosigned(&self, listed: &Listed) -> Ever {
         let Listed { config, directory, log } = listed;
-        kept_cosigned(&self.data, directory, &config.node, log).map_err(CliError::failed)
+        Ever::new(&self.data, directory.clone(), config.node.clone(), log, Vec::new())
+    }
+
+    /// The files beside the log, where the configuration says what they are judged by. Without a directory version that can
+    /// be used no authority of timestamps is known; that there is none is found by the check.
+    pub(super) fn beside(&self) -> Result<Option<Beside>, CliError> {
+        let Some(config) = Stopped::config(&self.dir) else { return Ok(None) };
+        let trust = match DirectoryHolder::newest_kept(&self.data, &config.authority) {
+            Some(directory) => evidence::trust(&config, &directory)?,
+            None => Trust::new(std::iter::empty::<Vec<u8>>()).map_err(CliError::failed)?,
+        };
+        Ok(Some(Beside::new(&self.data, &config, trust)))
     }
 
     pub(super) fn key(&self) -> Result<&NoteVerifier, CliError> {

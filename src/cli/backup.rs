@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use serde_json::json;
 
 use super::check::Progress;
-use super::remote::Remote;
+use super::remote::{Person, Remote};
 use super::{CliError, Format, Outcome, note, out};
 use crate::audit::backup::{self, BackupError, List, Made, Source};
 use crate::config::Config;
@@ -25,6 +25,8 @@ pub struct BackupArgs {
     /// Copy the private keys as well: whoever has the copy can be this node then.
     #[arg(long)]
     with_keys: bool,
+    #[command(flatten)]
+    person: Person,
     /// How to print.
     #[arg(long, value_enum, default_value = "table")]
     format: Format,
@@ -50,7 +52,7 @@ pub struct RestoreArgs {
 /// How often a copy is begun again when files were removed under it.
 const TRIES: u32 = 5;
 
-/// Makes a copy, of a running node or of a stopped one.
+/// Makes a copy, of a running node or of a stopped one. A running one records who makes it.
 pub async fn backup(args: BackupArgs) -> Result<Outcome, CliError> {
     let file = args.remote.config.clone().ok_or_else(|| {
         CliError::failed("which node? give --config FILE: a backup is made where the node's files are")
@@ -59,9 +61,12 @@ pub async fn backup(args: BackupArgs) -> Result<Outcome, CliError> {
     let key = listed_key(&config, &config.data).ok_or_else(|| {
         CliError::failed("no directory that this node keeps lists its log key: has it ever been started?")
     })?;
+    // Before the node records that it was made.
+    backup::check_folder(&config.data, &args.dir).map_err(CliError::failed)?;
     let mut tries = 0;
+    let mut begun = None;
     let made = loop {
-        match once(&args, &file, &config, &key).await {
+        match once(&args, &file, &config, &key, &mut begun).await {
             Err(Failed::Moved(error)) => {
                 tries += 1;
                 if tries == TRIES {
@@ -72,6 +77,9 @@ pub async fn backup(args: BackupArgs) -> Result<Outcome, CliError> {
             Ok(made) => break made,
         }
     };
+    if begun.is_none() {
+        note("the node does not run: no event says that this copy was made");
+    }
     match args.format {
         Format::Json => {
             out(json!({"events": made.size, "files": made.files, "bytes": made.bytes, "copied": made.copied}))
@@ -93,21 +101,30 @@ enum Failed {
     Other(CliError),
 }
 
-async fn once(args: &BackupArgs, file: &Path, config: &Config, key: &NoteVerifier) -> Result<Made, Failed> {
+/// Copies once. `begun` is the checkpoint up to which the running node lets it be copied, once it said so.
+async fn once(
+    args: &BackupArgs,
+    file: &Path,
+    config: &Config,
+    key: &NoteVerifier,
+    begun: &mut Option<SignedCheckpoint>,
+) -> Result<Made, Failed> {
     let other = Failed::Other;
     // A stopped node must not start meanwhile; a running one says how far its log is.
     let lock_path = config.data.join("LOCK");
     let lock =
         std::fs::File::open(&lock_path).map_err(|e| other(CliError::file("opening", &lock_path, &e)))?;
-    let published = if lock.try_lock_shared().is_ok() {
-        None
-    } else {
+    let stopped = lock.try_lock_shared().is_ok();
+    if !stopped && begun.is_none() {
         let client = args.remote.connect("admin").await.map_err(other)?;
-        let answer = client.audit().get_checkpoint(pb::GetCheckpointRequest {}).await;
+        let request = pb::BeginBackupRequest { user: args.person.user.clone(), keys: args.with_keys };
+        let answer = client.audit().begin_backup(request).await;
         let head = answer.map_err(|status| other(status.into()))?.into_inner();
         let checkpoint = SignedCheckpoint::verify(&head.checkpoint, key);
-        Some(checkpoint.map_err(|e| other(CliError::failed(format!("the node's checkpoint: {e}"))))?)
-    };
+        *begun =
+            Some(checkpoint.map_err(|e| other(CliError::failed(format!("the node's checkpoint: {e}"))))?);
+    }
+    let published = if stopped { None } else { begun.clone() };
     let (beside, keys_left_out) = beside(file, config, args.with_keys);
     let source = Source {
         data: &config.data,

@@ -17,7 +17,7 @@ use crate::wire::pb;
 pub(super) enum What {
     /// Hashes, signatures, order, journal against sled.
     Log,
-    /// And every fold.
+    /// And every fold, and the files beside the log.
     Folds,
     /// And all content.
     Content,
@@ -40,7 +40,16 @@ pub(super) fn stopped(stopped: &Stopped, what: What) -> Result<Checked, CliError
     let mut progress = Progress::new("events", size, 100_000);
     let checked = match what {
         What::Log => stopped.offline.verify(key, |n| progress.at(n)),
-        What::Folds | What::Content => stopped.offline.check(key, |n| progress.at(n)),
+        What::Folds | What::Content => {
+            let beside = stopped.beside()?;
+            if beside.is_none() {
+                note(
+                    "lienthong.toml is not beside the data: without the key of the directory's authority, directory \
+                     versions, cosigned and timestamped checkpoints and what is held of other logs are not looked at",
+                );
+            }
+            stopped.offline.check_all(key, beside.as_ref(), |n| progress.at(n))
+        }
     };
     progress.end();
     let checked = checked.map_err(CliError::failed)?;

@@ -6,10 +6,11 @@ use std::path::{Path, PathBuf};
 use bytes::Bytes;
 use serde_json::json;
 
+use super::named::Named;
 use super::remote::{Person, Remote};
 use super::show::{columns, time};
 use super::{CliError, Format, Outcome, note, notices, out, register};
-use crate::domain::{DeliveryId, Status, Urgency};
+use crate::domain::{Status, Urgency};
 use crate::ledger::{Clock as _, SystemClock};
 use crate::wire::{pb, words};
 
@@ -163,7 +164,7 @@ pub(super) fn write_new(path: &Path, data: &[u8]) -> Result<(), CliError> {
 #[command(after_help = "Example:\n  lienthong ack ID --config node/lienthong.toml --agency H09.2")]
 pub struct AckArgs {
     /// Delivery.
-    id: DeliveryId,
+    id: Named,
     #[command(flatten)]
     remote: Remote,
     #[command(flatten)]
@@ -176,7 +177,8 @@ pub struct AckArgs {
 /// Acknowledges a delivery.
 pub async fn ack(args: AckArgs) -> Result<Outcome, CliError> {
     let client = args.remote.connect("dms").await?;
-    let (agency, delivery_id, user) = (args.agency, words::id(&args.id), args.person.user);
+    let delivery_id = words::id(&args.id.find(&client).await?);
+    let (agency, user) = (args.agency, args.person.user);
     let request = pb::AcknowledgeRequest { agency, delivery_id, user };
     let answer = client.exchange().acknowledge(request).await?.into_inner();
     out(format!("acknowledged, event {}; status 01 goes to the sender", answer.log_index));
@@ -189,7 +191,7 @@ pub async fn ack(args: AckArgs) -> Result<Outcome, CliError> {
     lienthong release ID --refuse --config node/lienthong.toml --agency H09.2")]
 pub struct ReleaseArgs {
     /// Delivery.
-    id: DeliveryId,
+    id: Named,
     #[command(flatten)]
     remote: Remote,
     #[command(flatten)]
@@ -207,7 +209,7 @@ pub async fn release(args: ReleaseArgs) -> Result<Outcome, CliError> {
     let client = args.remote.connect("dms").await?;
     let request = pb::ReleaseRequest {
         agency: args.agency,
-        delivery_id: words::id(&args.id),
+        delivery_id: words::id(&args.id.find(&client).await?),
         refuse: args.refuse,
         user: args.person.user,
     };
@@ -225,7 +227,7 @@ pub async fn release(args: ReleaseArgs) -> Result<Outcome, CliError> {
 )]
 pub struct RespondArgs {
     /// Delivery.
-    id: DeliveryId,
+    id: Named,
     /// 02 refused, 03 accepted, 04 assigned, 05 processing, 06 completed; 15 agreed or 16 refused, to what the sender asks;
     /// 15 says of a revoked document that it was cancelled.
     status: Status,
@@ -241,7 +243,7 @@ pub struct RespondArgs {
     reason: String,
     /// For 15 and 16: the message that is answered, where more than one is open (`track` and `watch` name it).
     #[arg(long, value_name = "ID")]
-    answers: Option<DeliveryId>,
+    answers: Option<Named>,
     /// Office in charge.
     #[arg(long, default_value = "")]
     office: String,
@@ -253,14 +255,18 @@ pub struct RespondArgs {
 /// Reports a status.
 pub async fn respond(args: RespondArgs) -> Result<Outcome, CliError> {
     let client = args.remote.connect("dms").await?;
+    let answers = match &args.answers {
+        Some(named) => words::id(&named.find(&client).await?),
+        None => Bytes::new(),
+    };
     let request = pb::SendStatusRequest {
         request_id: request_id(args.request_id.as_ref()),
         agency: args.agency,
-        delivery_id: words::id(&args.id),
+        delivery_id: words::id(&args.id.find(&client).await?),
         status: words::status(args.status).into(),
         reason: args.reason,
         office: args.office,
-        answers: args.answers.as_ref().map_or_else(Bytes::new, words::id),
+        answers,
         user: args.person.user,
         ..pb::SendStatusRequest::default()
     };

@@ -4,13 +4,15 @@ use std::path::PathBuf;
 use std::str::FromStr;
 
 use bytes::Bytes;
+use clap::builder::NonEmptyStringValueParser;
 
 use super::audit::{AuditArgs, Stopped};
 use super::dms::write_new;
+use super::named::Named;
 use super::show::{EVENT_HEADER, columns, event_json, event_line};
 use super::{CliError, Format, Outcome, note, out};
-use crate::audit::{Query, list};
-use crate::domain::{AgencyId, DeliveryId};
+use crate::audit::{Query, known_kind, known_reason, list};
+use crate::domain::AgencyId;
 use crate::signature::{Role, Verdict};
 use crate::time::{Date, Timestamp};
 use crate::wire::{leaf, pb, words};
@@ -36,23 +38,23 @@ pub struct ListArgs {
     #[arg(long)]
     backwards: bool,
     /// How many.
-    #[arg(long, default_value_t = 50)]
+    #[arg(long, default_value_t = 50, value_parser = clap::value_parser!(u32).range(1..))]
     limit: u32,
     /// All that match, however many.
     #[arg(long, conflicts_with = "limit")]
     all: bool,
     /// Events that concern this agency.
-    #[arg(long, value_name = "CODE")]
+    #[arg(long, value_name = "CODE", value_parser = NonEmptyStringValueParser::new())]
     agency: Option<String>,
     /// Events of messages that this agency sends or receives; with --agency, the other side.
-    #[arg(long, value_name = "CODE")]
+    #[arg(long, value_name = "CODE", value_parser = NonEmptyStringValueParser::new())]
     counterpart: Option<String>,
     /// Events of this kind: submitted, received, refused, settled, …
-    #[arg(long)]
+    #[arg(long, value_parser = known_kind)]
     kind: Option<String>,
     /// Events of this delivery.
     #[arg(long, value_name = "ID")]
-    delivery: Option<DeliveryId>,
+    delivery: Option<Named>,
     /// Not before: a time (RFC 3339) or a day.
     #[arg(long, value_name = "WHEN")]
     since: Option<When>,
@@ -60,25 +62,25 @@ pub struct ListArgs {
     #[arg(long, value_name = "WHEN")]
     until: Option<When>,
     /// Events of documents with this number.
-    #[arg(long)]
+    #[arg(long, value_parser = NonEmptyStringValueParser::new())]
     number: Option<String>,
     /// And this notation.
-    #[arg(long, requires = "number")]
+    #[arg(long, requires = "number", value_parser = NonEmptyStringValueParser::new())]
     notation: Option<String>,
     /// And this year.
     #[arg(long, requires = "number")]
     year: Option<i32>,
     /// Events that this client caused (`node`: the node itself; a node's name: what came from there).
-    #[arg(long, value_name = "NAME")]
+    #[arg(long, value_name = "NAME", value_parser = NonEmptyStringValueParser::new())]
     by_client: Option<String>,
     /// Events that this user caused, as the client names it.
-    #[arg(long, value_name = "USER")]
+    #[arg(long, value_name = "USER", value_parser = NonEmptyStringValueParser::new())]
     by_user: Option<String>,
     /// Events with this verdict: valid, invalid, indeterminate or absent; of one role: person=VERDICT, agency=VERDICT.
     #[arg(long, value_name = "[ROLE=]VERDICT")]
     verdict: Option<VerdictOf>,
     /// Events that give this reason.
-    #[arg(long, value_name = "CODE")]
+    #[arg(long, value_name = "CODE", value_parser = known_reason)]
     reason: Option<String>,
     /// Write what is found to this new file instead; a running node records that.
     #[arg(long, value_name = "FILE")]
@@ -157,7 +159,8 @@ impl ListArgs {
             kind: text(&self.kind),
             since: self.since.map_or(0, |when| when.begin().millis()),
             until: self.until.map_or(0, |when| when.end().millis()),
-            delivery_id: self.delivery.map_or_else(Bytes::new, |d| words::id(&d)),
+            // Found where it is asked for.
+            delivery_id: Bytes::new(),
             number: text(&self.number),
             notation: text(&self.notation),
             year: self.year.unwrap_or(0),
@@ -178,7 +181,7 @@ type Found = (Vec<(u64, Bytes)>, Option<String>);
 /// Lists.
 pub(super) async fn run(args: &AuditArgs, list_args: &ListArgs) -> Result<Outcome, CliError> {
     let request = list_args.request();
-    let wanted = if list_args.all { usize::MAX } else { list_args.limit.max(1) as usize };
+    let wanted = if list_args.all { usize::MAX } else { list_args.limit as usize };
     if list_args.output.as_ref().is_some_and(|file| file.exists()) {
         let file = list_args.output.as_ref().map_or_else(String::new, |f| f.display().to_string());
         return Err(CliError::failed(format!("{file} is there already: name a new file")));
@@ -186,9 +189,9 @@ pub(super) async fn run(args: &AuditArgs, list_args: &ListArgs) -> Result<Outcom
     let (events, next) = match args.data() {
         Some(dir) => {
             let stopped = Stopped::open(dir, args.log_key())?;
-            offline(&stopped, &request, list_args.from, wanted)?
+            offline(&stopped, request, list_args, wanted)?
         }
-        None => running(args, request, wanted).await?,
+        None => running(args, request, list_args, wanted).await?,
     };
     let decoded = events
         .iter()
@@ -223,9 +226,13 @@ pub(super) async fn run(args: &AuditArgs, list_args: &ListArgs) -> Result<Outcom
 async fn running(
     args: &AuditArgs,
     mut request: pb::ListEventsRequest,
+    list_args: &ListArgs,
     wanted: usize,
 ) -> Result<Found, CliError> {
     let client = args.remote().connect("admin").await?;
+    if let Some(named) = &list_args.delivery {
+        request.delivery_id = words::id(&named.find(&client).await?);
+    }
     let mut events = Vec::new();
     let mut token = String::new();
     loop {
@@ -245,14 +252,17 @@ async fn running(
 /// The same of a stopped node's files. Agencies are given by their permanent ids.
 fn offline(
     stopped: &Stopped,
-    request: &pb::ListEventsRequest,
-    from: Option<u64>,
+    mut request: pb::ListEventsRequest,
+    list_args: &ListArgs,
     wanted: usize,
 ) -> Result<Found, CliError> {
-    let agency = |code: &str| if code.is_empty() { Ok(None) } else { AgencyId::new(code).map(Some) };
-    let query = Query::read(request, agency(&request.agency)?, agency(&request.counterpart)?)?;
-    let mut query = Query { from, ..query };
     let index = stopped.offline.index().map_err(CliError::failed)?;
+    if let Some(named) = &list_args.delivery {
+        request.delivery_id = words::id(&named.find_in(index)?);
+    }
+    let agency = |code: &str| if code.is_empty() { Ok(None) } else { AgencyId::new(code).map(Some) };
+    let query = Query::read(&request, agency(&request.agency)?, agency(&request.counterpart)?)?;
+    let mut query = Query { from: list_args.from, ..query };
     let size = stopped.offline.size().map_err(CliError::failed)?;
     let mut events = Vec::new();
     loop {

@@ -9,6 +9,7 @@ use rustls_pki_types::CertificateDer;
 use serde_json::json;
 
 use super::audit::{Listed, Stopped};
+use super::named::Named;
 use super::remote::Remote;
 use super::show::columns;
 use super::verify::read_roots;
@@ -18,7 +19,7 @@ use crate::audit::evidence::{
 };
 use crate::config::Config;
 use crate::domain::document::DocumentRef;
-use crate::domain::ids::{DeliveryId, DocumentKey};
+use crate::domain::ids::DocumentKey;
 use crate::exchange::timestamps::Stamps;
 use crate::exchange::trust::read_crls;
 use crate::ledger::{Clock as _, SystemClock};
@@ -32,7 +33,7 @@ use crate::wire::{pb, words};
 pub(super) struct ExportArgs {
     /// The delivery's id; or give the document's key.
     #[arg(value_name = "DELIVERY", required_unless_present = "number")]
-    delivery: Option<DeliveryId>,
+    delivery: Option<Named>,
     /// Code of the agency that sent it.
     #[arg(long, value_name = "CODE", requires = "number", conflicts_with = "delivery")]
     agency: Option<String>,
@@ -54,6 +55,9 @@ pub(super) struct ExportArgs {
     /// The file to write; by default the first letters of the delivery's id, with the ending `.asice`.
     #[arg(long, short, value_name = "FILE")]
     out: Option<PathBuf>,
+    /// Write over a file that is there already.
+    #[arg(long)]
+    force: bool,
 }
 
 impl ExportArgs {
@@ -91,6 +95,12 @@ pub(super) async fn run(
     let folder = args.out.as_deref().and_then(Path::parent).filter(|p| !p.as_os_str().is_empty());
     let folder = folder.unwrap_or(Path::new(".")).to_owned();
     let failed = |e: std::io::Error| CliError::file("writing in", &folder, &e);
+    // Before the node records that it was exported.
+    let known =
+        args.out.clone().or_else(|| args.delivery.as_ref().map(|id| default_name(&folder, &id.to_string())));
+    if let Some(name) = known.filter(|name| !args.force && name.exists()) {
+        return Err(is_there(&name));
+    }
     // Whole, or not there at all.
     let file = tempfile::NamedTempFile::new_in(&folder).map_err(failed)?;
     let mut target = Target {
@@ -108,13 +118,14 @@ pub(super) async fn run(
     let file = file.map_err(failed)?;
     let about: serde_json::Value = serde_json::from_slice(&about).unwrap_or_default();
     let id = about["delivery_id"].as_str().unwrap_or_default().to_owned();
-    let name = args
-        .out
-        .clone()
-        .unwrap_or_else(|| folder.join(format!("{}.asice", id.get(..12).unwrap_or("evidence"))));
+    let name = args.out.clone().unwrap_or_else(|| default_name(&folder, &id));
     let bytes = file.as_file().metadata().map_err(failed)?.len();
     file.as_file().sync_all().map_err(failed)?;
-    file.persist(&name).map_err(|e| CliError::file("writing", &name, &e.error))?;
+    let kept = if args.force { file.persist(&name) } else { file.persist_noclobber(&name) };
+    kept.map_err(|e| match e.error.kind() {
+        std::io::ErrorKind::AlreadyExists => is_there(&name),
+        _ => CliError::file("writing", &name, &e.error),
+    })?;
     let shown = name.display().to_string();
     match format {
         Format::Json => out(
@@ -127,6 +138,15 @@ pub(super) async fn run(
         }
     }
     Ok(Outcome::Done)
+}
+
+/// The file of a delivery's evidence, where none is named.
+fn default_name(folder: &Path, id: &str) -> PathBuf {
+    folder.join(format!("{}.asice", id.get(..12).unwrap_or("evidence")))
+}
+
+fn is_there(name: &Path) -> CliError {
+    CliError::failed(format!("{} is there already: name another file, or give --force", name.display()))
 }
 
 /// The container that is being written.
@@ -160,8 +180,12 @@ async fn running(args: &ExportArgs, remote: &Remote, target: &mut Target) -> Res
         notation: d.key.notation().to_owned(),
         year: d.key.year(),
     });
+    let delivery_id = match &args.delivery {
+        Some(named) => words::id(&named.find(&client).await?),
+        None => bytes::Bytes::new(),
+    };
     let request = pb::ExportEvidenceRequest {
-        delivery_id: args.delivery.map_or_else(bytes::Bytes::new, |id| words::id(&id)),
+        delivery_id,
         document,
         recipient: args.recipient.clone().unwrap_or_default(),
         user: args.user.clone(),
@@ -178,7 +202,7 @@ fn stopped(args: &ExportArgs, stopped: &Stopped, target: &mut Target) -> Result<
     let index = stopped.offline.index().map_err(CliError::failed)?;
     let head = index.head().map_err(CliError::failed)?.ok_or_else(|| CliError::failed("the log is empty"))?;
     let listed = stopped.listed()?;
-    let cosigned = stopped.cosigned(&listed)?;
+    let cosigned = stopped.cosigned(&listed);
     let Listed { config, directory, log } = listed;
     let data = stopped.data.clone();
     let content = StoppedContent::open(&data.join("content")).map_err(CliError::failed)?;
@@ -202,8 +226,8 @@ fn stopped(args: &ExportArgs, stopped: &Stopped, target: &mut Target) -> Result<
         authority: &config.authority,
         audience: Audience::Node,
     };
-    let id = match (args.delivery, args.document()?) {
-        (Some(id), _) => id,
+    let id = match (&args.delivery, args.document()?) {
+        (Some(named), _) => named.find_in(index)?,
         (None, Some(document)) => {
             let recipient = args.recipient.as_deref().unwrap_or_default();
             find(&source, &directory, now.date(), &document, recipient).map_err(CliError::failed)?
@@ -219,7 +243,8 @@ fn stopped(args: &ExportArgs, stopped: &Stopped, target: &mut Target) -> Result<
     Ok(())
 }
 
-fn trust(
+/// What signatures and timestamps are judged under, with the revocation lists of the configured folder.
+pub(super) fn trust(
     config: &Config,
     directory: &crate::directory::Directory,
 ) -> Result<crate::signature::Trust, CliError> {

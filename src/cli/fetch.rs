@@ -4,12 +4,13 @@ use std::io::Write as _;
 use std::path::{Path, PathBuf};
 
 use super::dms::{signature_name, write_new};
+use super::named::Named;
 use super::remote::{Person, Remote};
 use super::send::{Tries, hash_file};
 use super::show::time;
 use super::{CliError, Outcome, note, out};
 use crate::domain::limits::PARTS;
-use crate::domain::{Body, DeliveryId, Envelope, Notice, Reason};
+use crate::domain::{Body, Envelope, Notice, Reason};
 use crate::rpc::client::NodeClient;
 use crate::wire::{envelope, failure, pb, words};
 
@@ -20,7 +21,7 @@ use crate::wire::{envelope, failure, pb, words};
 )]
 pub struct FetchArgs {
     /// Delivery.
-    id: DeliveryId,
+    id: Named,
     #[command(flatten)]
     remote: Remote,
     #[command(flatten)]
@@ -34,9 +35,11 @@ pub struct FetchArgs {
 }
 
 /// Fetches a delivery's files. What breaks on the way, or broke before, goes on where it stopped.
-pub async fn fetch(args: FetchArgs) -> Result<Outcome, CliError> {
+pub async fn fetch(mut args: FetchArgs) -> Result<Outcome, CliError> {
     std::fs::create_dir_all(&args.to).map_err(|e| CliError::file("creating", &args.to, &e))?;
     let mut client = args.remote.connect("dms").await?;
+    // What arrived of it before is beside its whole id.
+    args.id = Named::Whole(args.id.find(&client).await?);
     let mut tries = Tries::default();
     let (header, opened) = loop {
         let at = arrived(&args);
@@ -157,7 +160,7 @@ async fn stream(
     use pb::fetch_response::Part;
     let request = pb::FetchRequest {
         agency: args.agency.clone(),
-        delivery_id: words::id(&args.id),
+        delivery_id: words::id(&args.id.find(client).await?),
         user: args.person.user.clone(),
         offset,
     };

@@ -3,10 +3,11 @@
 use clap::Subcommand;
 use serde_json::json;
 
+use super::named::Named;
 use super::remote::Remote;
 use super::show::{columns, time};
 use super::{CliError, Format, Outcome, out};
-use crate::domain::DeliveryId;
+use crate::rpc::client::NodeClient;
 use crate::wire::{hold, pb, words};
 
 /// Options of the command.
@@ -49,7 +50,7 @@ enum HoldCommand {
 struct PlaceArgs {
     /// A delivery.
     #[arg(long, value_name = "ID", conflicts_with = "agency")]
-    delivery: Option<DeliveryId>,
+    delivery: Option<Named>,
     /// An agency: of a document its sender, otherwise sender or recipient.
     #[arg(long, value_name = "CODE", required_unless_present = "delivery")]
     agency: Option<String>,
@@ -74,11 +75,11 @@ struct PlaceArgs {
 }
 
 impl PlaceArgs {
-    fn scope(&self) -> pb::HoldScope {
+    async fn scope(&self, client: &NodeClient) -> Result<pb::HoldScope, CliError> {
         let agency = self.agency.clone().unwrap_or_default();
         let mut scope = pb::HoldScope::default();
         if let Some(id) = &self.delivery {
-            scope.delivery_id = words::id(id);
+            scope.delivery_id = words::id(&id.find(client).await?);
         } else if let Some(number) = &self.number {
             scope.document = Some(pb::DocumentRef {
                 agency,
@@ -89,7 +90,7 @@ impl PlaceArgs {
         } else {
             (scope.agency, scope.type_name) = (agency, self.type_name.clone().unwrap_or_default());
         }
-        scope
+        Ok(scope)
     }
 }
 
@@ -99,7 +100,7 @@ pub async fn run(args: HoldArgs) -> Result<Outcome, CliError> {
     match &args.command {
         HoldCommand::Place(place) => {
             let (reason, user) = (place.reason.clone(), place.user.clone());
-            let request = pb::PlaceHoldRequest { scope: Some(place.scope()), reason, user };
+            let request = pb::PlaceHoldRequest { scope: Some(place.scope(&client).await?), reason, user };
             let hold = client.retention().place_hold(request).await?.into_inner().hold;
             match args.format {
                 Format::Json => out(json!({"hold": hold})),

@@ -23,6 +23,7 @@ mod forks;
 pub mod hold;
 pub mod init;
 pub mod load;
+mod named;
 pub mod network;
 pub mod notices;
 pub mod operate;

@@ -8,12 +8,12 @@ use std::path::PathBuf;
 use serde_json::{Value, json};
 
 use super::dms::request_id;
+use super::named::Named;
 use super::remote::Remote;
 use super::send::AboutArgs;
 use super::show::time;
 use super::sign::signer;
 use super::{CliError, Outcome, note, out};
-use crate::domain::DeliveryId;
 use crate::ledger::{Clock as _, SystemClock};
 use crate::merkle::sha256;
 use crate::rpc::client::NodeClient;
@@ -23,7 +23,7 @@ use crate::wire::{pb, words};
 #[derive(Debug, clap::Args)]
 struct SentArgs {
     /// Delivery.
-    id: DeliveryId,
+    id: Named,
     #[command(flatten)]
     remote: Remote,
     /// Code of the agency that sent it.
@@ -109,7 +109,7 @@ pub async fn revoke(args: RevokeArgs) -> Result<Outcome, CliError> {
         request_id: request_id(args.sent.request_id.as_ref()),
         agency: args.sent.agency,
         kind: pb::Kind::Revoke.into(),
-        delivery_id: words::id(&args.sent.id),
+        delivery_id: words::id(&args.sent.id.find(&client).await?),
         reason: args.reason,
         ..pb::SendNoticeRequest::default()
     };
@@ -119,7 +119,7 @@ pub async fn revoke(args: RevokeArgs) -> Result<Outcome, CliError> {
 /// Corrects a document's metadata.
 pub async fn update(args: UpdateArgs) -> Result<Outcome, CliError> {
     let client = args.sent.remote.connect("dms").await?;
-    let delivery_id = words::id(&args.sent.id);
+    let delivery_id = words::id(&args.sent.id.find(&client).await?);
     let track = pb::TrackRequest { delivery_id: delivery_id.clone(), document: None };
     let view = client.exchange().track(track).await?.into_inner().deliveries.into_iter().next();
     let view = view.ok_or_else(|| CliError::failed("the node knows no such delivery"))?;
@@ -182,7 +182,7 @@ pub async fn take_back(args: TakeBackArgs) -> Result<Outcome, CliError> {
     let request = pb::SendStatusRequest {
         request_id: request_id(args.sent.request_id.as_ref()),
         agency: args.sent.agency,
-        delivery_id: words::id(&args.sent.id),
+        delivery_id: words::id(&args.sent.id.find(&client).await?),
         status: pb::Status::TakeBackRequested.into(),
         reason: args.reason,
         ..pb::SendStatusRequest::default()

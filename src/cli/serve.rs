@@ -10,7 +10,8 @@ use crate::config::Config;
 use crate::exchange::directory::DirectoryHolder;
 use crate::ledger::SystemClock;
 use crate::node::{Listeners, Node, log_signer};
-use crate::rpc::tls::NodeTls;
+use crate::rpc::evidence::signer;
+use crate::rpc::tls::{Credentials, NodeTls};
 
 /// Options of the command.
 #[derive(Debug, clap::Args)]
@@ -146,6 +147,25 @@ fn self_check(config: &Config) -> String {
     )
 }
 
+/// Who timestamps the log's checkpoints, in words.
+fn timestamps(config: &Config) -> String {
+    config.timestamps.as_ref().map_or_else(
+        || "of nobody (`timestamps.url`): times are by this node's clock".to_owned(),
+        |t| format!("of {}, every {} min when the log has grown", t.url, t.interval.as_secs() / 60),
+    )
+}
+
+/// With what exported evidence is signed, in words; fails where it cannot be.
+fn evidence(config: &Config) -> Result<String, CliError> {
+    let Some((certificate, key)) = &config.evidence else {
+        return Ok("not signed (`evidence.certificate`): it does not say who exported it".to_owned());
+    };
+    signer(config).map_err(|e| CliError::failed(format!("evidence: {e}")))?;
+    let credentials = Credentials::read(certificate, key).map_err(CliError::failed)?;
+    let until = credentials.not_after().map_or_else(|| "?".into(), super::show::time);
+    Ok(format!("signed with {}, valid until {until}", certificate.display()))
+}
+
 /// Explains a configuration, or what is wrong with it.
 pub fn check(args: &CheckArgs) -> Result<Outcome, CliError> {
     let config = Config::read(&args.file).map_err(CliError::failed)?;
@@ -198,6 +218,8 @@ pub fn check(args: &CheckArgs) -> Result<Outcome, CliError> {
     out(format!("revocation  {}", revocation(&config)));
     out(format!("content is  {}", keeping(&config)));
     out(format!("self-check  {}", self_check(&config)));
+    out(format!("timestamps  {}", timestamps(&config)));
+    out(format!("evidence    {}", evidence(&config)?));
     let tls = NodeTls::load(&config).map_err(CliError::failed)?;
     let until = tls.not_after.map_or_else(|| "?".into(), super::show::time);
     out(format!("certificate valid until {until}"));

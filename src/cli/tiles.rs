@@ -38,8 +38,8 @@ pub(super) async fn run(
             let newest = match index.head().map_err(CliError::failed)? {
                 Some(_) if what.cosigned => {
                     let listed = stopped.listed()?;
-                    let all = stopped.cosigned(&listed)?;
-                    let newest = newest_cosigned(&listed.log, all).map_err(CliError::failed)?;
+                    let all = stopped.cosigned(&listed);
+                    let newest = newest_cosigned(&listed.log, all.newest()).map_err(CliError::failed)?;
                     let note = newest.note();
                     Some((newest.checkpoint, note))
                 }

@@ -7,12 +7,14 @@ use std::time::Duration;
 use bytes::Bytes;
 use serde_json::json;
 
+use super::named::Named;
 use super::remote::Remote;
 use super::send::is_broken;
 use super::show::time;
 use super::{CliError, Format, Outcome, note, notices, out};
-use crate::domain::{DeliveryId, DeliveryState};
+use crate::domain::DeliveryState;
 use crate::ledger::{Clock as _, SystemClock};
+use crate::rpc::client::NodeClient;
 use crate::wire::{pb, words};
 
 /// How often a node is asked what is new.
@@ -28,12 +30,12 @@ const ID: usize = 12;
 pub struct TrackArgs {
     /// Delivery.
     #[arg(required_unless_present_any = ["delivery", "number"], conflicts_with_all = ["delivery", "number"])]
-    id: Option<DeliveryId>,
+    id: Option<Named>,
     #[command(flatten)]
     remote: Remote,
     /// Delivery, as an option.
     #[arg(long, value_name = "ID", conflicts_with = "number")]
-    delivery: Option<DeliveryId>,
+    delivery: Option<Named>,
     /// Code of the document's sender.
     #[arg(long, requires = "number", default_value = "")]
     sender: String,
@@ -56,15 +58,18 @@ pub struct TrackArgs {
 }
 
 impl TrackArgs {
-    fn request(&self) -> pb::TrackRequest {
+    async fn request(&self, client: &NodeClient) -> Result<pb::TrackRequest, CliError> {
         let document = self.number.as_ref().map(|number| pb::DocumentRef {
             agency: self.sender.clone(),
             number: number.clone(),
             notation: self.notation.clone().unwrap_or_default(),
             year: self.year.unwrap_or_default(),
         });
-        let id = self.id.as_ref().or(self.delivery.as_ref());
-        pb::TrackRequest { delivery_id: id.map_or_else(Bytes::new, words::id), document }
+        let delivery_id = match self.id.as_ref().or(self.delivery.as_ref()) {
+            Some(named) => words::id(&named.find(client).await?),
+            None => Bytes::new(),
+        };
+        Ok(pb::TrackRequest { delivery_id, document })
     }
 }
 
@@ -74,7 +79,7 @@ pub async fn run(args: TrackArgs) -> Result<Outcome, CliError> {
         return follow(&args).await;
     }
     let client = args.remote.connect("dms").await?;
-    let views = client.exchange().track(args.request()).await?.into_inner().deliveries;
+    let views = client.exchange().track(args.request(&client).await?).await?.into_inner().deliveries;
     if args.format == Format::Json {
         let list: Vec<_> = views.iter().map(view_json).collect();
         out(serde_json::to_string_pretty(&list).unwrap_or_default());
@@ -93,9 +98,10 @@ pub async fn run(args: TrackArgs) -> Result<Outcome, CliError> {
 /// Says what is new until nothing more is to come.
 async fn follow(args: &TrackArgs) -> Result<Outcome, CliError> {
     let mut client = args.remote.connect("dms").await?;
+    let request = args.request(&client).await?;
     let mut said = HashSet::new();
     loop {
-        let views = match client.exchange().track(args.request()).await {
+        let views = match client.exchange().track(request.clone()).await {
             Ok(answer) => answer.into_inner().deliveries,
             Err(status) if is_broken(&status) => {
                 note(format!("the node does not answer: {}; trying again", status.message()));

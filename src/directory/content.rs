@@ -41,6 +41,17 @@ pub struct Content {
     pub agencies: Vec<AgencyEntry>,
 }
 
+/// What a directory version says of nodes; the rest of it is read over.
+#[derive(Debug, Deserialize)]
+pub(super) struct NodesOnly {
+    pub format: u32,
+    pub network: String,
+    pub version: u64,
+    #[serde(with = "opt_text")]
+    pub previous: Option<Digest>,
+    pub nodes: Vec<NodeEntry>,
+}
+
 /// A node.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]

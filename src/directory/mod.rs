@@ -21,7 +21,7 @@ use crate::domain::ids::{AgencyId, Digest, NodeName};
 use crate::merkle::{KeyError, Note, NoteError, NoteVerifier, UnverifiedCheckpoint, sha256};
 use crate::signature::{Trust, TrustError};
 use crate::time::{Date, Timestamp};
-use content::{AgencyEntry, Content, NodeEntry};
+use content::{AgencyEntry, Content, NodeEntry, NodesOnly};
 
 /// Bytes of a signed directory: 123,000 agencies with their seals stay below.
 pub const MAX_BYTES: usize = 512 * 1024 * 1024;
@@ -193,44 +193,8 @@ impl Directory {
     }
 
     fn index(content: Content, note: &str) -> Result<Directory, DirectoryError> {
-        let odd =
-            |place: &str, problem: String| DirectoryError::Inconsistent { place: place.to_owned(), problem };
-        if content.format != content::FORMAT {
-            return Err(odd("format", format!("{} is not {}", content.format, content::FORMAT)));
-        }
-        let mut nodes = HashMap::new();
-        for entry in content.nodes {
-            let mut log_keys = Vec::new();
-            for key in &entry.log_keys {
-                let verifier: NoteVerifier =
-                    key.key.parse().map_err(|e: KeyError| odd(entry.name.as_str(), e.to_string()))?;
-                if !verifier.name().starts_with(&format!("{}/log/", entry.name)) {
-                    return Err(odd(
-                        entry.name.as_str(),
-                        format!("`{}` names another's log", verifier.name()),
-                    ));
-                }
-                log_keys.push(ListedKey {
-                    key: verifier,
-                    first: key.first,
-                    last: key.last,
-                    withdrawn: key.withdrawn,
-                });
-            }
-            let cosign_keys = entry.cosign_keys.iter().map(|key| key.parse());
-            let cosign_keys = cosign_keys
-                .collect::<Result<Vec<NoteVerifier>, KeyError>>()
-                .map_err(|e| odd(entry.name.as_str(), e.to_string()))?;
-            let node = Node {
-                name: entry.name.clone(),
-                log_keys: log_keys.into(),
-                cosign_keys: cosign_keys.into(),
-                entry: entry.into(),
-            };
-            if let Some(twice) = nodes.insert(node.name.clone(), node) {
-                return Err(odd(twice.name.as_str(), "the node is listed twice".into()));
-            }
-        }
+        check_format(content.format)?;
+        let nodes = read_nodes(content.nodes)?;
         let mut by_id = HashMap::with_capacity(content.agencies.len());
         for (i, entry) in content.agencies.iter().enumerate() {
             let id = AgencyId::new(&entry.id).map_err(|e| odd(&entry.id, e.to_string()))?;
@@ -363,6 +327,86 @@ impl Directory {
     pub fn knows_code(&self, code: &str) -> bool {
         self.inner.by_code.contains_key(code)
     }
+}
+
+/// The nodes of a version and their keys, without agencies and certificates: all that a version of long ago is asked for
+/// when many are read. The signature is verified as [`Directory::verify`] does it.
+#[derive(Debug, Clone)]
+pub struct NodeList {
+    /// Name of the network.
+    pub network: String,
+    /// Version.
+    pub version: u64,
+    /// Digest of the version before.
+    pub previous: Option<Digest>,
+    /// SHA-256 of the signed note.
+    pub digest: Digest,
+    /// The nodes, by name.
+    pub nodes: HashMap<NodeName, Node>,
+}
+
+impl NodeList {
+    /// Verifies the authority's signature over the exact bytes, then reads what it says of nodes.
+    pub fn verify(note: &str, authority: &NoteVerifier) -> Result<NodeList, DirectoryError> {
+        let parsed = Note::parse(note, MAX_BYTES)?;
+        parsed.verify(authority)?;
+        let content: NodesOnly =
+            serde_json::from_str(&parsed.text).map_err(|e| DirectoryError::Format(e.to_string()))?;
+        check_format(content.format)?;
+        let NodesOnly { network, version, previous, nodes, .. } = content;
+        Ok(NodeList {
+            network,
+            version,
+            previous,
+            digest: sha256(note.as_bytes()),
+            nodes: read_nodes(nodes)?,
+        })
+    }
+}
+
+fn odd(place: &str, problem: String) -> DirectoryError {
+    DirectoryError::Inconsistent { place: place.to_owned(), problem }
+}
+
+fn check_format(format: u32) -> Result<(), DirectoryError> {
+    if format == content::FORMAT {
+        return Ok(());
+    }
+    Err(odd("format", format!("{format} is not {}", content::FORMAT)))
+}
+
+fn read_nodes(entries: Vec<NodeEntry>) -> Result<HashMap<NodeName, Node>, DirectoryError> {
+    let mut nodes = HashMap::new();
+    for entry in entries {
+        let mut log_keys = Vec::new();
+        for key in &entry.log_keys {
+            let verifier: NoteVerifier =
+                key.key.parse().map_err(|e: KeyError| odd(entry.name.as_str(), e.to_string()))?;
+            if !verifier.name().starts_with(&format!("{}/log/", entry.name)) {
+                return Err(odd(entry.name.as_str(), format!("`{}` names another's log", verifier.name())));
+            }
+            log_keys.push(ListedKey {
+                key: verifier,
+                first: key.first,
+                last: key.last,
+                withdrawn: key.withdrawn,
+            });
+        }
+        let cosign_keys = entry.cosign_keys.iter().map(|key| key.parse());
+        let cosign_keys = cosign_keys
+            .collect::<Result<Vec<NoteVerifier>, KeyError>>()
+            .map_err(|e| odd(entry.name.as_str(), e.to_string()))?;
+        let node = Node {
+            name: entry.name.clone(),
+            log_keys: log_keys.into(),
+            cosign_keys: cosign_keys.into(),
+            entry: entry.into(),
+        };
+        if let Some(twice) = nodes.insert(node.name.clone(), node) {
+            return Err(odd(twice.name.as_str(), "the node is listed twice".into()));
+        }
+    }
+    Ok(nodes)
 }
 
 fn decode_all(texts: &[String]) -> Result<Vec<Vec<u8>>, String> {

@@ -53,6 +53,9 @@ pub struct UnknownWord {
     what: &'static str,
 }
 
+/// Reason of the alarm that a node's check of its own log found something wrong.
+pub const SELF_CHECK: &str = "self_check";
+
 /// The configuration in force is another than at the last start.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ConfigChange {
@@ -207,6 +210,8 @@ words! {
         Events "events",
         /// Ratios.
         Ratios "ratios",
+        /// A copy of the node's data.
+        Backup "backup",
     }
 }
 

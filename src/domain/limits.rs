@@ -254,9 +254,20 @@ pub const LOST_DELIVERIES: usize = 256;
 pub const LOST_BYTES: usize = 1 << 20;
 /// Events that are looked through for one answer about a lost log: a few milliseconds.
 pub const LOST_EVENTS: u64 = 4_096;
+/// Cosignatures of this log by one key that are kept of a day: the last of each hour, about 350 bytes each with the
+/// checkpoint, so 8 KiB a day and 3 MiB a year for each witness.
+pub const COSIGNATURES_A_DAY: usize = 24;
+/// Bytes of a file of what others cosigned on a day, or of what is held of a log: thousands of witnesses stay below.
+pub const WITNESS_FILE_BYTES: u64 = 64 * 1024 * 1024;
 /// Questions to peers under way at once.
 pub const WITNESS_AT_ONCE: usize = 8;
 /// How long a node asks its peers at its start which checkpoint of its own log they hold, by default.
 pub const START_ASK: std::time::Duration = std::time::Duration::from_secs(10);
 /// Bytes of a proof of a fork: two checkpoints, a path and a whole directory version.
 pub const FORK_PROOF_BYTES: u64 = 512 * 1024 * 1024 + 1024 * 1024;
+
+/// Digits of a delivery's id that must be given to find it: with a hundred million deliveries, two share the first eight
+/// only now and then, and nobody learns ids by trying.
+pub const ID_DIGITS: usize = 8;
+/// Deliveries looked at whose ids begin alike: there are far fewer.
+pub const IDS_LOOKED_AT: usize = 1_000;

@@ -85,15 +85,7 @@ impl DirectoryHolder {
             move |error| AdoptError::Io { path, error }
         };
         std::fs::create_dir_all(&dir).map_err(io(&dir))?;
-        let mut kept: Vec<(u64, PathBuf)> = Vec::new();
-        for entry in std::fs::read_dir(&dir).map_err(io(&dir))? {
-            let path = entry.map_err(io(&dir))?.path();
-            let number = path.file_name().and_then(|n| n.to_str()).and_then(|n| n.strip_suffix(".note"));
-            if let Some(version) = number.and_then(|n| n.parse().ok()) {
-                kept.push((version, path));
-            }
-        }
-        let newest = kept.into_iter().max();
+        let newest = kept_versions(data).map_err(io(&dir))?.pop();
         let read = |path: &Path| -> Result<Directory, AdoptError> {
             let text = std::fs::read_to_string(path).map_err(io(path))?;
             Ok(Directory::verify(&text, &authority)?)
@@ -121,16 +113,8 @@ impl DirectoryHolder {
 
     /// The newest version that a stopped node's data holds.
     pub fn newest_kept(data: &Path, authority: &NoteVerifier) -> Option<Directory> {
-        let newest = std::fs::read_dir(data.join("directories"))
-            .ok()?
-            .flatten()
-            .filter_map(|e| {
-                let path = e.path();
-                let version: u64 = path.file_name()?.to_str()?.strip_suffix(".note")?.parse().ok()?;
-                Some((version, path))
-            })
-            .max()?;
-        Directory::verify(&std::fs::read_to_string(newest.1).ok()?, authority).ok()
+        let (_, path) = kept_versions(data).ok()?.pop()?;
+        Directory::verify(&std::fs::read_to_string(path).ok()?, authority).ok()
     }
 
     /// The version in force.
@@ -196,6 +180,24 @@ impl DirectoryHolder {
         std::fs::rename(&fresh, &path).map_err(io)?;
         std::fs::File::open(&self.dir).and_then(|f| f.sync_all()).map_err(io)
     }
+}
+
+/// The versions that a node's data holds, as the names of their files say, the newest last. None where there is no folder.
+pub fn kept_versions(data: &Path) -> std::io::Result<Vec<(u64, PathBuf)>> {
+    let entries = match std::fs::read_dir(data.join("directories")) {
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
+        listed => listed?,
+    };
+    let mut kept = Vec::new();
+    for entry in entries {
+        let path = entry?.path();
+        let number = path.file_name().and_then(|n| n.to_str()).and_then(|n| n.strip_suffix(".note"));
+        if let Some(version) = number.and_then(|n| n.parse().ok()) {
+            kept.push((version, path));
+        }
+    }
+    kept.sort();
+    Ok(kept)
 }
 
 fn check_network(directory: &Directory, network: &str) -> Result<(), AdoptError> {

@@ -21,6 +21,7 @@ pub mod clocks;
 pub mod courier;
 pub mod directory;
 pub(crate) mod existence;
+pub mod find;
 pub mod handover;
 pub mod held;
 pub(crate) mod http;

@@ -176,7 +176,7 @@ impl Exchange {
     }
 
     /// A node's auditor reads everything.
-    fn may_read(&self, caller: &Caller, agency: &AgencyId) -> bool {
+    pub(super) fn may_read(&self, caller: &Caller, agency: &AgencyId) -> bool {
         if caller.has(NodeRole::Auditor) {
             return true;
         }

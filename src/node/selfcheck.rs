@@ -1,9 +1,9 @@
-//! A running node checks itself, by itself: the whole log and every fold, and all content where that is configured.
+//! A running node checks itself, by itself: the whole log, every fold and the files beside it, and all content where
+//! that is configured.
 //!
 //! Gently: on a thread of the lowest priority, at a bounded rate, and not at all once the node stops. What comes of it
 //! stands in `status`, the metrics and one line of the log; what is wrong is an `Alarm` event as well.
 
-use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use tokio::sync::{oneshot, watch};
@@ -11,13 +11,13 @@ use tokio::sync::{oneshot, watch};
 use super::NodeError;
 use crate::audit::{self, Checked};
 use crate::domain::Command;
+use crate::domain::administration::SELF_CHECK;
 use crate::domain::event::EventKind;
 use crate::exchange::Exchange;
 use crate::exchange::checks::LastCheck;
 use crate::exchange::retention::next_hour;
 use crate::merkle::NoteVerifier;
 use crate::store::StoreError;
-use crate::store::disk::RealDisk;
 
 /// How often the clock is looked at.
 const LOOK: Duration = Duration::from_secs(30);
@@ -115,7 +115,7 @@ async fn tell(exchange: &Exchange, checked: &Checked, last: &LastCheck) {
     let detail = first.map_or_else(String::new, ToString::to_string);
     let detail = format!("{} findings; the first: {detail}", last.findings);
     let kind = EventKind::Alarm {
-        reason: "self_check".to_owned(),
+        reason: SELF_CHECK.to_owned(),
         peer: String::new(),
         detail: detail.chars().take(DETAIL_CHARS).collect(),
     };
@@ -147,14 +147,12 @@ fn on_thread(
     // Of this thread alone, on Linux; those that it starts have it from it. Where that may not be, the rate must do.
     let _ = rustix::process::nice(19);
     let config = exchange.config().check;
-    let journal = exchange.config().data.join("journal");
     let pace = Pace::new(config.events_per_second);
     let go_on = |n: u64| {
         pace.at(n);
         !*stop.borrow()
     };
-    let index = exchange.ledger().index();
-    let Some(checked) = audit::check_while(&journal, Arc::new(RealDisk), index, key, go_on)? else {
+    let Some(checked) = audit::check_running(exchange, key, go_on)? else {
         return Ok(None);
     };
     if !config.content {

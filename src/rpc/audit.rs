@@ -23,7 +23,6 @@ use crate::exchange::witness::own::{Cosigned, newest_cosigned};
 use crate::exchange::{Caller, Exchange};
 use crate::ledger::{damaged, must_be_checked, storage, unknown_event};
 use crate::merkle::NoteVerifier;
-use crate::store::disk::RealDisk;
 use crate::wire::pb;
 use crate::wire::pb::audit_service_server::AuditService;
 
@@ -107,15 +106,14 @@ impl AuditApi {
 
     /// Checks the log as it stands; what comes meanwhile is not looked at.
     async fn check(&self, content: bool) -> Result<audit::Checked, Status> {
-        let journal = self.exchange.config().data.join("journal");
-        let (ledger, key) = (self.exchange.ledger().clone(), self.key.clone());
+        let (exchange, key) = (self.exchange.clone(), self.key.clone());
         // Off the threads that serve calls.
         tokio::task::spawn_blocking(move || {
-            let checked = audit::check(&journal, Arc::new(RealDisk), ledger.index(), &key, |_| {})?;
+            let checked = audit::check_running(&exchange, &key, |_| true)?.unwrap_or_default();
             if !content {
                 return Ok(checked);
             }
-            let content = audit::check_content_of(&ledger, |_| {})?;
+            let content = audit::check_content_of(exchange.ledger(), |_| {})?;
             Ok(checked.with_content(content))
         })
         .await
@@ -135,7 +133,9 @@ impl AuditApi {
                 return Ok(());
             }
         }
-        Err(unknown_event(index, self.exchange.ledger().snapshot().size()))
+        // How long the log is, is not an agency's affair.
+        let what = format!("there is no event {index} that concerns an agency of this client");
+        Err(Rejection::new(Reason::UnknownEvent, "index", what))
     }
 }
 
@@ -292,6 +292,20 @@ impl AuditService for AuditApi {
         Ok(Response::new(ReceiverStream::new(pieces)))
     }
 
+    async fn begin_backup(
+        &self,
+        request: Request<pb::BeginBackupRequest>,
+    ) -> Result<Response<pb::BeginBackupResponse>, Status> {
+        let caller = caller(&self.exchange, &request)?;
+        caller.check_node(NodeRole::Admin).map_err(refuse)?;
+        let pb::BeginBackupRequest { user, keys } = request.into_inner();
+        let filter = if keys { "keys".to_owned() } else { String::new() };
+        self.extract(&caller, &user, Extract::Backup, None, filter).await.map_err(refuse)?;
+        let snapshot = self.exchange.ledger().snapshot();
+        let checkpoint = snapshot.checkpoint().map_or_else(String::new, |c| c.note().to_owned());
+        Ok(Response::new(pb::BeginBackupResponse { checkpoint }))
+    }
+
     type ExportTilesStream = ReceiverStream<Result<pb::ExportTilesResponse, Status>>;
 
     async fn export_tiles(
@@ -311,7 +325,10 @@ impl AuditService for AuditApi {
         };
         let ledger = self.exchange.ledger();
         let of_others = if request.cosigned {
-            Some(newest_cosigned(ledger.origin(), self.exchange.cosigned()).map_err(refuse)?)
+            Some(
+                newest_cosigned(ledger.origin(), self.exchange.cosigned().into_iter().next())
+                    .map_err(refuse)?,
+            )
         } else {
             None
         };

@@ -328,6 +328,15 @@ impl ExchangeService for ExchangeApi {
         }))
     }
 
+    async fn find_delivery(
+        &self,
+        request: Request<pb::FindDeliveryRequest>,
+    ) -> Answer<pb::FindDeliveryResponse> {
+        let caller = caller(&self.exchange, &request)?;
+        let id = self.exchange.find_delivery(&caller, &request.into_inner().begins).map_err(refuse)?;
+        Ok(Response::new(pb::FindDeliveryResponse { delivery_id: words::id(&id) }))
+    }
+
     async fn record_paper(
         &self,
         request: Request<pb::RecordPaperRequest>,

@@ -81,28 +81,44 @@ wait_for "14 is refused" sh -c "'$bin' track '$third' --config net/tinh/lienthon
 wait_for "the answers are there" sh -c "'$bin' track '$second' --config net/tinh/lienthong.toml | grep -q '02'"
 
 echo "== 1. Was this document delivered, and when?"
-ask 0 track "$first" --config net/tinh/lienthong.toml
+ask 0 track "${first:0:12}" --config net/tinh/lienthong.toml
 ask 0 audit list --config net/tinh/lienthong.toml --number 12 --notation UBND-VX --year "$(date +%Y)"
 echo; echo "== 2. Who opened it?"
-ask 0 audit list --config net/huyen/lienthong.toml --delivery "$first" --kind fetched
+ask 0 audit list --config net/huyen/lienthong.toml --delivery "${first:0:12}" --kind fetched
+lienthong backup ./copy --config net/huyen/lienthong.toml --user sao-luu >/dev/null 2>&1
+ask 0 audit list --config net/huyen/lienthong.toml --kind extracted
 echo; echo "== 3. Has anything been removed or changed?"
 ask 0 audit check --content --config net/huyen/lienthong.toml
 ask 0 audit forks --config net/tinh/lienthong.toml
 ask 0 audit list --config net/huyen/lienthong.toml --kind purged
 echo; echo "== 4. What did this agency refuse, and why?"
 ask 0 audit list --config net/huyen/lienthong.toml --agency H09.21.7 --kind refused
-ask 0 track "$second" --config net/tinh/lienthong.toml
+ask 0 track "${second:0:12}" --config net/tinh/lienthong.toml
 echo; echo "== 5. Prove it to a court"
-ask 0 audit export "$first" --config net/tinh/lienthong.toml --user thanh-tra -o 12.asice
+ask 0 audit export "${first:0:12}" --config net/tinh/lienthong.toml --user thanh-tra -o 12.asice
 ask 0 audit verify 12.asice --authority "$(cat net/authority/directory.vkey)" --roots net/documents
-python3 - 12.asice changed.asice <<'P'
-import sys, zipfile
-old, new = zipfile.ZipFile(sys.argv[1]), zipfile.ZipFile(sys.argv[2], "w", zipfile.ZIP_STORED)
-for entry in old.infolist():
-    data = old.read(entry)
-    if entry.filename == "document/letter-12.txt":
-        data = data.replace(b"12", b"21")
-    new.writestr(zipfile.ZipInfo(entry.filename), data)
-new.close()
+# Changes one file of the container; with `again`, the manifest is made right again.
+change() { # file, from, to, again?
+    python3 - 12.asice changed.asice "$@" <<'P'
+import base64, hashlib, sys, zipfile
+path, old, new = sys.argv[3], sys.argv[4].encode(), sys.argv[5].encode()
+container = zipfile.ZipFile(sys.argv[1])
+files = [(entry.filename, container.read(entry)) for entry in container.infolist()]
+before = dict(files)[path]
+after = before.replace(old, new)
+assert after != before, f"{path} has not {old}"
+digest = lambda data: base64.b64encode(hashlib.sha256(data).digest())
+changed = zipfile.ZipFile(sys.argv[2], "w", zipfile.ZIP_STORED)
+for name, data in files:
+    if name == path:
+        data = after
+    elif name == "META-INF/ASiCManifest.xml" and sys.argv[6:]:
+        data = data.replace(digest(before), digest(after))
+    changed.writestr(zipfile.ZipInfo(name), data)
+changed.close()
 P
+}
+change document/letter-12.txt 12 21
+ask 1 audit verify changed.asice --authority "$(cat net/authority/directory.vkey)" --roots net/documents
+change index.html "hợp lệ" "không hợp lệ" again
 ask 1 audit verify changed.asice --authority "$(cat net/authority/directory.vkey)" --roots net/documents

@@ -7,6 +7,8 @@
 #[path = "../common/mod.rs"]
 mod common;
 
+mod explained;
+mod found;
 mod keeping;
 
 use std::fs::File;

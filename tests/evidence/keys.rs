@@ -10,7 +10,8 @@ use lienthong::time::Timestamp;
 use lienthong::wire::proof::Proof;
 
 use super::common::{NETWORK, TestNet};
-use super::tools::{Files, failed, fails, file, paths, repack, unpack};
+use super::spoilt::spoilt_everywhere;
+use super::tools::{Files, failed, fails, file, noted, notes, paths, repack, unpack, with_page};
 use super::way::delivered;
 
 #[tokio::test]
@@ -123,7 +124,7 @@ async fn what_a_withdrawn_key_signed_counts_where_a_witness_saw_it_before() {
     fails(&report, &receipts[0], "was withdrawn at");
 
     // The same checkpoints, as a witness cosigned them.
-    let cosigned = |witness: &str, key: &str, at: Timestamp| {
+    let with = |witness: &str, key: &str, at: Timestamp| {
         let signer = NoteSigner::cosigner_from_pkcs8(
             &format!("{witness}/witness"),
             &read_pkcs8(&net.path(key)).unwrap(),
@@ -138,13 +139,17 @@ async fn what_a_withdrawn_key_signed_counts_where_a_witness_saw_it_before() {
             }
             let checkpoint = SignedCheckpoint::verify(&note, &net.hand_log("b").key()).unwrap();
             let line = cosign(&checkpoint, (at.millis() / 1000) as u64, &signer);
-            let at = files.len() - 1;
+            let (at, size) = (files.len() - 1, checkpoint.checkpoint().size);
             files.insert(
                 at,
-                (format!("checkpoint/b_log_1-{}.note", known.len()), format!("{note}{line}").into_bytes()),
+                (format!("checkpoint/b_log_1-{size:010}.note"), format!("{note}{line}").into_bytes()),
             );
             known.push(note);
         }
+        files
+    };
+    let cosigned = |witness: &str, key: &str, at: Timestamp| {
+        let files = with_page(&net, with(witness, key, at));
         net.verify_with(&repack(&files), Some(&newer))
     };
     let before = withdrawn.plus_millis(-1_000);
@@ -155,6 +160,11 @@ async fn what_a_withdrawn_key_signed_counts_where_a_witness_saw_it_before() {
     fails(&cosigned("c", "c/cosign.key", withdrawn.plus_millis(1_000)), &receipts[0], "was withdrawn at");
     fails(&cosigned("c", "c/log.key", before), &receipts[0], "was withdrawn at");
     fails(&cosigned("b", "b/cosign.key", before), &receipts[0], "was withdrawn at");
+    // What was cosigned is not said to be seen by nobody; without any one file of it, it is, or it fails.
+    let good = with_page(&net, with("c", "c/cosign.key", before));
+    let report = net.good(&repack(&good));
+    assert!(!notes(&report, "not cosigned by anybody", "word of node b"), "{:#?}", noted(&report));
+    spoilt_everywhere(&net, &good);
     // And the receipt of a key that nobody withdrew needs no witness.
     assert!(net.verify_with(&repack(&good), Some(&version(&net, 7, |_| {}))).is_verified());
     net.finish().await;

@@ -5,7 +5,7 @@ use lienthong::exchange::trust::read_crls;
 use lienthong::wire::pb;
 
 use super::common::{TestNet, eventually};
-use super::tools::{failed, noted, paths, unpack};
+use super::tools::{beyond, failed, notes, paths, unpack};
 
 fn says(report: &lienthong::audit::evidence::Report, what: &str, how: &str) {
     let found = report.statements.iter().any(|s| s.what.contains(what) && s.how.contains(how));
@@ -132,7 +132,38 @@ async fn a_revoke_is_part_of_the_evidence_with_its_seal() {
         says(&report, "recorded that H01.1 sent a revoke message", "event");
         let files = unpack(&container);
         assert_eq!(paths(&files, "message/", ".p7s").len(), 1);
-        assert!(noted(&report).iter().all(|s| s.what.contains("nobody signed")), "{:#?}", noted(&report));
+        assert!(beyond(&report).is_empty(), "{:#?}", beyond(&report));
+    }
+    net.finish().await;
+}
+
+#[tokio::test]
+async fn what_has_no_answer_yet_is_said_not_to_be_proven() {
+    let net = TestNet::running(&["a"]).await;
+    let a = net.dms("a").await;
+    let id = a.deliver(&net.document("H01.1", &["H01.22"], "1")).await.remove(0);
+    let report = net.good(&net.exported("a", &id).await);
+    assert!(notes(&report, "that the document arrived is not proven", "there was none yet"));
+    net.finish().await;
+}
+
+#[tokio::test]
+async fn on_one_node_the_recipients_auditor_has_its_evidence_too() {
+    let net = TestNet::running(&["a"]).await;
+    let a = net.dms("a").await;
+    let id = a.deliver(&net.document("H01.2", &["H01.1"], "1")).await.remove(0);
+    a.wait_for(&id, pb::DeliveryState::Delivered).await;
+    a.fetch("H01.1", &id).await.unwrap();
+    a.acknowledge("H01.1", &id).await.unwrap();
+    a.report("H01.1", &id, pb::Status::Accepted, "").await.unwrap();
+    eventually("both statuses arrive", || async { (a.statuses(&id).await.len() == 2).then_some(()) }).await;
+    for client in ["auditor", "admin"] {
+        let said = net.export("a", client, &[&hex::encode(&id)], &format!("{client}.asice")).await;
+        assert_eq!(said.code, Some(0), "{}", said.err);
+        let report = net.good(&std::fs::read(net.path(&format!("{client}.asice"))).unwrap());
+        says(&report, "that document 1/CV-VP (2016) has arrived for H01.1", "event");
+        let opened = report.statements.iter().any(|s| s.what.contains("content was given to client dms"));
+        assert!(opened, "{client}");
     }
     net.finish().await;
 }

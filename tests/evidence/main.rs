@@ -6,11 +6,14 @@
 mod common;
 
 mod changed;
+mod kept;
 mod keys;
 mod kinds;
 #[path = "../revocation/pki.rs"]
 #[allow(dead_code, reason = "shared with the tests of revocation")]
 mod pki;
+mod purged;
+mod spoilt;
 mod stamped;
 mod tools;
 mod way;

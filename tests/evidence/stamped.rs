@@ -4,8 +4,14 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
 
+use lienthong::audit::{Beside, Offline, Place};
 use lienthong::config::Timestamps;
+use lienthong::exchange::directory::DirectoryHolder;
+use lienthong::exchange::trust::read_crls;
 use lienthong::ledger::{Clock as _, SystemClock};
+use lienthong::merkle::Checkpoint;
+use lienthong::node::log_signer;
+use lienthong::signature::{TimestampQuery, Trust, add_timestamp, timestamp_request, timestamp_token};
 use lienthong::time::Timestamp;
 use lienthong::wire::pb;
 use rcgen::{CertificateParams, CustomExtension, Issuer, KeyPair, KeyUsagePurpose};
@@ -13,6 +19,7 @@ use rcgen::{CertificateParams, CustomExtension, Issuer, KeyPair, KeyUsagePurpose
 use super::common::{TestNet, eventually};
 use super::keys::with_key;
 use super::pki::Authority;
+use super::spoilt::spoilt_everywhere;
 use super::tools::{failed, fails, file, noted, paths, repack, run, spill, text, unpack};
 use super::web::{Answer, Web};
 
@@ -178,6 +185,8 @@ async fn events_are_proven_by_the_time_of_an_authority_which_also_outlasts_a_wit
     let report = spoil(&|files| files.retain(|(path, _)| !path.starts_with("revocation/")));
     assert!(noted(&report).iter().any(|s| s.file == stamps[0] && s.how.contains("is intact, but")));
 
+    spoilt_everywhere(&net, &good);
+
     // Kept over a restart, and for who reads the files.
     let sizes = net.node("a").exchange().stamping().stamps().sizes();
     net.stop("a").await;
@@ -217,5 +226,142 @@ async fn without_an_answer_the_node_goes_on_and_says_since_when() {
     a.wait_for(&id, pb::DeliveryState::Delivered).await;
     let stamps = net.status("a").await.timestamps.unwrap();
     assert_eq!((stamps.authority, stamps.failing_since), (web.url("/tsa"), since[0].millis()));
+    net.finish().await;
+}
+
+/// The timestamps of a stopped node are judged by the check, each in the place of the one that came.
+#[tokio::test]
+async fn the_check_judges_every_timestamp_that_is_kept() {
+    if run("openssl", &["version"]).is_none() {
+        eprintln!("skipped: there is no openssl here");
+        return;
+    }
+    let mut net = today();
+    let dir = authority(&net);
+    let web = Web::serve("127.0.0.1").await;
+    let tsa = dir.clone();
+    web.put("/tsa", Answer::Reply(Box::new(move |query| reply(&tsa, query))));
+    ask(&mut net, "a", &web.url("/tsa"));
+    net.start("a").await;
+    let a = net.dms("a").await;
+    for number in ["1", "2"] {
+        let id = a.deliver(&net.document("H01.1", &["H01.2"], number)).await.remove(0);
+        a.wait_for(&id, pb::DeliveryState::Delivered).await;
+        let exchange = net.node("a").exchange().clone();
+        eventually("the log's last checkpoint is timestamped", || async {
+            let size = exchange.ledger().snapshot().size();
+            (exchange.stamping().state().last?.0 == size).then_some(())
+        })
+        .await;
+    }
+    let sizes = net.node("a").exchange().stamping().stamps().sizes();
+    assert!(sizes.len() >= 2);
+    assert_eq!(net.node("a").check_now().await.unwrap().findings, 0);
+    net.stop("a").await;
+    let config = net.config("a").clone();
+    let key = log_signer(&config).unwrap().verifier().clone();
+    let file = |size: u64, ending: &str| config.data.join(format!("timestamps/1-{size:020}.{ending}"));
+    let directory = DirectoryHolder::newest_kept(&config.data, &config.authority).unwrap();
+    let crls = read_crls(config.crl_dir.as_ref().unwrap()).unwrap().0;
+    let trusted = directory.trust().clone().with_crls(crls);
+    let check_under = |trust: Trust| {
+        let beside = Beside::new(&config.data, &config, trust);
+        let offline = Offline::open(&config.data).unwrap();
+        offline.check_all(&key, Some(&beside), |_| {}).unwrap()
+    };
+    let check = || check_under(trusted.clone());
+    assert!(check().is_clean(), "{:#?}", check().findings);
+    // As far as the trust goes: of an authority that is under no root, or of which nothing is known, the token is intact.
+    for trust in [Trust::new(std::iter::empty::<Vec<u8>>()).unwrap(), directory.trust().clone()] {
+        assert!(check_under(trust).is_clean());
+    }
+    let (one, other) = (sizes[0], sizes[1]);
+    let name = format!("timestamps/1-{one:020}.");
+    let spoilt = |ending: &str, now: Option<&[u8]>, says: &str| {
+        let path = file(one, ending);
+        let was = std::fs::read(&path).unwrap();
+        match now {
+            Some(now) => std::fs::write(&path, now).unwrap(),
+            None => std::fs::remove_file(&path).unwrap(),
+        }
+        let found = check().findings;
+        assert!(!found.is_empty(), "{says}");
+        for finding in &found {
+            assert!(finding.place == Place::Timestamp && finding.message.contains(&name), "{finding}");
+        }
+        assert!(found.iter().any(|f| f.message.contains(says)), "{says}: {found:#?}");
+        std::fs::write(&path, was).unwrap();
+    };
+    let token = std::fs::read(file(one, "tst")).unwrap();
+    let mut altered = token.clone();
+    *altered.last_mut().unwrap() ^= 1;
+    spoilt("tst", Some(&altered), "the timestamp proves nothing: digest_mismatch");
+    spoilt("tst", Some(&token[..100]), ".tst");
+    spoilt("tst", Some(b""), ".tst");
+    spoilt("tst", Some(&std::fs::read(file(other, "tst")).unwrap()), "the timestamp is of something else");
+    let note = std::fs::read_to_string(file(one, "note")).unwrap();
+    spoilt("note", None, ".note");
+    spoilt("note", Some(b"x"), ".note");
+    spoilt("note", Some(&std::fs::read(file(other, "note")).unwrap()), "under the name of");
+    // One byte of its log's signature, and of what it says.
+    let line = note.lines().last().unwrap();
+    let other_line = format!("{}AAAA{}", &line[..line.len() - 8], &line[line.len() - 4..]);
+    spoilt("note", Some(note.replace(line, &other_line).as_bytes()), "its checkpoint of ");
+    let root = note.lines().nth(2).unwrap();
+    let other_root = lienthong::merkle::sha256(b"x").to_base64();
+    spoilt("note", Some(note.replace(root, &other_root).as_bytes()), "its checkpoint of ");
+    spoilt("note", Some(note.replace("a/log/1", "a/log/2").as_bytes()), "which its name does not say");
+    // What the log's key signed, and an authority timestamped, is not in the log.
+    let signed =
+        Checkpoint { origin: key.name().to_owned(), size: one, root: lienthong::merkle::sha256(b"x") }
+            .sign(&log_signer(&config).unwrap());
+    let query = TimestampQuery::of_bytes(signed.note().as_bytes(), [7; 8]);
+    let stamped = query.token(&reply(&dir, &query.to_der())).unwrap();
+    std::fs::write(file(one, "note"), signed.note()).unwrap();
+    std::fs::write(file(one, "tst"), &stamped).unwrap();
+    let found = check();
+    let [finding] = &found.findings[..] else { panic!("{:#?}", found.findings) };
+    assert_eq!((finding.place, finding.index, found.first), (Place::Timestamp, Some(one - 1), Some(one - 1)));
+    let says =
+        format!("the checkpoint of {one} events that was timestamped has root {}", signed.checkpoint().root);
+    assert!(finding.message.contains(&says) && finding.message.contains("it was rewritten"), "{finding}");
+    let data = config.data.to_str().unwrap();
+    let said = run(env!("CARGO_BIN_EXE_lienthong"), &["audit", "check", "--data", data]).unwrap();
+    assert_eq!(said.code, Some(1), "{} {}", said.out, said.err);
+    assert!(said.out.contains(&format!("! timestamp {}: {name}tst: ", one - 1)), "{}", said.out);
+    std::fs::write(file(one, "note"), &note).unwrap();
+    std::fs::write(file(one, "tst"), &token).unwrap();
+    assert!(check().is_clean());
+}
+
+/// What a verdict rests on may be inside the document: it needs no file of its own.
+#[tokio::test]
+async fn signatures_that_carry_a_timestamp_are_judged_again_by_it() {
+    if run("openssl", &["version"]).is_none() {
+        eprintln!("skipped: there is no openssl here");
+        return;
+    }
+    let mut net = today();
+    let dir = authority(&net);
+    for node in ["a", "b"] {
+        net.start(node).await;
+    }
+    let a = net.dms("a").await;
+    let doc = net.document("H01.1", &["H01.22"], "1");
+    let signatures = net.signatures("H01.1", &doc.data).into_iter().map(|signature| {
+        let reply = reply(&dir, &timestamp_request(&signature).unwrap());
+        add_timestamp(&signature, &timestamp_token(&reply, &signature).unwrap()).unwrap()
+    });
+    let doc = doc.signed(signatures.collect());
+    let id = a.deliver(&doc).await.remove(0);
+    a.wait_for(&id, pb::DeliveryState::Delivered).await;
+    for node in ["a", "b"] {
+        let report = net.good(&net.exported(node, &id).await);
+        assert!(super::tools::beyond(&report).is_empty(), "{:#?}", super::tools::beyond(&report));
+    }
+    for (_, event) in net.events("b", "received").await {
+        let judged = &event.kind.named();
+        assert_eq!(judged.evidence.len(), 3, "a list, and a token in each signature");
+    }
     net.finish().await;
 }

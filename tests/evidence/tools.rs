@@ -57,7 +57,7 @@ impl TestNet {
     /// The same, and it works: the container's bytes.
     pub async fn exported(&self, node: &str, id: &Bytes) -> Vec<u8> {
         let out = format!("{node}-{}.asice", hex::encode(&id[..4]));
-        let said = self.export(node, "admin", &[&hex::encode(id)], &out).await;
+        let said = self.export(node, "admin", &[&hex::encode(id), "--force"], &out).await;
         assert_eq!(said.code, Some(0), "{}", said.err);
         let said: Value = serde_json::from_str(&said.out).unwrap();
         assert_eq!(said["delivery_id"], hex::encode(id));
@@ -133,6 +133,26 @@ pub fn noted(report: &Report) -> Vec<&Statement> {
     report.statements.iter().filter(|s| s.state == State::Noted).collect()
 }
 
+/// What the evidence of one side never proves by itself, as it says.
+const OPEN: [&str; 6] = [
+    "nobody signed the manifest",
+    "not cosigned by anybody",
+    "no authority timestamped",
+    "recorded beside what it sent and answered",
+    "keys that were withdrawn after directory version",
+    "that nothing else happened is not proven",
+];
+
+/// What was noted beyond that.
+pub fn beyond(report: &Report) -> Vec<&Statement> {
+    noted(report).into_iter().filter(|s| !OPEN.iter().any(|open| s.what.contains(open))).collect()
+}
+
+/// It says so, in these words, and does not fail by it.
+pub fn notes(report: &Report, what: &str, why: &str) -> bool {
+    noted(report).iter().any(|s| s.what.contains(what) && s.how.contains(why))
+}
+
 /// Fails, and says so of this file in these words.
 #[track_caller]
 pub fn fails(report: &Report, file: &str, why: &str) {
@@ -185,6 +205,15 @@ pub fn repack(files: &Files) -> Vec<u8> {
     let rendered = read.render().into_bytes();
     files.iter_mut().find(|(path, _)| path == lienthong::audit::evidence::MANIFEST).unwrap().1 = rendered;
     pack(&files)
+}
+
+/// With the page made again, as far as it can be.
+pub fn with_page(net: &TestNet, mut files: Files) -> Files {
+    let page = net.verify(&repack(&files)).page;
+    if let (Some(page), Some((_, data))) = (page, files.iter_mut().find(|(path, _)| path == "index.html")) {
+        *data = page.into_bytes();
+    }
+    files
 }
 
 /// A file by its path.

@@ -9,7 +9,7 @@ use serde_json::Value;
 
 use super::common::document::part;
 use super::common::{TestNet, eventually};
-use super::tools::{audit, failed, noted, paths, run, spill, start, text, unpack};
+use super::tools::{audit, beyond, failed, notes, paths, run, spill, start, text, unpack};
 
 /// A document of two parts, delivered from a to b, opened, confirmed and answered. Node b signs what it exports.
 pub async fn delivered() -> (TestNet, Bytes) {
@@ -89,18 +89,38 @@ async fn a_delivery_across_two_nodes_is_proven_offline_from_either_side() {
         assert_eq!(paths(&files, "document/", "").len(), 6);
         assert_eq!(paths(&files, "message/", ".envelope").len(), 3);
         assert_eq!(paths(&files, "META-INF/", ".p7s").len(), usize::from(signed));
-        assert!(
-            noted(&report).iter().all(|s| s.what.contains("nobody signed"))
-                && noted(&report).len() == usize::from(!signed)
+        assert!(beyond(&report).is_empty(), "{:#?}", beyond(&report));
+        assert_eq!(
+            notes(&report, "nobody signed the manifest", "who made the container is not proven"),
+            !signed
         );
+        assert!(notes(&report, "not cosigned by anybody: events", "rests on the word of node"));
+        assert!(notes(&report, "no authority timestamped: events", "by the clock of node"));
+        assert!(notes(&report, "that nothing else happened is not proven", "submitted"));
+        says("it says what was verified, and nothing else", "every byte is the same");
         if signed {
             says("Bằng chứng của nút signed the manifest", "not revoked");
         }
     }
+    // What is there already is not written over unasked, nor recorded as exported again.
+    let before = std::fs::read(net.path("b.asice")).unwrap();
+    for what in [&[&*hex][..], &by_key] {
+        let said = net.export("b", "admin", what, "b.asice").await;
+        assert_eq!(said.code, Some(2), "{}", said.out);
+        assert!(
+            said.err.contains("b.asice is there already: name another file, or give --force"),
+            "{}",
+            said.err
+        );
+    }
+    assert_eq!(std::fs::read(net.path("b.asice")).unwrap(), before);
     let exported = net.events("b", "exported").await;
     let [(_, event)] = &exported[..] else { panic!("{exported:?}") };
     assert_eq!((event.actor.client.as_str(), event.actor.user.as_str()), ("admin", "thanh tra"));
     assert!(matches!(event.kind, EventKind::Exported { agency: None, .. }));
+    let said = net.export("b", "admin", &[&hex, "--force"], "b.asice").await;
+    assert_eq!(said.code, Some(0), "{}", said.err);
+    assert_ne!(std::fs::read(net.path("b.asice")).unwrap(), before);
     net.finish().await;
 }
 
@@ -186,6 +206,17 @@ async fn a_stopped_nodes_files_give_the_same_evidence() {
     let container = std::fs::read(&out).unwrap();
     net.good(&container);
     let offline = unpack(&container);
+    // Named by the beginning of its id.
+    let short = &hex::encode(&id)[..9];
+    let list =
+        audit(["list", "--delivery", short, "--data", &text(&net.path("b"))].map(str::to_owned).to_vec())
+            .await;
+    assert!(list.code == Some(0) && list.out.contains("received"), "{}{}", list.out, list.err);
+    let again = text(&net.path("again.asice"));
+    let args = ["export", short, "--data", &text(&net.path("b")), "--out", &again];
+    let said = audit(args.map(str::to_owned).to_vec()).await;
+    assert_eq!(said.code, Some(0), "{}", said.err);
+    assert_eq!(std::fs::read(again).unwrap(), container);
     let same = |prefix: &str| {
         let of = |files: &super::tools::Files| {
             files.iter().filter(|(p, _)| p.starts_with(prefix)).cloned().collect::<Vec<_>>()

@@ -7,3 +7,4 @@ mod common;
 
 mod copies;
 mod purging;
+mod recorded;

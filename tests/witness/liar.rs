@@ -76,6 +76,11 @@ impl Log {
         tree
     }
 
+    /// The root that its first events have.
+    pub fn root_at(&self, size: u64) -> String {
+        self.tree().root_at(size, &NoTiles).unwrap().to_string()
+    }
+
     /// Its newest checkpoint.
     pub fn checkpoint(&self) -> SignedCheckpoint {
         let tree = self.tree();

@@ -3,11 +3,13 @@
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
+mod checked;
 #[path = "../common/mod.rs"]
 mod common;
 mod copies;
 mod generation;
 mod held;
+mod kept;
 mod liar;
 mod rewritten;
 mod shown;

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use lienthong::exchange::witness::Standing;
 use lienthong::exchange::witness::own::Cosigned;
+use lienthong::merkle::Note;
 use lienthong::wire::pb;
 
 use super::common::{TestNet, eventually};
@@ -72,4 +73,46 @@ pub async fn holds(net: &mut TestNet, at: &str, of: &str, size: u64) {
         (held >= size).then_some(())
     })
     .await;
+}
+
+/// Waits until a node has a cosignature of its log by another in the file of the newest, of at least so many events; which
+/// events it covers.
+pub async fn newest_covers(net: &mut TestNet, node: &str, by: &str, size: u64) -> u64 {
+    let (file, by) = (net.config(node).data.join("witness/own/newest.json"), format!("{by}/witness"));
+    eventually("what was cosigned is written", || async {
+        let notes: Vec<String> = serde_json::from_str(&std::fs::read_to_string(&file).ok()?).ok()?;
+        let notes = notes.iter().map(|note| Note::parse(note, 1 << 16).unwrap());
+        let by = notes.filter(|note| note.signatures.iter().any(|line| line.name == by));
+        let size_of = |note: Note| note.text.lines().nth(1).unwrap().parse::<u64>().unwrap();
+        by.map(size_of).max().filter(|found| *found >= size)
+    })
+    .await
+}
+
+/// A minute after the next full hour.
+pub fn next_hour(net: &TestNet) {
+    let (hour_ms, now) = (3_600_000, net.now());
+    net.clock.set(now.plus_millis(hour_ms - now.millis().rem_euclid(hour_ms) + 60_000));
+}
+
+/// This hour, and so many in all: in each a and b exchange and cosign each other's logs. How many events b cosigned of a's
+/// in each, at least.
+pub async fn hours(net: &mut TestNet, hours: usize) -> Vec<u64> {
+    let mut last = Vec::new();
+    for hour in 0..hours {
+        if hour > 0 {
+            next_hour(net);
+        }
+        for number in 0..2 {
+            let before = size(net, "a");
+            let minutes = net.now().millis() / 60_000;
+            deliver(net, &format!("{minutes}{number}7")).await;
+            // Held with the next message at the latest.
+            deliver(net, &format!("{minutes}{number}8")).await;
+            let covered = newest_covers(net, "a", "b", before + 1).await;
+            last.truncate(hour);
+            last.push(covered);
+        }
+    }
+    last
 }

@@ -6,6 +6,8 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use super::{BESIDE, BackupError, Entry, FORM, LIST, List, Wrapped, each_piece, hash, sync_dir};
+use crate::exchange::timestamps::stamped_size;
+use crate::exchange::witness::ever::notes_within;
 use crate::merkle::{NoteVerifier, SignedCheckpoint};
 use crate::store::StoreError;
 use crate::store::content::backup_files;
@@ -48,7 +50,7 @@ const OWN: [&str; 7] = ["LOCK", LIST, NEW_LIST, "format", "journal", "content", 
 const NEW_LIST: &str = "backup.json.tmp";
 
 /// A copy goes into an empty folder or one that holds a copy, whole or begun, and never among the data themselves.
-fn check_folder(data: &Path, to: &Path) -> Result<(), BackupError> {
+pub fn check_folder(data: &Path, to: &Path) -> Result<(), BackupError> {
     // It need not be there yet.
     let there = to.ancestors().find_map(|path| {
         let path = if path.as_os_str().is_empty() { Path::new(".") } else { path };
@@ -99,7 +101,14 @@ pub fn make(source: &Source<'_>, to: &Path, progress: impl FnMut(u64)) -> Result
     copy.whole(&source.data.join("format"), "format")?;
     for folder in BESIDE {
         for path in sorted(&source.data.join(folder))? {
-            copy.whole(&path, &format!("{folder}/{}", file_name(&path)))?;
+            let name = format!("{folder}/{}", file_name(&path));
+            // What others cosigned or timestamped meanwhile is of a log that goes on after the copy's end: with it, the copy
+            // would say of itself that it is an old one.
+            match folder {
+                "timestamps" if stamped_size(&path).is_some_and(|size| size > end.size) => {}
+                "witness/own" => copy.cosigned(&path, &name, (source.key.name(), end.size))?,
+                _ => copy.whole(&path, &name)?,
+            }
         }
     }
     let journal = source.data.join("journal");
@@ -185,17 +194,26 @@ struct Copy<'a, P> {
 impl<P: FnMut(u64)> Copy<'_, P> {
     /// A small file that is replaced as a whole, if it is there.
     fn whole(&mut self, from: &Path, name: &str) -> Result<(), BackupError> {
-        let bytes = match std::fs::read(from) {
-            Ok(bytes) => bytes,
-            Err(e) if e.kind() == std::io::ErrorKind::NotFound => return Ok(()),
-            Err(e) => return Err(StoreError::io("reading", from)(e).into()),
-        };
-        let sha256 = crate::merkle::sha256(&bytes).to_string();
+        match read(from)? {
+            Some(bytes) => self.put(&bytes, name),
+            None => Ok(()),
+        }
+    }
+
+    /// A file of what others cosigned of a log, as far as that is of its first events.
+    fn cosigned(&mut self, from: &Path, name: &str, of: (&str, u64)) -> Result<(), BackupError> {
+        let Some(bytes) = read(from)? else { return Ok(()) };
+        let within = std::str::from_utf8(&bytes).ok().and_then(|text| notes_within(text, of.0, of.1));
+        self.put(within.as_deref().map_or(&bytes[..], str::as_bytes), name)
+    }
+
+    fn put(&mut self, bytes: &[u8], name: &str) -> Result<(), BackupError> {
+        let sha256 = crate::merkle::sha256(bytes).to_string();
         let entry = Entry { path: name.to_owned(), length: bytes.len() as u64, sha256 };
         if self.before.and_then(|b| b.entry(name)) != Some(&entry) || !self.to.join(name).exists() {
             let (fresh, path) = self.place(name)?;
             let written = private(&fresh, name).and_then(|mut file| {
-                file.write_all(&bytes)?;
+                file.write_all(bytes)?;
                 file.sync_all()
             });
             written.map_err(StoreError::io("writing", &fresh))?;
@@ -297,6 +315,14 @@ fn length_of(path: &Path) -> Result<u64, StoreError> {
 
 fn file_name(path: &Path) -> String {
     path.file_name().unwrap_or_default().to_string_lossy().into_owned()
+}
+
+fn read(path: &Path) -> Result<Option<Vec<u8>>, StoreError> {
+    match std::fs::read(path) {
+        Ok(bytes) => Ok(Some(bytes)),
+        Err(e) if e.kind() == std::io::ErrorKind::NotFound => Ok(None),
+        Err(e) => Err(StoreError::io("reading", path)(e)),
+    }
 }
 
 /// The files of a folder, if it is there.

@@ -27,7 +27,7 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
-pub use make::{Made, Source, make};
+pub use make::{Made, Source, check_folder, make};
 pub use restore::{Restored, restore};
 
 use crate::merkle::Hash;

@@ -1,35 +1,32 @@
 //! What a node has of a delivery: its own events, proven now, the other node's as they were kept, and all that they name.
 //!
 //! Events about the document come first, then those of the messages about it (statuses, revocations and the like), each
-//! a delivery of its own. What is missing because it never came, or because its time of keeping is over, is left out:
-//! its digest stays proven.
+//! a delivery of its own. What never came here is left out: its digest stays proven. So is what was purged, whether it
+//! is still on the disk or not; the event that purged it is among the others.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
 use bytes::Bytes;
 
+use super::find::{Known, known};
+use super::source::{Audience, Source};
 use super::{CollectError, damaged, names};
 use crate::audit::{Query, list};
 use crate::directory::Directory;
-use crate::domain::document::DocumentRef;
 use crate::domain::envelope::{Body, Envelope};
 use crate::domain::event::{Event, EventKind, Judged};
-use crate::domain::fold::records::{AttemptRecord, Incoming, Outgoing, WithdrawnRecord};
-use crate::domain::fold::{self, keys, load};
+use crate::domain::fold::records::{Incoming, WithdrawnRecord};
+use crate::domain::fold::{keys, load};
 use crate::domain::hold;
 use crate::domain::ids::{AgencyId, DeliveryId, Digest};
 use crate::domain::limits;
-use crate::domain::reason::{Reason, Rejection};
-use crate::exchange::timestamps::{Stamped, Stamps};
-use crate::exchange::witness::own::Cosigned;
+use crate::exchange::timestamps::Stamped;
 use crate::ledger::folds;
-use crate::merkle::{Hash, NoteVerifier, sha256};
+use crate::merkle::{Hash, sha256};
 use crate::signature::{Crl, Trust, certificates_of, prove_timestamp};
 use crate::store::StoreError;
-use crate::store::content::{ContentStore, StoppedContent};
-use crate::store::index::Index;
-use crate::time::{Date, Timestamp};
+use crate::time::Timestamp;
 use crate::wire::proof::Proof;
 use crate::wire::{self, leaf};
 
@@ -42,95 +39,12 @@ pub(super) const PROOF_BYTES: u64 = 256 * 1024;
 /// Bytes of one revocation list or response.
 pub(super) const REVOCATION_BYTES: u64 = crate::exchange::trust::MAX_CRL_BYTES;
 
-/// Where content is read from.
-pub trait Contents {
-    /// Bytes of a content; `None` where it is not there.
-    fn size(&self, digest: &Digest) -> Result<Option<u64>, StoreError>;
-
-    /// A piece of it, not checked: the reader hashes as it goes.
-    fn read(&self, digest: &Digest, from: u64, buffer: &mut [u8]) -> Result<(), StoreError>;
-}
-
-fn missing(digest: &Digest) -> StoreError {
-    let problem = format!("content {digest} went away while it was read");
-    StoreError::Index { path: "content".into(), problem }
-}
-
-impl Contents for ContentStore {
-    fn size(&self, digest: &Digest) -> Result<Option<u64>, StoreError> {
-        Ok(self.location(digest)?.map(|location| location.length()))
-    }
-
-    fn read(&self, digest: &Digest, from: u64, buffer: &mut [u8]) -> Result<(), StoreError> {
-        let location = self.location(digest)?.ok_or_else(|| missing(digest))?;
-        ContentStore::read(self, digest, &location, from, buffer)
-    }
-}
-
-impl Contents for StoppedContent {
-    fn size(&self, digest: &Digest) -> Result<Option<u64>, StoreError> {
-        Ok(self.location(digest)?.map(|location| location.length()))
-    }
-
-    fn read(&self, digest: &Digest, from: u64, buffer: &mut [u8]) -> Result<(), StoreError> {
-        let location = self.location(digest)?.ok_or_else(|| missing(digest))?;
-        StoppedContent::read(self, digest, &location, from, buffer)
-    }
-}
-
-/// Whose eyes the evidence is for.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Audience {
-    /// An auditor of the node: everything.
-    Node,
-    /// Auditors of these agencies: what concerns one of them.
-    Agencies(Vec<AgencyId>),
-}
-
-impl Audience {
-    fn includes(&self, agency: &AgencyId) -> bool {
-        match self {
-            Audience::Node => true,
-            Audience::Agencies(agencies) => agencies.contains(agency),
-        }
-    }
-}
-
-/// Proves an event by its index, under the newest checkpoint or under an earlier one: its size and its signed note.
-pub type Prove<'a> = dyn Fn(u64, Option<(u64, &str)>) -> Result<Proof, Rejection> + 'a;
-
-/// A node's store, running or not.
-pub struct Source<'a> {
-    /// The log as everything reads it.
-    pub index: &'a Index,
-    /// Its origin.
-    pub log: &'a str,
-    /// Its size.
-    pub size: u64,
-    /// Proves an event under a checkpoint of that size, or under one that was timestamped or cosigned.
-    pub prove: &'a Prove<'a>,
-    /// The timestamped checkpoints.
-    pub stamps: &'a Stamps,
-    /// Checkpoints that other nodes cosigned, in any order.
-    pub cosigned: &'a [Cosigned],
-    /// What timestamps are judged under: with revocation data, which goes along.
-    pub trust: &'a Trust,
-    /// Content, signatures, envelopes, kept proofs, revocation data.
-    pub content: &'a dyn Contents,
-    /// The folder of directory versions.
-    pub directories: &'a Path,
-    /// Who signs them.
-    pub authority: &'a NoteVerifier,
-    /// For whom.
-    pub audience: Audience,
-}
-
 /// An event with its proof.
 pub(super) struct Proven {
     pub event: Event,
     pub log: String,
     pub index: u64,
-    /// The time in the timestamp that covers it.
+    /// The time in the timestamp of the smallest tree here that it is proven in.
     pub stamped_at: Option<Timestamp>,
 }
 
@@ -138,6 +52,16 @@ pub(super) struct Proven {
 pub(super) enum Data {
     Here(Bytes),
     Stored { digest: Digest, size: u64 },
+}
+
+impl Data {
+    /// In bytes.
+    pub fn size(&self) -> u64 {
+        match self {
+            Data::Here(bytes) => bytes.len() as u64,
+            Data::Stored { size, .. } => *size,
+        }
+    }
 }
 
 /// A file to be.
@@ -157,109 +81,13 @@ impl Planned {
 /// Everything about a delivery.
 pub(super) struct Collected {
     pub id: DeliveryId,
-    pub envelope: Envelope,
-    /// Messages about it, in the order of their events.
-    pub messages: Vec<(DeliveryId, Envelope)>,
+    /// `None` where it was purged.
+    pub envelope: Option<Envelope>,
     /// Of both nodes: this log's in order, then the other's.
     pub events: Vec<Proven>,
     /// The newest directory version that is kept.
     pub newest: Option<Directory>,
     pub files: Vec<Planned>,
-}
-
-/// The newest attempt of a document to one recipient, as far as the audience may know of it.
-pub fn find(
-    source: &Source<'_>,
-    directory: &Directory,
-    today: Date,
-    document: &DocumentRef,
-    recipient: &str,
-) -> Result<DeliveryId, CollectError> {
-    let unknown = |field: &'static str, code: &str| {
-        let shown = crate::domain::ids::shorten(code);
-        Rejection::new(Reason::UnknownAgency, field, format!("no agency `{shown}` in the directory"))
-    };
-    let by_code = |field, code: &str| directory.by_code(code, today).ok_or_else(|| unknown(field, code));
-    let sender = by_code("document.agency", &document.agency)?;
-    let recipient = if recipient.is_empty() { None } else { Some(by_code("recipient", recipient)?) };
-    let mut found: BTreeMap<AgencyId, DeliveryId> = BTreeMap::new();
-    // As the sender's node knows it.
-    if source.audience.includes(&sender.id) {
-        let prefix = keys::attempts(&sender.id, &document.key);
-        for (key, value) in source.index.scan(&prefix, &prefix, limits::RECIPIENTS)? {
-            let attempt: AttemptRecord = fold::decode(&key, &value).map_err(folds)?;
-            let record: Option<Outgoing> =
-                load(source.index, &keys::outgoing(&attempt.delivery_id)).map_err(folds)?;
-            if let Some(record) = record {
-                found.insert(record.facts.recipient, attempt.delivery_id);
-            }
-        }
-    }
-    // As a recipient's node does.
-    let prefix = keys::in_force_of(&sender.id, &document.key);
-    for (key, value) in source.index.scan(&prefix, &prefix, limits::RECIPIENTS)? {
-        let id: DeliveryId = fold::decode(&key, &value).map_err(folds)?;
-        let record: Option<Incoming> = load(source.index, &keys::incoming(&id)).map_err(folds)?;
-        if let Some(record) = record.filter(|r| source.audience.includes(&r.facts.recipient)) {
-            found.entry(record.facts.recipient).or_insert(id);
-        }
-    }
-    if let Some(recipient) = recipient {
-        found.retain(|id, _| *id == recipient.id);
-    }
-    let mut ids = found.iter();
-    match (ids.next(), ids.next()) {
-        (Some((_, id)), None) => Ok(*id),
-        (None, _) => {
-            let what = format!("no delivery of {} by {} is known here", document.key, sender.id);
-            Err(Rejection::new(Reason::UnknownDelivery, "document", what).into())
-        }
-        _ => {
-            let to: Vec<&str> = found.keys().take(20).map(AgencyId::as_str).collect();
-            let what = format!("it went to {} agencies ({}): name the recipient", found.len(), to.join(", "));
-            Err(Rejection::new(Reason::MissingField, "recipient", what).into())
-        }
-    }
-}
-
-/// A document's delivery as its node has it, on the sides that the audience may see.
-struct Known {
-    outgoing: Option<Outgoing>,
-    incoming: Option<Incoming>,
-}
-
-fn known(source: &Source<'_>, id: DeliveryId) -> Result<Known, CollectError> {
-    let unknown = || {
-        let what = format!("no delivery {id} of this client's agencies is known here");
-        Rejection::new(Reason::UnknownDelivery, "delivery_id", what)
-    };
-    let outgoing: Option<Outgoing> = load(source.index, &keys::outgoing(&id)).map_err(folds)?;
-    let incoming: Option<Incoming> = load(source.index, &keys::incoming(&id)).map_err(folds)?;
-    let outgoing = outgoing.filter(|r| source.audience.includes(&r.facts.sender));
-    let incoming = incoming.filter(|r| source.audience.includes(&r.facts.recipient));
-    let facts =
-        outgoing.as_ref().map(|r| &r.facts).or(incoming.as_ref().map(|r| &r.facts)).ok_or_else(unknown)?;
-    if !facts.kind.is_document() {
-        let target = facts.target.unwrap_or_default();
-        let what =
-            format!("{id} is a message about delivery {target}: its evidence is in that of the delivery");
-        return Err(Rejection::new(Reason::WrongParty, "delivery_id", what).into());
-    }
-    if let Some(purged) = hold::purged(source.index, &id).map_err(folds)? {
-        return Err(purged.rejection(&id).into());
-    }
-    Ok(Known { outgoing, incoming })
-}
-
-/// On whose behalf evidence of a delivery is handed out: `None` for the node's auditors. Refused where the audience may
-/// not have it, in the words for one that is not there.
-pub fn on_behalf_of(source: &Source<'_>, id: DeliveryId) -> Result<Option<AgencyId>, CollectError> {
-    let Known { outgoing, incoming } = known(source, id)?;
-    if source.audience == Audience::Node {
-        return Ok(None);
-    }
-    let sender = outgoing.map(|r| r.facts.sender);
-    Ok(sender.or(incoming.map(|r| r.facts.recipient)))
 }
 
 /// Gathers everything about a delivery of a document.
@@ -284,27 +112,28 @@ pub(super) fn collect(source: &Source<'_>, id: DeliveryId) -> Result<Collected, 
         versions: BTreeSet::new(),
     };
     let envelope = gathered.message(id, facts.envelope_digest)?;
-    let mut messages: Vec<(DeliveryId, Envelope)> = Vec::new();
+    let mut messages: BTreeSet<DeliveryId> = BTreeSet::new();
     for index in about.into_iter().take(MESSAGES) {
         let event = event_at(source, index)?;
         if let Some(item) = event.kind.item()
-            && messages.iter().all(|(known, _)| *known != item.delivery_id)
+            && messages.insert(item.delivery_id)
         {
-            let (id, digest) = (item.delivery_id, item.envelope_digest);
-            messages.push((id, gathered.message(id, digest)?));
+            gathered.message(item.delivery_id, item.envelope_digest)?;
         }
     }
-    if let Some(notice) = withdrawn.map(|w| w.notice).filter(|n| messages.iter().all(|(known, _)| known != n))
+    if let Some(notice) = withdrawn.map(|w| w.notice).filter(|n| !messages.contains(n))
         && let Some(record) = load::<Incoming>(source.index, &keys::incoming(&notice)).map_err(folds)?
     {
-        messages.push((notice, gathered.message(notice, record.facts.envelope_digest)?));
+        gathered.message(notice, record.facts.envelope_digest)?;
     }
-    gathered.document(&envelope)?;
+    if let Some(envelope) = &envelope {
+        gathered.document(envelope)?;
+    }
     let events = gathered.events()?;
     gathered.timestamps()?;
     let newest = gathered.directories()?;
     let files = gathered.files;
-    Ok(Collected { id, envelope, messages, events, newest, files })
+    Ok(Collected { id, envelope, events, newest, files })
 }
 
 /// The files of revocation data that a judgement rests on, as far as it is held.
@@ -339,14 +168,31 @@ enum Under {
     Kept,
     /// The newest checkpoint: it was made now.
     Newest,
-    /// A checkpoint that was timestamped at this time.
-    Stamped(Timestamp),
+    /// A checkpoint that was timestamped.
+    Stamped,
     /// A checkpoint that other nodes cosigned.
     Cosigned,
 }
 
-/// A proof's bytes, its event, and what it stands on.
-type ProofOf = (Bytes, Event, Under);
+/// A proof of an event, and what it stands on.
+struct ProofOf {
+    bytes: Bytes,
+    event: Event,
+    /// Of its checkpoint, without signatures.
+    tree: String,
+    under: Under,
+}
+
+impl ProofOf {
+    fn new(proof: &Proof, event: Event, under: Under) -> ProofOf {
+        ProofOf { bytes: proof.encode(), event, tree: tree_of(&proof.checkpoint).to_owned(), under }
+    }
+}
+
+/// What the signatures of a checkpoint are over.
+fn tree_of(note: &str) -> &str {
+    note.split("\n\n").next().unwrap_or_default()
+}
 
 struct Gathered<'a> {
     source: &'a Source<'a>,
@@ -359,22 +205,15 @@ struct Gathered<'a> {
 }
 
 impl Gathered<'_> {
-    /// Envelope and events of one message.
-    fn message(&mut self, id: DeliveryId, envelope_digest: Digest) -> Result<Envelope, CollectError> {
-        let bytes = self
-            .whole(&envelope_digest, limits::ENVELOPE_BYTES as u64)?
-            .ok_or_else(|| damaged(format!("envelope {envelope_digest} is missing")))?;
-        let envelope = wire::envelope::decode(&bytes)
-            .map_err(|e| damaged(format!("envelope {envelope_digest}: {e}")))?;
-        self.versions.insert(envelope.directory_version);
-        self.files.push(Planned::here(names::envelope(&id), bytes));
-        if let Body::Notice(notice) = &envelope.body {
-            for (at, (digest, _)) in notice.signatures.iter().enumerate() {
-                if let Some(bytes) = self.whole(digest, limits::SIGNATURE_BYTES as u64)? {
-                    self.files.push(Planned::here(names::notice_signature(&id, at), bytes));
-                }
-            }
-        }
+    /// Envelope and events of one message; no envelope where it was purged.
+    fn message(&mut self, id: DeliveryId, envelope_digest: Digest) -> Result<Option<Envelope>, CollectError> {
+        let purged = hold::purged(self.source.index, &id).map_err(folds)?;
+        let envelope = match purged {
+            None => Some(self.envelope(id, envelope_digest)?),
+            // Since the log was looked at: the event that says so is not in it.
+            Some(purged) if purged.index >= self.source.size => return Err(purged.rejection(&id).into()),
+            Some(_) => None,
+        };
         let agencies: Vec<Option<AgencyId>> = match &self.source.audience {
             Audience::Node => vec![None],
             Audience::Agencies(agencies) => agencies.iter().cloned().map(Some).collect(),
@@ -395,14 +234,29 @@ impl Gathered<'_> {
         Ok(envelope)
     }
 
+    /// The envelope of a message, and what it names that is small.
+    fn envelope(&mut self, id: DeliveryId, envelope_digest: Digest) -> Result<Envelope, CollectError> {
+        let bytes = self
+            .whole(&envelope_digest, limits::ENVELOPE_BYTES as u64)?
+            .ok_or_else(|| damaged(format!("envelope {envelope_digest} is missing")))?;
+        let envelope = wire::envelope::decode(&bytes)
+            .map_err(|e| damaged(format!("envelope {envelope_digest}: {e}")))?;
+        self.versions.insert(envelope.directory_version);
+        self.files.push(Planned::here(names::envelope(&id), bytes));
+        if let Body::Notice(notice) = &envelope.body {
+            for (at, (digest, _)) in notice.signatures.iter().enumerate() {
+                if let Some(bytes) = self.whole(digest, limits::SIGNATURE_BYTES as u64)? {
+                    self.files.push(Planned::here(names::notice_signature(&id, at), bytes));
+                }
+            }
+        }
+        Ok(envelope)
+    }
+
     /// An event of this log, and the proof that it names of one in the other's.
     fn own(&mut self, index: u64, event: Event) -> Result<(), CollectError> {
         let place = (self.source.log.to_owned(), index);
-        if self
-            .proofs
-            .get(&place)
-            .is_some_and(|known| known.iter().any(|(_, _, under)| *under == Under::Newest))
-        {
+        if self.proofs.get(&place).is_some_and(|known| known.iter().any(|p| p.under == Under::Newest)) {
             return Ok(());
         }
         let kept = match &event.kind {
@@ -422,13 +276,9 @@ impl Gathered<'_> {
         let stamped = self.stamped(index)?;
         let cosigned = self.cosigned(index)?;
         let known = self.proofs.entry(place).or_default();
-        known.push((proof.encode(), event.clone(), Under::Newest));
-        if let Some((proof, at)) = stamped {
-            known.push((proof.encode(), event.clone(), Under::Stamped(at)));
-        }
-        if let Some(proof) = cosigned {
-            known.push((proof.encode(), event.clone(), Under::Cosigned));
-        }
+        known.push(ProofOf::new(&proof, event.clone(), Under::Newest));
+        known.extend(stamped.map(|proof| ProofOf::new(&proof, event.clone(), Under::Stamped)));
+        known.extend(cosigned.map(|proof| ProofOf::new(&proof, event, Under::Cosigned)));
         for digest in kept {
             self.kept(&digest)?;
         }
@@ -446,33 +296,28 @@ impl Gathered<'_> {
             .map_err(|e| damaged(format!("the other node's proof {digest}: {e}")))?;
         let log = proof.checkpoint.lines().next().unwrap_or_default().to_owned();
         let known = self.proofs.entry((log, proof.index)).or_default();
-        if known.iter().all(|(other, _, _)| *other != bytes) {
-            known.push((bytes, event, Under::Kept));
+        if known.iter().all(|other| other.bytes != bytes) {
+            let tree = tree_of(&proof.checkpoint).to_owned();
+            known.push(ProofOf { bytes, event, tree, under: Under::Kept });
         }
         Ok(())
     }
 
-    /// The proof of an event of this log under the first timestamped checkpoint that covers it, and its time.
-    fn stamped(&mut self, index: u64) -> Result<Option<(Proof, Timestamp)>, CollectError> {
+    /// The proof of an event of this log under the first timestamped checkpoint that covers it.
+    fn stamped(&mut self, index: u64) -> Result<Option<Proof>, CollectError> {
         let covering = self.source.stamps.covering(index).map_err(|e| damaged(e.to_string()))?;
         // One that was made after the log was looked at.
         let Some(stamped) = covering.filter(|stamped| stamped.size <= self.source.size) else {
             return Ok(None);
         };
         let proof = (self.source.prove)(index, Some((stamped.size, &stamped.note)))?;
-        let at = stamped.at;
         self.stamped.insert(stamped.size, stamped);
-        Ok(Some((proof, at)))
+        Ok(Some(proof))
     }
 
     /// The proof of an event of this log under the first checkpoint that others cosigned and that covers it.
     fn cosigned(&mut self, index: u64) -> Result<Option<Proof>, CollectError> {
-        let within = |c: &&Cosigned| {
-            let size = c.checkpoint.checkpoint().size;
-            size > index && size <= self.source.size
-        };
-        let covering = self.source.cosigned.iter().filter(within);
-        let Some(first) = covering.min_by_key(|c| c.checkpoint.checkpoint().size) else { return Ok(None) };
+        let Some(first) = self.source.cosigned.covering(index, self.source.size) else { return Ok(None) };
         let size = first.checkpoint.checkpoint().size;
         let proof = (self.source.prove)(index, Some((size, first.checkpoint.note())))?;
         let path = names::checkpoint(self.source.log, size);
@@ -503,7 +348,7 @@ impl Gathered<'_> {
             .proofs
             .values()
             .flatten()
-            .filter_map(|(_, event, _)| judged_of(&event.kind))
+            .filter_map(|proof| judged_of(&proof.event.kind))
             .flat_map(|judged| judged.signatures.iter().filter_map(|s| s.certificate))
             .collect();
         let mut certificates = BTreeMap::new();
@@ -534,18 +379,18 @@ impl Gathered<'_> {
     fn events(&mut self) -> Result<Vec<Proven>, CollectError> {
         let mut events = Vec::new();
         let mut evidence: BTreeSet<Digest> = BTreeSet::new();
+        let stamped: BTreeMap<&str, &Stamped> =
+            self.stamped.values().map(|s| (tree_of(&s.note), s)).collect();
         for ((log, index), mut known) in std::mem::take(&mut self.proofs) {
             // A proof that an event names by digest is the one that both sides know.
-            if known.iter().any(|(_, _, under)| *under == Under::Kept) {
-                known.retain(|(_, _, under)| *under != Under::Newest);
+            if known.iter().any(|p| p.under == Under::Kept) {
+                known.retain(|p| p.under != Under::Newest);
                 // As they came first: they are the ones that are named.
-                known.sort_by_key(|(_, _, under)| *under != Under::Kept);
+                known.sort_by_key(|p| p.under != Under::Kept);
             }
-            let stamped_at = known.iter().find_map(|(_, _, under)| match under {
-                Under::Stamped(at) => Some(*at),
-                Under::Kept | Under::Newest | Under::Cosigned => None,
-            });
-            for (again, (bytes, event, _)) in known.into_iter().enumerate() {
+            let trees = known.iter().filter_map(|p| stamped.get(p.tree.as_str()));
+            let stamped_at = trees.min_by_key(|s| s.size).map(|s| s.at);
+            for (again, ProofOf { bytes, event, .. }) in known.into_iter().enumerate() {
                 self.versions.insert(event.directory_version);
                 evidence.extend(judged_of(&event.kind).iter().flat_map(|judged| &judged.evidence));
                 self.files.push(Planned::here(names::event(&log, index, again), bytes));

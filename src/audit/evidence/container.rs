@@ -168,6 +168,11 @@ impl<R: Read + Seek> Container<R> {
         self.entries.iter().find(|e| e.path == path).cloned()
     }
 
+    /// The files below a folder, in their order.
+    pub fn under(&self, folder: &str) -> Vec<Entry> {
+        self.entries.iter().filter(|e| e.path.starts_with(folder)).cloned().collect()
+    }
+
     /// Reads a file piece by piece; whether its CRC-32 in the archive is that of its bytes.
     pub fn read(&mut self, entry: &Entry, mut sink: impl FnMut(&[u8])) -> Result<bool, Broken> {
         let broken = |problem: String| Broken { file: entry.path.clone(), problem };

@@ -1,8 +1,10 @@
 //! From what was collected to the files of a container, in its order: each is hashed as it goes out, and the manifest and
 //! its signature come last.
 
-use super::collect::{Collected, Data, Planned, Source, add_new, collect, revocation_files};
+use super::collect::{Collected, Data, Planned, add_new, collect, revocation_files};
 use super::manifest::{Manifest, Reference};
+use super::page::Shown;
+use super::source::Source;
 use super::{About, EvidenceError, damaged, names, page};
 use crate::domain::ids::DeliveryId;
 use crate::domain::limits;
@@ -32,7 +34,17 @@ pub fn export<E>(
     if let Some(seal) = seal {
         add_revocation(&mut collected, seal)?;
     }
-    let page = Planned::here(names::PAGE.to_owned(), page::render(&collected, source.log, source.size));
+    let files: Vec<(String, u64)> = collected.files.iter().map(|f| (f.path.clone(), f.data.size())).collect();
+    let page = page::render(&Shown {
+        id: collected.id,
+        envelope: collected.envelope.as_ref(),
+        events: &collected.events,
+        newest: collected.newest.as_ref(),
+        files: &files,
+        log: source.log,
+        size: source.size,
+    });
+    let page = Planned::here(names::PAGE.to_owned(), page);
     let about = About::new(&collected.id, source.log, source.size).render();
     let about = Planned::here(names::ABOUT.to_owned(), about);
 

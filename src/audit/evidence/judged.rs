@@ -2,7 +2,7 @@
 //! revocation data that an event names, at the time of the event, which its log proves. What comes out must be what the
 //! event says.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io::{Read, Seek};
 use std::sync::Arc;
 
@@ -13,13 +13,14 @@ use super::messages::{Message, ProvenEvent, version_of};
 use super::report::Report;
 use super::{file_of_digest, names};
 use crate::directory::Directory;
+use crate::domain::document::Kind;
 use crate::domain::event::{EventKind, Judged, LogRef, RoleVerdicts};
 use crate::domain::ids::{AgencyId, Digest};
 use crate::domain::limits;
 use crate::exchange::existence::judged_at;
 use crate::exchange::judge::{START, is_read_whole, judged, prove_from};
 use crate::exchange::message::role_verdicts;
-use crate::merkle::sha256;
+use crate::merkle::{Hash, sha256};
 use crate::signature::{
     Crl, CrlStore, Digests, Hasher, MAX_PDF, OcspStore, Reason, Trust, Verdict, Verdicts, digest_needs,
     judge_detached, judge_pdf,
@@ -31,6 +32,7 @@ use crate::time::Timestamp;
 pub(super) struct Revocation {
     lists: BTreeMap<Digest, Arc<Crl>>,
     responses: BTreeMap<Digest, Arc<[u8]>>,
+    files: BTreeMap<Digest, String>,
 }
 
 impl Revocation {
@@ -49,7 +51,13 @@ impl Revocation {
         } else {
             return Err("its name is not that of a list or a response".to_owned());
         }
+        self.files.insert(digest, path.to_owned());
         Ok(())
+    }
+
+    /// Its files by digest.
+    pub fn files(&self) -> &BTreeMap<Digest, String> {
+        &self.files
     }
 
     /// A trust with all of it.
@@ -97,8 +105,8 @@ pub(super) fn check<R: Read + Seek>(
     events: &[ProvenEvent],
     message: &Message,
 ) -> Result<(), Broken> {
-    if !message.envelope.kind.is_document() && message.envelope.statement().is_none() {
-        // A status is authentic by its sender's log.
+    // A status is authentic by its sender's log.
+    if message.kind() == Kind::Status {
         return Ok(());
     }
     let mut parts: Option<Option<Vec<AtHand>>> = None;
@@ -113,8 +121,14 @@ pub(super) fn check<R: Read + Seek>(
             empty => empty.insert(at_hand(container, message)?),
         };
         let Some(parts) = at_hand else {
-            let why = "files of the document are not in the container, so its signatures cannot be judged again here";
+            let why =
+                "what was signed is not in the container, so its signatures cannot be judged again here";
             report.notes(&found.file, what, why);
+            for digest in recorded.facts.evidence.iter().filter(|d| !judging.revocation.has(d)) {
+                let what = format!("revocation data with SHA-256 {digest}, which its verdicts rest on");
+                let why = "it is not in the container: it was inside of what was signed, or was left out";
+                report.notes(&found.file, what, why);
+            }
             continue;
         };
         let sender = sender_of(events, found);
@@ -264,6 +278,7 @@ impl<R: Read + Seek> Case<'_, R> {
                 )
             };
             self.report.holds(&found.file, what, how);
+            self.evidence_is_here(found, facts, &verdict);
             return Ok(());
         }
         let again = role_verdicts(&verdict);
@@ -287,8 +302,23 @@ impl<R: Read + Seek> Case<'_, R> {
             self.report.notes(&found.file, what, why);
         } else {
             self.report.fails(&found.file, what, other);
+            self.evidence_is_here(found, facts, &verdict);
         }
         Ok(())
+    }
+
+    /// The revocation data and timestamps that an event names are here, or inside what was signed.
+    fn evidence_is_here(&mut self, found: &ProvenEvent, facts: &Judged, verdict: &Verdicts) {
+        let inside = verdict.evidence();
+        let missing = |d: &&Digest| !self.judging.revocation.has(d) && !inside.contains(d.as_bytes());
+        let Some(digest) = facts.evidence.iter().find(missing) else { return };
+        let what = format!("revocation data with SHA-256 {digest}, which its verdicts rest on");
+        if found.log == self.exporter {
+            self.report.fails(&found.file, what, "it is not in the container, nor in what was signed");
+        } else {
+            let why = "it is not in the container: the other node used it, this one had other data";
+            self.report.notes(&found.file, what, why);
+        }
     }
 
     fn judge(&mut self, sender: &str, trust: &Trust, at: Timestamp) -> Result<Verdicts, Broken> {
@@ -320,8 +350,9 @@ fn at_hand<R: Read + Seek>(
     container: &mut Container<R>,
     message: &Message,
 ) -> Result<Option<Vec<AtHand>>, Broken> {
-    if let Some(statement) = message.envelope.statement() {
-        let named: usize = message.envelope.signatures().iter().map(|s| s.len()).sum();
+    let Some(envelope) = message.envelope() else { return Ok(None) };
+    if let Some(statement) = envelope.statement() {
+        let named: usize = envelope.signatures().iter().map(|s| s.len()).sum();
         let paths = (0..named).map(|at| names::notice_signature(&message.id, at));
         let Some(signatures) = signatures(container, paths)? else { return Ok(None) };
         let mut hasher = Hasher::new(digest_needs(&signatures));
@@ -329,7 +360,7 @@ fn at_hand<R: Read + Seek>(
         return Ok(Some(vec![AtHand { digests: hasher.finish(), signatures, whole: None }]));
     }
     let mut all = Vec::new();
-    let parts = message.envelope.parts();
+    let parts = envelope.parts();
     for (part, files) in parts.iter().zip(names::parts(parts)) {
         let Some(signatures) = signatures(container, files.signatures)? else { return Ok(None) };
         let Some(entry) = container.entry(&files.content) else { return Ok(None) };
@@ -358,32 +389,33 @@ fn signatures<R: Read + Seek>(
     Ok(Some(all))
 }
 
-/// The CAdES signature over the manifest, by a certificate under the given roots.
+/// The CAdES signature over the manifest, by a certificate under the given roots; gives the revocation data that it is
+/// judged by.
 pub(super) fn manifest<R: Read + Seek>(
     report: &mut Report,
     container: &mut Container<R>,
     roots: &[Vec<u8>],
     revocation: &Revocation,
     (signed, xml): (bool, &[u8]),
-) -> Result<(), Broken> {
-    let file = names::SIGNATURE;
+) -> Result<BTreeSet<Digest>, Broken> {
+    let (file, none) = (names::SIGNATURE, BTreeSet::new());
     if !signed {
-        let why = "the node that exported has no certificate for it: the page and evidence.json are its word only, all \
-             else stands on proofs of its own";
+        let why = "who made the container is not proven: the node that exported has no certificate for it, or the signature \
+             was taken off; what is in it stands on proofs of its own";
         report.notes(names::MANIFEST, "nobody signed the manifest", why);
-        return Ok(());
+        return Ok(none);
     }
     let what = "the manifest is signed";
     let Some(entry) = container.entry(file) else {
         report.fails(file, what, "the manifest names it, it is not in the container: it was removed");
-        return Ok(());
+        return Ok(none);
     };
     let signature = container.whole(&entry, limits::SIGNATURE_FILE_BYTES)?;
     let trust = match Trust::new(roots) {
         Ok(trust) => revocation.all(trust),
         Err(error) => {
             report.fails(file, what, format!("the given roots cannot be used: {error}"));
-            return Ok(());
+            return Ok(none);
         }
     };
     let digests = Digests { sha256: *sha256(xml).as_bytes(), sha384: None, sha512: None };
@@ -392,7 +424,8 @@ pub(super) fn manifest<R: Read + Seek>(
     let first = judge(Timestamp::from_millis(0));
     let claimed = first.signatures.first().and_then(|s| s.claimed_at);
     let found = claimed.map_or(first, judge);
-    let Some(signature) = found.signatures.first() else { return Ok(()) };
+    let evidence = found.evidence().into_iter().map(Hash).collect();
+    let Some(signature) = found.signatures.first() else { return Ok(none) };
     let at = signature.proven_at.or(claimed).map_or_else(|| "no time".to_owned(), |t| t.to_string());
     let signer = &signature.signer;
     match signature.verdict {
@@ -410,5 +443,5 @@ pub(super) fn manifest<R: Read + Seek>(
             report.fails(file, what, format!("{reason}: {}", signature.detail));
         }
     }
-    Ok(())
+    Ok(evidence)
 }

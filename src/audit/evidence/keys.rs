@@ -9,14 +9,14 @@
 
 use std::collections::HashMap;
 
-use crate::directory::{Directory, ListedKey};
+use crate::directory::{Directory, ListedKey, Node};
 use crate::domain::ids::NodeName;
 use crate::merkle::{NoteSignature, NoteVerifier, UnverifiedCheckpoint, verify_cosignature};
 use crate::time::Timestamp;
 
 /// The keys of all nodes.
 #[derive(Default)]
-pub(super) struct Keys {
+pub(in crate::audit) struct Keys {
     logs: HashMap<String, Vec<(NodeName, ListedKey, u64)>>,
     witnesses: Vec<(NodeName, NoteVerifier)>,
 }
@@ -46,26 +46,45 @@ impl Keys {
         let mut newest_first: Vec<&Directory> = directories.iter().collect();
         newest_first.sort_by_key(|d| std::cmp::Reverse(d.version()));
         for directory in newest_first {
-            for node in directory.nodes() {
-                for listed in node.log_keys.iter() {
-                    let known = keys.logs.entry(listed.key.name().to_owned()).or_default();
-                    if known.iter().all(|(_, other, _)| other.key != listed.key) {
-                        known.push((node.name.clone(), listed.clone(), directory.version()));
-                    }
-                }
-                for key in node.cosign_keys.iter() {
-                    if keys.witnesses.iter().all(|(_, other)| other != key) {
-                        keys.witnesses.push((node.name.clone(), key.clone()));
-                    }
-                }
-            }
+            keys.add(directory.version(), directory.nodes());
         }
         keys
     }
 
+    /// Adds those of a version that is older than all before.
+    pub fn add<'n>(&mut self, version: u64, nodes: impl IntoIterator<Item = &'n Node>) {
+        for node in nodes {
+            for listed in node.log_keys.iter() {
+                let known = self.logs.entry(listed.key.name().to_owned()).or_default();
+                if known.iter().all(|(_, other, _)| other.key != listed.key) {
+                    known.push((node.name.clone(), listed.clone(), version));
+                }
+            }
+            for key in node.cosign_keys.iter() {
+                if self.witnesses.iter().all(|(_, other)| other != key) {
+                    self.witnesses.push((node.name.clone(), key.clone()));
+                }
+            }
+        }
+    }
+
+    /// The listed key that claims to have made a checkpoint, whatever became of it since.
+    pub fn maker(&self, checkpoint: &UnverifiedCheckpoint) -> Option<&NoteVerifier> {
+        let listed = self.logs.get(&checkpoint.claimed().origin)?;
+        listed.iter().map(|(_, listed, _)| listed).find(|l| l.made(checkpoint)).map(|l| &l.key)
+    }
+
+    /// The witness that cosigned a checkpoint's text with this line, and when, by its own clock.
+    pub fn witness(&self, text: &str, line: &NoteSignature) -> Option<(&NodeName, Timestamp)> {
+        self.witnesses.iter().find_map(|(witness, key)| {
+            let seconds = verify_cosignature(text, line, key).ok()?;
+            Some((witness, time_of(seconds)?))
+        })
+    }
+
     /// The key by which a checkpoint counts. `beside` are cosignatures of the same checkpoint that came apart from it;
     /// `stamped` is the time in a timestamp of it that proves it.
-    pub fn check(
+    pub(super) fn check(
         &self,
         checkpoint: &UnverifiedCheckpoint,
         beside: &[NoteSignature],
@@ -127,16 +146,43 @@ impl Keys {
         cosigned.filter(|(_, at)| *at < time).min_by_key(|(_, at)| *at)
     }
 
-    /// The witnesses that cosigned a checkpoint, whenever.
+    /// The witnesses, other nodes than the log's, that cosigned a checkpoint, whenever.
     pub fn cosigned(&self, checkpoint: &UnverifiedCheckpoint) -> Vec<(NodeName, Timestamp)> {
-        let lines = &checkpoint.note().signatures;
-        let seen = lines.iter().filter_map(|line| {
-            self.witnesses.iter().find_map(|(witness, key)| {
-                let seconds = verify_cosignature(&checkpoint.note().text, line, key).ok()?;
-                Some((witness.clone(), time_of(seconds)?))
-            })
-        });
-        seen.collect()
+        let own = self.logs.get(&checkpoint.claimed().origin).map_or(&[][..], Vec::as_slice);
+        let note = checkpoint.note();
+        let seen = note.signatures.iter().filter_map(|line| self.witness(&note.text, line));
+        let others = seen.filter(|(witness, _)| own.iter().all(|(node, ..)| node != *witness));
+        others.map(|(witness, at)| (witness.clone(), at)).collect()
+    }
+
+    /// Checks every signature of a checkpoint that claims to be by a listed key: of its log, or of a witness. Gives the
+    /// names in the lines by keys that nobody listed, of which nothing is known.
+    pub fn strangers(&self, checkpoint: &UnverifiedCheckpoint) -> Result<Vec<String>, String> {
+        let note = checkpoint.note();
+        let own = self.logs.get(&checkpoint.claimed().origin).map_or(&[][..], Vec::as_slice);
+        let mut strangers = Vec::new();
+        for (at, line) in note.signatures.iter().enumerate() {
+            if note.signatures[..at].contains(line) {
+                return Err(format!("the signature of `{}` stands in it twice", line.name));
+            }
+            let own = own.iter().map(|(_, listed, _)| &listed.key);
+            let known = own.chain(self.witnesses.iter().map(|(_, key)| key)).find(|key| key.made(line));
+            match known {
+                Some(key) => note.verify(key).map_err(|e| e.to_string())?,
+                None => strangers.push(line.name.clone()),
+            }
+        }
+        Ok(strangers)
+    }
+
+    /// That the key of its log signed a checkpoint, whether the key counts or was withdrawn.
+    pub fn signed(&self, checkpoint: &UnverifiedCheckpoint) -> Result<(), String> {
+        let key = match self.check(checkpoint, &[], None) {
+            Ok(counts) => counts.key,
+            Err(Unfit::Withdrawn { key, .. }) => key,
+            Err(Unfit::Wrong(why)) => return Err(why),
+        };
+        checkpoint.note().verify(&key).map_err(|e| e.to_string())
     }
 }
 

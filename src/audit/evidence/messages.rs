@@ -4,7 +4,8 @@
 use super::agency_name;
 use super::report::Report;
 use crate::directory::Directory;
-use crate::domain::envelope::Envelope;
+use crate::domain::document::Kind;
+use crate::domain::envelope::{Body, Envelope};
 use crate::domain::event::{Event, EventKind, Item, LogRef, Subject};
 use crate::domain::ids::{AgencyId, DeliveryId, Digest, NodeName};
 use crate::domain::limits;
@@ -30,12 +31,78 @@ pub(super) struct ProvenEvent {
     pub event: Event,
 }
 
-/// A message, by its envelope.
+/// A message.
 pub(super) struct Message {
+    /// Its envelope, or the proof that this was purged.
     pub file: String,
     pub id: DeliveryId,
+    /// Of its envelope.
     pub digest: Digest,
-    pub envelope: Envelope,
+    pub said: Said,
+}
+
+/// Where a message says what it is.
+pub(super) enum Said {
+    Envelope(Box<Envelope>),
+    /// Its envelope was purged: what the event of the sender's node says of it.
+    Event {
+        item: Box<Item>,
+        content: Vec<Digest>,
+    },
+}
+
+impl Message {
+    /// Its envelope; `None` where it was purged.
+    pub fn envelope(&self) -> Option<&Envelope> {
+        match &self.said {
+            Said::Envelope(envelope) => Some(envelope),
+            Said::Event { .. } => None,
+        }
+    }
+
+    pub fn kind(&self) -> Kind {
+        match &self.said {
+            Said::Envelope(envelope) => envelope.kind,
+            Said::Event { item, .. } => item.kind(),
+        }
+    }
+
+    /// The delivery that it is about: its own, for a document.
+    fn about(&self) -> DeliveryId {
+        let target = match &self.said {
+            Said::Envelope(envelope) => match &envelope.body {
+                Body::Document { .. } => None,
+                Body::Notice(notice) => Some(notice.target),
+            },
+            Said::Event { item, .. } => match &item.subject {
+                Subject::Document(_) => None,
+                Subject::Notice(notice) => Some(notice.target),
+            },
+        };
+        target.unwrap_or(self.id)
+    }
+
+    fn sender(&self) -> &AgencyId {
+        match &self.said {
+            Said::Envelope(envelope) => &envelope.sender,
+            Said::Event { item, .. } => &item.parties.sender,
+        }
+    }
+
+    fn recipient(&self) -> Option<&AgencyId> {
+        match &self.said {
+            Said::Envelope(envelope) => Some(&envelope.recipient),
+            Said::Event { item, .. } => item.parties.recipient.as_ref(),
+        }
+    }
+
+    /// Digests of its parts and signatures, in order.
+    fn content_digests(&self) -> Vec<Digest> {
+        match &self.said {
+            Said::Envelope(envelope) => envelope.content_digests(),
+            Said::Event { content, .. } => content.clone(),
+        }
+    }
 }
 
 /// What an event records, for a person.
@@ -82,6 +149,12 @@ pub(super) fn words(event: &Event) -> String {
             format!("that evidence was handed out to client {by}, auditor of {of}")
         }
         EventKind::Viewed { .. } => format!("that client {by} looked at it"),
+        EventKind::Purged { rule, .. } => {
+            format!("that its content was purged by the rule `{rule}`; events and proofs are kept")
+        }
+        EventKind::Rerouted { peer, .. } => format!("that the recipient moved to node {peer}: it goes there"),
+        EventKind::HoldPlaced { .. } => format!("that client {by} placed a legal hold"),
+        EventKind::HoldLifted { .. } => format!("that client {by} lifted a legal hold"),
         other => format!("`{}`", other.name()),
     }
 }
@@ -117,13 +190,9 @@ pub(super) fn check(
         }
     }
     times(report, events);
-    let main = messages.iter().find(|m| m.envelope.kind.is_document()).map(|m| m.id);
+    let main = messages.iter().find(|m| m.kind().is_document()).map(|m| m.id);
     for message in messages {
-        let about = match &message.envelope.body {
-            crate::domain::envelope::Body::Document { .. } => Some(message.id),
-            crate::domain::envelope::Body::Notice(notice) => Some(notice.target),
-        };
-        if about != main {
+        if Some(message.about()) != main {
             let why = "it is about another delivery";
             report.fails(&message.file, "the message belongs to the container", why);
             continue;
@@ -168,46 +237,69 @@ impl<'a> Case<'a> {
     /// The sender's side: its event names this envelope, and its node hosted it.
     fn submitted(&self, report: &mut Report) -> Option<&'a ProvenEvent> {
         let found = self.events().find(|e| matches!(e.event.kind, EventKind::Submitted { .. }))?;
-        let envelope = &self.message.envelope;
-        let what =
-            format!("the event of the sender's node is about exactly this envelope ({})", self.message.file);
-        let checked = check_origin(&found.event, envelope, self.message.digest)
-            .map_err(|e| e.message)
-            .and_then(|()| self.same_subject(found));
-        match checked {
+        let (what, how) = match self.message.envelope() {
+            Some(_) => (
+                format!(
+                    "the event of the sender's node is about exactly this envelope ({})",
+                    self.message.file
+                ),
+                "delivery, parties, document key, metadata and every content digest compared; the delivery id \
+                 computed again",
+            ),
+            None => (
+                "the event of the sender's node is about exactly this delivery".to_owned(),
+                "the envelope was purged; the delivery id computed again from the event",
+            ),
+        };
+        let checked = match self.message.envelope() {
+            Some(envelope) => {
+                check_origin(&found.event, envelope, self.message.digest).map_err(|e| e.message)
+            }
+            None => same_id(found),
+        };
+        match checked.and_then(|()| self.same_subject(found)) {
             Ok(()) => {
-                let how = "delivery, parties, document key, metadata and every content digest compared; the delivery id \
-                     computed again";
                 report.holds(&found.file, what, how);
-                self.hosted(report, found, &envelope.sender, "sent");
+                self.hosted(report, found, self.message.sender(), "sent");
             }
             Err(why) => report.fails(&found.file, what, why),
         }
         Some(found)
     }
 
-    /// What an event says of the message is what its envelope says. Whether a status was in order, each node says for
-    /// itself.
+    /// What an event says of the message is what its envelope says, or the event of the sender's node where that was
+    /// purged. Whether a status was in order, each node says for itself.
     fn same_subject(&self, found: &ProvenEvent) -> Result<(), String> {
         let Some(item) = found.event.kind.item() else { return Ok(()) };
-        let envelope = &self.message.envelope;
         let in_order = |mut subject: Subject| {
             if let Subject::Notice(notice) = &mut subject {
                 notice.out_of_order = false;
             }
             subject
         };
-        if in_order(item.subject.clone()) != in_order(subject(envelope)) {
+        let (said, as_sent) = match &self.message.said {
+            Said::Envelope(envelope) => {
+                let parties = &item.parties;
+                let same = parties.sender == envelope.sender
+                    && parties.recipient.as_ref() == Some(&envelope.recipient)
+                    && (&parties.sender_code, &parties.recipient_code)
+                        == (&envelope.sender_code, &envelope.recipient_code)
+                    && item.attempt == envelope.attempt;
+                (subject(envelope), same)
+            }
+            Said::Event { item: sent, .. } => {
+                let of = |item: &Item| {
+                    let p = &item.parties;
+                    let codes = (p.sender_code.clone(), p.recipient_code.clone());
+                    (p.sender.clone(), p.recipient.clone(), codes, item.attempt)
+                };
+                (sent.subject.clone(), of(item) == of(sent))
+            }
+        };
+        if in_order(item.subject.clone()) != in_order(said) {
             return Err("it says something else of the message than its envelope".to_owned());
         }
-        let parties = &item.parties;
-        let same = parties.sender == envelope.sender
-            && parties.recipient.as_ref() == Some(&envelope.recipient)
-            && (&parties.sender_code, &parties.recipient_code)
-                == (&envelope.sender_code, &envelope.recipient_code)
-            && item.attempt == envelope.attempt
-            && item.envelope_digest == self.message.digest;
-        if same {
+        if as_sent && item.envelope_digest == self.message.digest {
             Ok(())
         } else {
             Err("it names other parties, another attempt or another envelope".to_owned())
@@ -251,7 +343,7 @@ impl<'a> Case<'a> {
 
     /// The recipient's side: its event answers the sender's; and what the sender's node made of the answer.
     fn answers(&self, report: &mut Report, submitted: &ProvenEvent) {
-        let content = self.message.envelope.content_digests();
+        let content = self.message.content_digests();
         let place = place(submitted);
         let outstanding = Outstanding {
             delivery_id: self.message.id,
@@ -277,7 +369,9 @@ impl<'a> Case<'a> {
                         let how =
                             "delivery, envelope, every content digest, log, index and leaf hash compared";
                         report.holds(&found.file, what, how);
-                        self.hosted(report, found, &self.message.envelope.recipient, "answered");
+                        if let Some(recipient) = self.message.recipient() {
+                            self.hosted(report, found, recipient, "answered");
+                        }
                     }
                     Err(why) => report.fails(&found.file, what, why),
                 }
@@ -322,6 +416,22 @@ impl<'a> Case<'a> {
                 report.notes(&found.file, "it arrived, by its node's clock,", why);
             }
         }
+    }
+}
+
+/// That the delivery id of an event is the one that its own fields give.
+fn same_id(found: &ProvenEvent) -> Result<(), String> {
+    let Some(item) = found.event.kind.item() else { return Err("it names no message".to_owned()) };
+    let parties = &item.parties;
+    let recipient = parties.recipient.as_ref().ok_or("it names no recipient")?;
+    let (sender, kind) = (&parties.sender, item.kind().number());
+    let id = match &item.subject {
+        Subject::Document(d) => DeliveryId::of_document(sender, kind, &d.key, recipient, item.attempt),
+        Subject::Notice(n) => DeliveryId::of_notice(sender, kind, &n.target, n.message_number, recipient),
+    };
+    match id == item.delivery_id {
+        true => Ok(()),
+        false => Err(format!("{} is not the delivery id that its fields give", item.delivery_id)),
     }
 }
 

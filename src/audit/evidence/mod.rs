@@ -19,23 +19,32 @@
 //! it, under the first such one too. A file at any other place is refused: nothing in a container goes unchecked.
 //!
 //! What proves something stands on its own proofs: the events on the logs' signatures, the document on the signatures
-//! in it, both on the directory. The manifest's signature says who exported; without it, the page and `evidence.json` are
-//! no more than the word of whoever hands the container over.
+//! in it, both on the directory. The page is made again from them and compared. The manifest's signature says who
+//! exported, and that nothing was taken out since; without it, somebody may have left out what no proof misses, and that
+//! is said (`complete`).
+//!
+//! Of a document that the exporting node purged there is no envelope, content or signature, but the event that says so.
 //!
 //! - [`export`]: from a node's store to files. [`Packer`]: from files to a container.
 //! - [`verify`]: from a container to a list of [`Statement`]s, each with how it was checked.
 
 mod collect;
+mod complete;
 mod container;
+mod content;
+mod cosigned;
 mod export;
+mod find;
 mod judged;
-mod keys;
+pub(in crate::audit) mod keys;
 mod manifest;
 mod messages;
 mod names;
 mod page;
 mod proofs;
+mod purged;
 mod report;
+mod source;
 mod stamped;
 mod verify;
 
@@ -45,12 +54,13 @@ use crate::merkle::CheckpointError;
 use crate::signature::SignError;
 use crate::store::StoreError;
 
-pub use collect::{Audience, Contents, Prove, Source, find, on_behalf_of};
 pub use container::{Broken, Container, Entry, Packer};
 pub use export::{Seal, export};
+pub use find::{find, on_behalf_of};
 pub use manifest::{Manifest, Reference};
 pub use names::{MANIFEST, MEDIA_TYPE, MIMETYPE, SIGNATURE, media_type};
 pub use report::{Given, Report, State, Statement};
+pub use source::{Audience, Contents, Prove, Source};
 pub use verify::verify;
 
 /// Why there is no evidence.
@@ -114,7 +124,7 @@ struct About {
     size: u64,
 }
 
-/// Form of containers.
+/// Form of containers: what is in them, and every word of the page. Containers of an older form go on being checked.
 const FORMAT: u32 = 1;
 
 impl About {

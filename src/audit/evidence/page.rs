@@ -1,17 +1,48 @@
 //! The page for a person: what happened, when, and how each statement is checked. Vietnamese first, English beside it; one
 //! file, nothing loaded from anywhere.
+//!
+//! It is a function of what else is in the container, and of nothing more: who checks one makes the page again and
+//! compares. So the words here belong to the format: whoever changes any of them raises `FORMAT` and keeps the old page
+//! for the old number.
 
 use std::fmt::Write as _;
 
-use super::collect::{Collected, Data, Proven};
+use super::collect::Proven;
 use super::manifest::escape;
 use super::messages::words;
 use super::{agency_name, names};
+use crate::directory::Directory;
 use crate::domain::document::Metadata;
 use crate::domain::envelope::{Body, Envelope};
-use crate::domain::event::{EventKind, RoleVerdicts, Subject};
+use crate::domain::event::{EventKind, Item, RoleVerdicts, Subject};
+use crate::domain::ids::{AgencyId, DeliveryId};
 use crate::signature::Verdict;
 use crate::time::Timestamp;
+
+/// What the page is made of.
+pub(super) struct Shown<'a> {
+    /// The document's delivery.
+    pub id: DeliveryId,
+    /// Its envelope; `None` where that was purged.
+    pub envelope: Option<&'a Envelope>,
+    /// Every event in the container, once.
+    pub events: &'a [Proven],
+    /// The newest directory version in the container.
+    pub newest: Option<&'a Directory>,
+    /// The other files outside META-INF with their sizes in bytes, in their order.
+    pub files: &'a [(String, u64)],
+    /// The log of the node that exported.
+    pub log: &'a str,
+    /// Its size then.
+    pub size: u64,
+}
+
+impl Shown<'_> {
+    /// What an event says of a message.
+    fn item(&self, id: DeliveryId) -> Option<&Item> {
+        self.events.iter().filter_map(|e| e.event.kind.item()).find(|item| item.delivery_id == id)
+    }
+}
 
 const STYLE: &str = "body{font:16px/1.5 sans-serif;max-width:70em;margin:2em auto;padding:0 1em;color:#111}\
     h1{font-size:1.5em}h2{font-size:1.2em;margin-top:2em}table{border-collapse:collapse;width:100%}\
@@ -19,7 +50,7 @@ const STYLE: &str = "body{font:16px/1.5 sans-serif;max-width:70em;margin:2em aut
     .en{color:#555;font-size:.9em}code{overflow-wrap:anywhere}tr{break-inside:avoid}";
 
 /// The page.
-pub(super) fn render(collected: &Collected, log: &str, size: u64) -> String {
+pub(super) fn render(shown: &Shown<'_>) -> String {
     let mut page = String::new();
     let _ = write!(
         page,
@@ -28,10 +59,10 @@ pub(super) fn render(collected: &Collected, log: &str, size: u64) -> String {
          <style>{STYLE}</style>\n</head>\n<body>\n<h1>Bằng chứng giao nhận văn bản điện tử\
          <br><span class=\"en\" lang=\"en\">Evidence of the delivery of an electronic document</span></h1>\n"
     );
-    document(&mut page, collected);
-    timeline(&mut page, collected);
-    checks(&mut page, log, size);
-    files(&mut page, collected);
+    document(&mut page, shown);
+    timeline(&mut page, shown);
+    checks(&mut page, shown.log, shown.size);
+    files(&mut page, shown);
     page.push_str("</body>\n</html>\n");
     page
 }
@@ -51,21 +82,24 @@ fn row(page: &mut String, vi: &str, en: &str, value: &str) {
     );
 }
 
-fn document(page: &mut String, collected: &Collected) {
-    let envelope = &collected.envelope;
-    let directory = collected.newest.as_ref();
+fn document(page: &mut String, shown: &Shown<'_>) {
     heading(page, "Văn bản", "The document");
     page.push_str("<table>\n");
-    let party = |id, code: &str| {
-        let name = agency_name(directory, id);
+    let party = |id: &AgencyId, code: &str| {
+        let name = agency_name(shown.newest, id);
         if name.contains(code) { name } else { format!("{name}, {code}") }
     };
-    row(page, "Cơ quan gửi", "Sender", &party(&envelope.sender, &envelope.sender_code));
-    row(page, "Cơ quan nhận", "Recipient", &party(&envelope.recipient, &envelope.recipient_code));
-    if let Body::Document { metadata, .. } = &envelope.body {
-        described(page, metadata);
+    if let Some(item) = shown.item(shown.id) {
+        let parties = &item.parties;
+        row(page, "Cơ quan gửi", "Sender", &party(&parties.sender, &parties.sender_code));
+        let recipient = parties.recipient.as_ref().map(|id| party(id, &parties.recipient_code));
+        row(page, "Cơ quan nhận", "Recipient", &recipient.unwrap_or_default());
     }
-    row(page, "Mã lần gửi", "Delivery", &collected.id.to_string());
+    match shown.envelope.map(|e| &e.body) {
+        Some(Body::Document { metadata, .. }) => described(page, metadata),
+        _ => recorded(page, shown),
+    }
+    row(page, "Mã lần gửi", "Delivery", &shown.id.to_string());
     page.push_str("</table>\n");
 }
 
@@ -78,14 +112,36 @@ fn described(page: &mut String, m: &Metadata) {
     row(page, "Độ khẩn", "Urgency", m.urgency.as_str());
 }
 
-fn timeline(page: &mut String, collected: &Collected) {
+/// What the events still say of a document that was purged.
+fn recorded(page: &mut String, shown: &Shown<'_>) {
+    if let Some(Item { subject: Subject::Document(d), .. }) = shown.item(shown.id) {
+        row(page, "Số, ký hiệu", "Number and notation", &format!("{}/{}", d.key.number(), d.key.notation()));
+        row(page, "Ngày ban hành", "Issued on", &d.issued_on.to_string());
+        row(page, "Loại văn bản", "Type", &d.type_name);
+        row(page, "Độ khẩn", "Urgency", d.urgency.as_str());
+    }
+    let purged = shown.events.iter().find_map(|e| match &e.event.kind {
+        EventKind::Purged { delivery_id, rule, .. } if *delivery_id == shown.id => Some((e, rule)),
+        _ => None,
+    });
+    if let Some((proven, rule)) = purged {
+        let (at, index) = (moment(proven.event.at), proven.index);
+        let said = format!(
+            "đã xóa lúc {at} theo quy tắc «{rule}» (sự kiện {index}); giá trị băm vẫn được chứng minh / purged at {at} by \
+             the rule “{rule}” (event {index}); its digests stay proven"
+        );
+        row(page, "Nội dung", "Content", &said);
+    }
+}
+
+fn timeline(page: &mut String, shown: &Shown<'_>) {
     heading(page, "Việc gì đã xảy ra, lúc nào", "What happened, and when (Vietnam time, UTC+7)");
     page.push_str(
         "<table>\n<tr><th>Thời gian<br><span class=\"en\" lang=\"en\">Time</span></th><th>Sự kiện\
          <br><span class=\"en\" lang=\"en\">Event</span></th><th>Nhật ký, tệp chứng minh\
          <br><span class=\"en\" lang=\"en\">Log, file of the proof</span></th></tr>\n",
     );
-    let mut events: Vec<&Proven> = collected.events.iter().collect();
+    let mut events: Vec<&Proven> = shown.events.iter().collect();
     // Within one log the order is the log's; between two it is that of their clocks.
     events.sort_by(|a, b| (a.event.at, &a.log, a.index).cmp(&(b.event.at, &b.log, b.index)));
     for proven in events {
@@ -95,7 +151,7 @@ fn timeline(page: &mut String, collected: &Collected) {
             "<tr><td>{}</td><td>{}<br><span class=\"en\" lang=\"en\">Node {} recorded {}.</span></td>\
              <td>{} # {}<br><code>{}</code></td></tr>",
             when(proven),
-            escape(&vietnamese(proven, collected)),
+            escape(&vietnamese(proven, shown)),
             escape(node),
             escape(&words(&proven.event)),
             escape(&proven.log),
@@ -125,7 +181,7 @@ fn moment(at: Timestamp) -> String {
     }
 }
 
-fn vietnamese(proven: &Proven, collected: &Collected) -> String {
+fn vietnamese(proven: &Proven, shown: &Shown<'_>) -> String {
     let about = |subject: &Subject| match subject {
         Subject::Document(d) => format!("văn bản {}", d.key),
         Subject::Notice(n) => match n.status {
@@ -133,15 +189,11 @@ fn vietnamese(proven: &Proven, collected: &Collected) -> String {
             None => format!("thông điệp {}", n.kind.as_str()),
         },
     };
-    let directory = collected.newest.as_ref();
-    let name = |envelope: &Envelope, sender: bool| {
-        agency_name(directory, if sender { &envelope.sender } else { &envelope.recipient })
+    let parties = proven.event.kind.delivery_id().and_then(|id| shown.item(id)).map(|item| &item.parties);
+    let party = |sender: bool| {
+        let id = parties.and_then(|p| if sender { Some(&p.sender) } else { p.recipient.as_ref() });
+        id.map_or_else(String::new, |id| agency_name(shown.newest, id))
     };
-    let envelope = proven.event.kind.delivery_id().and_then(|id| {
-        let message = collected.messages.iter().find(|(other, _)| *other == id).map(|(_, e)| e);
-        message.or((id == collected.id).then_some(&collected.envelope))
-    });
-    let party = |sender: bool| envelope.map_or_else(String::new, |e| name(e, sender));
     match &proven.event.kind {
         EventKind::Submitted { item, verdicts, .. } => {
             format!("{} gửi {}{}", party(true), about(&item.subject), signatures(*verdicts, &item.subject))
@@ -178,6 +230,14 @@ fn vietnamese(proven: &Proven, collected: &Collected) -> String {
         EventKind::Viewed { .. } => {
             format!("{} {} xem trên trang web", proven.event.actor.client, proven.event.actor.user)
         }
+        EventKind::Purged { rule, .. } => {
+            format!(
+                "Nội dung bị xóa khi hết thời hạn lưu (quy tắc «{rule}»); sự kiện và bằng chứng được giữ lại"
+            )
+        }
+        EventKind::Rerouted { peer, .. } => format!("Cơ quan nhận chuyển sang nút {peer}: gửi đến đó"),
+        EventKind::HoldPlaced { .. } => "Bắt đầu giữ lại theo yêu cầu pháp lý".to_owned(),
+        EventKind::HoldLifted { .. } => "Thôi giữ lại theo yêu cầu pháp lý".to_owned(),
         other => other.name().to_owned(),
     }
 }
@@ -238,24 +298,21 @@ fn checks(page: &mut String, log: &str, size: u64) {
     }
     let _ = write!(
         page,
-        "</ol>\n<p>Trang này chỉ để đọc; việc kiểm tra do chương trình làm, không cần mạng:\
-         <br><span class=\"en\" lang=\"en\">This page is for reading only; a program does the checking, without a network:\
-         </span></p>\n<p><code>lienthong audit verify FILE --authority KEY --roots DIR</code></p>\n\
+        "</ol>\n<p>Trang này chỉ để đọc; việc kiểm tra do chương trình làm, không cần mạng; chương trình cũng làm lại \
+         trang này từ các tệp khác và so từng byte:\
+         <br><span class=\"en\" lang=\"en\">This page is for reading only; a program does the checking, without a \
+         network, and makes this page again from the other files to compare every byte:</span></p>\n<p><code>lienthong audit verify FILE --authority KEY --roots DIR</code></p>\n\
          <p>Kết xuất từ nhật ký / <span class=\"en\" lang=\"en\">exported from log</span> <code>{}</code>, \
          {size} sự kiện / <span class=\"en\" lang=\"en\">events</span>.</p>\n",
         escape(log)
     );
 }
 
-fn files(page: &mut String, collected: &Collected) {
+fn files(page: &mut String, shown: &Shown<'_>) {
     heading(page, "Các tệp", "The files");
     page.push_str("<ul>\n");
-    for file in &collected.files {
-        let size = match &file.data {
-            Data::Here(bytes) => bytes.len() as u64,
-            Data::Stored { size, .. } => *size,
-        };
-        let (uri, path) = (names::to_uri(&file.path), escape(&file.path));
+    for (path, size) in shown.files {
+        let (uri, path) = (names::to_uri(path), escape(path));
         let _ = writeln!(page, "<li><a href=\"{uri}\"><code>{path}</code></a> ({size} B)</li>");
     }
     page.push_str("</ul>\n");

@@ -7,32 +7,72 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::{Read, Seek};
 
-use super::collect::PROOF_BYTES;
+use super::collect::{PROOF_BYTES, Proven};
 use super::container::{Broken, Container};
+use super::cosigned::Cosigned;
 use super::keys::{Counts, Keys, Unfit};
 use super::messages::{self, ProvenEvent};
 use super::names;
 use super::report::Report;
-use super::stamped::Times;
-use crate::domain::event::EventKind;
-use crate::merkle::{NoteSignature, SignedCheckpoint, sha256};
+use super::stamped::Stamped;
+use crate::domain::event::{Event, EventKind};
+use crate::domain::ids::Digest;
+use crate::merkle::{SignedCheckpoint, UnverifiedCheckpoint, sha256};
+use crate::time::Timestamp;
 use crate::wire::proof::{Proof, ProofVerifier, VerifiedProof};
 
-/// What others saw of checkpoints, by the text of these.
+/// What others saw of checkpoints.
 pub(super) struct Seen {
-    pub cosigned: BTreeMap<String, Vec<NoteSignature>>,
-    pub stamped: Times,
+    pub cosigned: Cosigned,
+    pub stamped: Stamped,
 }
 
 /// What is proven.
 #[derive(Default)]
 pub(super) struct Proofs {
     pub events: Vec<ProvenEvent>,
+    /// Every proof that holds, whether its key counts or not, in the container's order.
+    pub all: Vec<ReadProof>,
     /// Log and size of every tree that something was proven in.
     pub trees: BTreeSet<(String, u64)>,
 }
 
-/// A proof that holds but for its key.
+impl Proofs {
+    /// Every event once, as the page shows it: those of the exporting node's log first.
+    pub fn shown(&self, exporter: &str, stamped: &Stamped) -> Vec<Proven> {
+        type At = Option<(u64, Timestamp)>;
+        let mut found: BTreeMap<(bool, u64, &str), (&ReadProof, At)> = BTreeMap::new();
+        for proof in &self.all {
+            let at = stamped.claimed.get(&proof.checkpoint.note().text).copied();
+            let place = (proof.log != exporter, proof.index, proof.log.as_str());
+            let known = found.entry(place).or_insert((proof, at));
+            known.1 = known.1.into_iter().chain(at).min_by_key(|(size, _)| *size);
+        }
+        let shown = found.into_values().map(|(proof, stamped)| Proven {
+            event: proof.event.clone(),
+            log: proof.log.clone(),
+            index: proof.index,
+            stamped_at: stamped.map(|(_, at)| at),
+        });
+        shown.collect()
+    }
+}
+
+/// A proof that holds, at least but for its key.
+pub(super) struct ReadProof {
+    pub file: String,
+    pub event: Event,
+    pub log: String,
+    pub index: u64,
+    /// The tree that it is proven in.
+    pub checkpoint: UnverifiedCheckpoint,
+    /// SHA-256 of the file.
+    pub digest: Digest,
+    /// Its bytes are those that this program writes.
+    pub canonical: bool,
+}
+
+/// A proof that does not count, for its key.
 struct Uncounted {
     file: String,
     log: String,
@@ -53,12 +93,11 @@ pub(super) fn check<R: Read + Seek>(
     let mut proofs = Proofs::default();
     let mut uncounted: Vec<Uncounted> = Vec::new();
     let mut count: BTreeMap<(String, u64), usize> = BTreeMap::new();
-    let entries: Vec<_> =
-        container.entries().iter().filter(|e| e.path.starts_with(names::EVENT)).cloned().collect();
-    for entry in entries {
+    for entry in container.under(names::EVENT) {
         let bytes = container.whole(&entry, PROOF_BYTES)?;
         let read = Proof::decode(&bytes).map_err(|e| e.to_string());
-        let (verified, counts) = match read.and_then(|proof| one(&proof, keys, seen, &verifier)) {
+        let read = read.and_then(|proof| Ok((proof.encode() == bytes, one(&proof, keys, seen, &verifier)?)));
+        let (canonical, One { verified, checkpoint, counts }) = match read {
             Ok(checked) => checked,
             Err(why) => {
                 report.fails(&entry.path, what, why);
@@ -77,6 +116,15 @@ pub(super) fn check<R: Read + Seek>(
             report.fails(&entry.path, what, "its kind is of a newer version of this program");
             continue;
         }
+        proofs.all.push(ReadProof {
+            file: entry.path.clone(),
+            event: verified.event().clone(),
+            log: place.log.clone(),
+            index: place.index,
+            checkpoint,
+            digest: sha256(&bytes),
+            canonical,
+        });
         proofs.trees.insert((place.log.clone(), verified.checkpoint().checkpoint().size));
         let counts = match counts {
             Ok(counts) => counts,
@@ -119,21 +167,23 @@ pub(super) fn check<R: Read + Seek>(
     Ok(proofs)
 }
 
-/// One proof, and why its checkpoint counts or does not. Fails where it is wrong whatever its key.
-fn one(
-    proof: &Proof,
-    keys: &Keys,
-    seen: &Seen,
-    verifier: &ProofVerifier,
-) -> Result<(VerifiedProof, Result<Counts, String>), String> {
+/// One proof, and why its checkpoint counts or does not.
+struct One {
+    verified: VerifiedProof,
+    checkpoint: UnverifiedCheckpoint,
+    counts: Result<Counts, String>,
+}
+
+/// Fails where it is wrong whatever its key.
+fn one(proof: &Proof, keys: &Keys, seen: &Seen, verifier: &ProofVerifier) -> Result<One, String> {
     let checkpoint = SignedCheckpoint::parse_unverified(&proof.checkpoint).map_err(|e| e.to_string())?;
     let text = &checkpoint.note().text;
-    let beside = seen.cosigned.get(text).map_or(&[][..], Vec::as_slice);
-    let (key, counts) = match keys.check(&checkpoint, beside, seen.stamped.get(text).copied()) {
+    let beside = seen.cosigned.lines.get(text).map_or(&[][..], Vec::as_slice);
+    let (key, counts) = match keys.check(&checkpoint, beside, seen.stamped.proven.get(text).copied()) {
         Ok(counts) => (counts.key.clone(), Ok(counts)),
         Err(Unfit::Wrong(why)) => return Err(why),
         Err(Unfit::Withdrawn { key, why }) => (key, Err(why)),
     };
     let verified = verifier.verify(proof, |_| Some(key.clone())).map_err(|e| e.message)?;
-    Ok((verified, counts))
+    Ok(One { verified, checkpoint, counts })
 }

@@ -56,6 +56,9 @@ pub struct Report {
     pub delivery: Option<DeliveryId>,
     /// Everything that was checked.
     pub statements: Vec<Statement>,
+    /// The page for a person as what is in the container gives it, whatever page is there; `None` where that was not
+    /// come to.
+    pub page: Option<String>,
 }
 
 impl Report {

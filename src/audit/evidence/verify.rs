@@ -8,19 +8,21 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::io::{Read, Seek};
 
 use super::collect::REVOCATION_BYTES;
-use super::container::{Broken, Container, Entry};
+use super::complete::Found;
+use super::container::{Broken, Container};
 use super::judged::{self, Judging};
 use super::keys::Keys;
 use super::manifest::{self, Manifest};
-use super::messages::{self, Message, ProvenEvent};
+use super::messages::{self, Message, Said};
+use super::page::{self, Shown};
 use super::proofs::{self, Proofs, Seen};
+use super::purged::Purges;
 use super::report::{Given, Report};
-use super::{About, FORMAT, file_of_digest, names, stamped};
+use super::{About, FORMAT, content, cosigned, names, stamped};
 use crate::directory::{Directory, MAX_BYTES};
-use crate::domain::envelope::Body;
-use crate::domain::ids::Digest;
+use crate::domain::envelope::{Body, Envelope};
 use crate::domain::limits;
-use crate::merkle::{Hash, MAX_CHECKPOINT_BYTES, NoteSignature, SignedCheckpoint, sha256};
+use crate::merkle::{Hash, sha256};
 use crate::signature::{DigestNeeds, Hasher};
 use crate::wire;
 
@@ -57,33 +59,91 @@ impl<R: Read + Seek> Check<'_, R> {
         }
         let Some(about) = self.about()? else { return Ok(()) };
         let directories = self.directories()?;
+        let newest = directories.iter().rposition(|(file, _)| !file.is_empty());
+        let newest = newest.map(|at| directories[at].1.clone());
+        let directories: Vec<Directory> = directories.into_iter().map(|(_, d)| d).collect();
         let keys = Keys::of(&directories);
         let revocation = self.revocation()?;
+        let (report, container, roots) = (&mut *self.report, &mut self.container, self.given.roots);
         let seen = Seen {
-            cosigned: self.cosigned(&keys)?,
-            stamped: stamped::check(self.report, &mut self.container, self.given.roots, &revocation)?,
+            cosigned: cosigned::check(report, container, &keys)?,
+            stamped: stamped::check(report, container, &keys, roots, &revocation)?,
         };
-        let Proofs { events, trees } = proofs::check(self.report, &mut self.container, &keys, &seen)?;
-        let messages = self.messages()?;
-        judged::manifest(
-            self.report,
-            &mut self.container,
-            self.given.roots,
-            &revocation,
-            (manifest.signed, &xml),
-        )?;
-        let Some(main) = self.about_agrees(&about, &trees, &messages) else { return Ok(()) };
-        messages::check(self.report, &directories, &about.log, &events, &messages);
+        let proofs = proofs::check(report, container, &keys, &seen)?;
+        let signer = judged::manifest(report, container, roots, &revocation, (manifest.signed, &xml))?;
+        let mut messages = self.messages()?;
+        let purges = Purges::of(&about.log, &proofs.events);
+        messages.extend(purges.messages(&proofs.events, &messages));
+        let Some(main) = self.about_agrees(&about, &proofs.trees, &messages) else { return Ok(()) };
+        let main = &messages[main];
+        let (report, container) = (&mut *self.report, &mut self.container);
+        messages::check(report, &directories, &about.log, &proofs.events, &messages);
         for message in &messages {
-            self.content(message)?;
+            content::check(report, container, &about.log, &proofs.events, message)?;
+            purges.check(report, message);
         }
-        let judging = Judging { directories: &directories, roots: self.given.roots, revocation: &revocation };
+        let judging = Judging { directories: &directories, roots, revocation: &revocation };
         for message in &messages {
-            judged::check(self.report, &mut self.container, &judging, &about.log, &events, message)?;
+            judged::check(report, container, &judging, &about.log, &proofs.events, message)?;
         }
-        self.certificates(&directories, &events)?;
+        content::certificates(report, container, &directories, &proofs.events, main)?;
+        let (about, seen) = (&about, &seen);
+        let found = Found {
+            about,
+            directories: &directories,
+            keys: &keys,
+            seen,
+            proofs: &proofs,
+            messages: &messages,
+            main,
+        };
+        found.check(report);
+        found.revocation(report, &revocation, &signer);
         self.places(&manifest, &messages, main);
-        self.report.delivery = Some(messages[main].id);
+        self.page(about, newest.as_ref(), &proofs, seen, main)?;
+        found.open(self.report, self.given);
+        self.report.delivery = Some(main.id);
+        Ok(())
+    }
+
+    /// The page is the one that the rest of the container gives.
+    fn page(
+        &mut self,
+        about: &About,
+        newest: Option<&Directory>,
+        proofs: &Proofs,
+        seen: &Seen,
+        main: &Message,
+    ) -> Result<(), Broken> {
+        let what = "it says what was verified, and nothing else";
+        let events = proofs.shown(&about.log, &seen.stamped);
+        let besides = [names::MIMETYPE, names::PAGE, names::ABOUT, names::MANIFEST, names::SIGNATURE];
+        let entries = self.container.entries().iter().filter(|e| !besides.contains(&e.path.as_str()));
+        let files: Vec<(String, u64)> = entries.map(|e| (e.path.clone(), e.size)).collect();
+        let again = page::render(&Shown {
+            id: main.id,
+            envelope: main.envelope(),
+            events: &events,
+            newest,
+            files: &files,
+            log: &about.log,
+            size: about.size,
+        });
+        match self.container.entry(names::PAGE) {
+            None => self.report.fails(names::PAGE, what, "it is not in the container"),
+            Some(entry)
+                if entry.size != again.len() as u64
+                    || self.container.whole(&entry, SMALL_BYTES)? != again.as_bytes() =>
+            {
+                let why = "it is not the page that the other files of the container give: it was changed, or one of them";
+                self.report.fails(names::PAGE, what, why);
+            }
+            Some(_) => {
+                let how = "made again from the envelope, the events and the directory that are here: every byte is the same";
+                self.report.holds(names::PAGE, what, how);
+            }
+        }
+        self.report.page = Some(again);
         Ok(())
     }
 
@@ -164,6 +224,10 @@ impl<R: Read + Seek> Check<'_, R> {
         };
         let bytes = self.container.whole(&entry, SMALL_BYTES)?;
         match serde_json::from_slice::<About>(&bytes) {
+            Ok(about) if about.format == FORMAT && about.render().as_bytes() != bytes => {
+                self.report.fails(names::ABOUT, what, "it is not written as it is exported");
+                Ok(None)
+            }
             Ok(about) if about.format == FORMAT => Ok(Some(about)),
             Ok(about) => {
                 let why = format!(
@@ -189,8 +253,11 @@ impl<R: Read + Seek> Check<'_, R> {
     ) -> Option<usize> {
         let what = "it says what the container is about";
         let main = messages.iter().position(|m| m.id.to_string() == about.delivery_id);
-        let Some(main) = main.filter(|main| messages[*main].envelope.kind.is_document()) else {
-            let why = format!("delivery {} is none of a document in the container", about.delivery_id);
+        let Some(main) = main.filter(|main| messages[*main].kind().is_document()) else {
+            let why = format!(
+                "no envelope of a document with delivery id {} is in the container, and no event says that it was purged",
+                about.delivery_id
+            );
             self.report.fails(names::ABOUT, what, why);
             return None;
         };
@@ -207,15 +274,11 @@ impl<R: Read + Seek> Check<'_, R> {
         Some(main)
     }
 
-    fn under(&self, folder: &str) -> Vec<Entry> {
-        self.container.entries().iter().filter(|e| e.path.starts_with(folder)).cloned().collect()
-    }
-
     /// The directory versions, each signed by the authority, and each after the one before it.
-    fn directories(&mut self) -> Result<Vec<Directory>, Broken> {
+    fn directories(&mut self) -> Result<Vec<(String, Directory)>, Broken> {
         let what = "the directory's authority signed it";
         let mut found: Vec<(String, Directory)> = Vec::new();
-        for entry in self.under(names::DIRECTORY) {
+        for entry in self.container.under(names::DIRECTORY) {
             let bytes = self.container.whole(&entry, MAX_BYTES as u64)?;
             let text = String::from_utf8(bytes).map_err(|e| e.to_string());
             match text
@@ -262,43 +325,15 @@ impl<R: Read + Seek> Check<'_, R> {
                 }
             }
         }
-        Ok(found.into_iter().map(|(_, d)| d).collect())
-    }
-
-    /// Checkpoints as witnesses cosigned them: the cosignatures by the text that they are over.
-    fn cosigned(&mut self, keys: &Keys) -> Result<BTreeMap<String, Vec<NoteSignature>>, Broken> {
-        let mut found: BTreeMap<String, Vec<NoteSignature>> = BTreeMap::new();
-        for entry in self.under(names::CHECKPOINT) {
-            let what = "witnesses cosigned a checkpoint";
-            let bytes = self.container.whole(&entry, MAX_CHECKPOINT_BYTES as u64)?;
-            let text = String::from_utf8(bytes).map_err(|e| e.to_string());
-            let read = text.and_then(|t| SignedCheckpoint::parse_unverified(&t).map_err(|e| e.to_string()));
-            let checkpoint = match read {
-                Ok(checkpoint) => checkpoint,
-                Err(why) => {
-                    self.report.fails(&entry.path, what, why);
-                    continue;
-                }
-            };
-            let cosigners = keys.cosigned(&checkpoint);
-            let claimed = checkpoint.claimed();
-            let what = format!("`{}` of {} events was cosigned", claimed.origin, claimed.size);
-            if cosigners.is_empty() {
-                self.report.fails(&entry.path, what, "by no witness that the directory lists");
-                continue;
-            }
-            let by: Vec<String> = cosigners.iter().map(|(node, at)| format!("{node} at {at}")).collect();
-            self.report.holds(&entry.path, what, format!("by {}: keys of the directory", by.join(", ")));
-            let note = checkpoint.note();
-            found.entry(note.text.clone()).or_default().extend(note.signatures.iter().cloned());
-        }
         Ok(found)
     }
 
     /// The envelopes.
     fn messages(&mut self) -> Result<Vec<Message>, Broken> {
         let mut found = Vec::new();
-        for entry in self.under(names::MESSAGE).into_iter().filter(|e| e.path.ends_with(".envelope")) {
+        for entry in
+            self.container.under(names::MESSAGE).into_iter().filter(|e| e.path.ends_with(".envelope"))
+        {
             let what = "it is a message's envelope";
             let bytes = self.container.whole(&entry, limits::ENVELOPE_BYTES as u64)?;
             let read = wire::envelope::decode(&bytes).and_then(|e| e.check(u64::MAX).map(|()| e));
@@ -307,7 +342,7 @@ impl<R: Read + Seek> Check<'_, R> {
                     file: entry.path,
                     id: envelope.delivery_id,
                     digest: sha256(&bytes),
-                    envelope,
+                    said: Said::Envelope(Box::new(envelope)),
                 }),
                 Ok(envelope) => {
                     let why =
@@ -323,7 +358,7 @@ impl<R: Read + Seek> Check<'_, R> {
     /// Revocation data, each under its own digest.
     fn revocation(&mut self) -> Result<judged::Revocation, Broken> {
         let mut found = judged::Revocation::default();
-        for entry in self.under(names::REVOCATION) {
+        for entry in self.container.under(names::REVOCATION) {
             let bytes = self.container.whole(&entry, REVOCATION_BYTES)?;
             let digest = sha256(&bytes);
             if let Err(why) = found.add(&entry.path, digest, bytes) {
@@ -333,78 +368,9 @@ impl<R: Read + Seek> Check<'_, R> {
         Ok(found)
     }
 
-    /// The files that a message names: parts, and signatures beside them.
-    fn content(&mut self, message: &Message) -> Result<(), Broken> {
-        let mut named: Vec<(String, Digest, u64)> = Vec::new();
-        let parts = message.envelope.parts();
-        for (part, files) in parts.iter().zip(names::parts(parts)) {
-            named.push((files.content, part.sha256, part.size));
-            let signatures = part.signatures.iter().zip(files.signatures);
-            named.extend(signatures.map(|((digest, size), file)| (file, *digest, u64::from(*size))));
-        }
-        if let Body::Notice(notice) = &message.envelope.body {
-            let signatures = notice.signatures.iter().enumerate();
-            named.extend(signatures.map(|(at, (digest, size))| {
-                (names::notice_signature(&message.id, at), *digest, u64::from(*size))
-            }));
-        }
-        for (file, digest, size) in named {
-            let what = "it is what was sent";
-            let Some(entry) = self.container.entry(&file) else {
-                let why = "it is not in the container: it never came to the node that exported, or is kept no longer. Its \
-                     SHA-256 is proven";
-                self.report.notes(&file, format!("a file with SHA-256 {digest} was sent"), why);
-                continue;
-            };
-            let found = self.sha256(&entry)?;
-            if found != digest || entry.size != size {
-                let why = format!("its SHA-256 is {found}, its envelope says {digest}");
-                self.report.fails(&file, what, why);
-            } else {
-                let how = format!(
-                    "{size} bytes with SHA-256 {digest}, as its envelope and the events of the logs say"
-                );
-                self.report.holds(&file, what, how);
-            }
-        }
-        Ok(())
-    }
-
-    fn sha256(&mut self, entry: &Entry) -> Result<Digest, Broken> {
-        let mut hasher = Hasher::new(DigestNeeds::SHA256);
-        self.container.read(entry, |piece| hasher.update(piece))?;
-        Ok(Hash(hasher.finish().sha256))
-    }
-
-    /// Certificates that are there to be looked at: those that signatures were judged with.
-    fn certificates(&mut self, directories: &[Directory], events: &[ProvenEvent]) -> Result<(), Broken> {
-        let used = |digest: &Digest| {
-            let judged = events.iter().filter_map(|e| super::collect::judged_of(&e.event.kind));
-            judged.flat_map(|j| &j.signatures).any(|s| s.certificate == Some(*digest))
-        };
-        for entry in self.under(names::CERTIFICATE) {
-            let digest = self.sha256(&entry)?;
-            if file_of_digest(&entry.path) != Some(digest) || !used(&digest) {
-                let why = "no event names a certificate with its SHA-256, or its name is another";
-                self.report.fails(&entry.path, "it is the certificate of a signature", why);
-                continue;
-            }
-            let seal_of = directories
-                .iter()
-                .rev()
-                .find_map(|d| d.trust().seal_of(digest.as_bytes()).map(ToOwned::to_owned));
-            let what = seal_of.map_or_else(
-                || "the certificate of a person's signature".to_owned(),
-                |agency| format!("the certificate of the seal of {agency}"),
-            );
-            self.report.holds(&entry.path, what, "its SHA-256 stands in the events, and in the signature");
-        }
-        Ok(())
-    }
-
     /// Every file is at a place of its kind, with the media type of it.
-    fn places(&mut self, manifest: &Manifest, messages: &[Message], main: usize) {
-        let parts = messages[main].envelope.parts();
+    fn places(&mut self, manifest: &Manifest, messages: &[Message], main: &Message) {
+        let parts = main.envelope().map(Envelope::parts).unwrap_or_default();
         let files = names::parts(parts);
         for file in &manifest.files {
             let path = file.path.as_str();
@@ -421,7 +387,7 @@ impl<R: Read + Seek> Check<'_, R> {
             let known = [names::PAGE, names::ABOUT].contains(&path)
                 || part.is_some()
                 || beside
-                || messages.iter().any(|m| m.file == path || of_notice(m, path))
+                || messages.iter().any(|m| names::envelope(&m.id) == path || of_notice(m, path))
                 || folders.iter().any(|folder| path.starts_with(folder));
             let expected = part.map_or(names::media_type(path), |i| parts[i].media_type.as_str());
             if !known {
@@ -436,6 +402,6 @@ impl<R: Read + Seek> Check<'_, R> {
 
 /// Whether a file is a signature of this notice.
 fn of_notice(message: &Message, path: &str) -> bool {
-    let Body::Notice(notice) = &message.envelope.body else { return false };
+    let Some(Body::Notice(notice)) = message.envelope().map(|e| &e.body) else { return false };
     (0..notice.signatures.len()).any(|at| names::notice_signature(&message.id, at) == path)
 }

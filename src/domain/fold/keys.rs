@@ -32,6 +32,11 @@ pub fn outgoing(id: &DeliveryId) -> Vec<u8> {
     bytes(key(b'o'), id.as_bytes())
 }
 
+/// Deliveries that this node sends, and those that it received or refused, whose ids begin with these bytes.
+pub fn beginning(with: &[u8]) -> [Vec<u8>; 2] {
+    [bytes(key(b'o'), with), bytes(key(b'i'), with)]
+}
+
 /// Every delivery that this node received or refused.
 pub fn incomings() -> Vec<u8> {
     key(b'i')

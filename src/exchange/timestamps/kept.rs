@@ -46,6 +46,51 @@ pub struct Stamped {
     pub token: Vec<u8>,
 }
 
+impl Stamped {
+    /// Reads a token, a file `<generation>-<size>.tst`, and the checkpoint beside it. What both say is not judged but for
+    /// the checkpoint's size, which the name gives.
+    pub fn read(path: &Path) -> Result<Stamped, StampsError> {
+        let bad = |path: &Path, text: String| StampsError {
+            path: path.to_owned(),
+            error: io::Error::new(io::ErrorKind::InvalidData, text),
+        };
+        let size = stamped_size(path).ok_or_else(|| bad(path, "its name says no size".into()))?;
+        let length = std::fs::metadata(path).map_err(StampsError::at(path))?.len();
+        if length > MAX_TOKEN as u64 {
+            return Err(bad(path, format!("{length} bytes, a token has at most {MAX_TOKEN}")));
+        }
+        let token = std::fs::read(path).map_err(StampsError::at(path))?;
+        let at = claimed_time(&token).map_err(|e| bad(path, e.to_string()))?;
+        let path = path.with_extension("note");
+        let note = std::fs::read_to_string(&path).map_err(StampsError::at(&path))?;
+        let claims = SignedCheckpoint::parse_unverified(&note).map_err(|e| bad(&path, e.to_string()))?;
+        let found = claims.claimed().size;
+        if found != size {
+            return Err(bad(&path, format!("a checkpoint of {found} events under the name of {size}")));
+        }
+        Ok(Stamped { size, at, note, token })
+    }
+}
+
+/// The size of the checkpoint in a file of `timestamps/`, as its name says it.
+pub fn stamped_size(path: &Path) -> Option<u64> {
+    path.file_stem()?.to_str()?.split_once('-')?.1.parse().ok()
+}
+
+/// The tokens in a node's data, of whichever of its logs.
+pub fn token_files(data: &Path) -> Result<Vec<PathBuf>, StampsError> {
+    let dir = data.join("timestamps");
+    let listed = match std::fs::read_dir(&dir) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+        listed => listed.map_err(StampsError::at(&dir))?,
+    };
+    let paths = listed.map(|entry| entry.map(|entry| entry.path()));
+    let mut paths = paths.collect::<io::Result<Vec<PathBuf>>>().map_err(StampsError::at(&dir))?;
+    paths.retain(|path| path.extension().is_some_and(|extension| extension == "tst"));
+    paths.sort();
+    Ok(paths)
+}
+
 /// All of one log.
 #[derive(Debug)]
 pub struct Stamps {
@@ -65,13 +110,8 @@ impl Stamps {
     /// Reads what is in the folder for a log; what cannot be read is told of and passed over. Nothing is written.
     pub fn open(data: &Path, origin: &str) -> Result<Stamps, StampsError> {
         let stamps = Stamps::empty(data, origin);
-        let listed = match std::fs::read_dir(&stamps.dir) {
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(stamps),
-            listed => listed.map_err(StampsError::at(&stamps.dir))?,
-        };
         let mut known = BTreeMap::new();
-        for entry in listed {
-            let path = entry.map_err(StampsError::at(&stamps.dir))?.path();
+        for path in token_files(data)? {
             let Some(size) = stamps.size_of(&path) else { continue };
             match stamps.read(size) {
                 Ok(stamped) => {
@@ -116,21 +156,7 @@ impl Stamps {
 
     /// One of [`sizes`](Stamps::sizes).
     pub fn read(&self, size: u64) -> Result<Stamped, StampsError> {
-        let path = self.path(size, "tst");
-        let token = std::fs::read(&path).map_err(StampsError::at(&path))?;
-        let bad = |path: &Path, text: String| StampsError {
-            path: path.to_owned(),
-            error: io::Error::new(io::ErrorKind::InvalidData, text),
-        };
-        let at = claimed_time(&token).map_err(|e| bad(&path, e.to_string()))?;
-        let path = self.path(size, "note");
-        let note = std::fs::read_to_string(&path).map_err(StampsError::at(&path))?;
-        let claims = SignedCheckpoint::parse_unverified(&note).map_err(|e| bad(&path, e.to_string()))?;
-        let found = claims.claimed().size;
-        if found != size {
-            return Err(bad(&path, format!("a checkpoint of {found} events under the name of {size}")));
-        }
-        Ok(Stamped { size, at, note, token })
+        Stamped::read(&self.path(size, "tst"))
     }
 
     /// Keeps one more.

@@ -24,7 +24,7 @@ use crate::ledger::{Ledger, Snapshot};
 use crate::signature::{AttachError, Reason, Stamp, TIMESTAMP_QUERY, TimestampQuery, prove_timestamp};
 use crate::time::Timestamp;
 
-pub use kept::{MAX_TOKEN, Stamped, Stamps, StampsError};
+pub use kept::{MAX_TOKEN, Stamped, Stamps, StampsError, stamped_size, token_files};
 
 /// Time until the first try after a failure; doubled with each, up to the interval.
 const FIRST_RETRY: Duration = Duration::from_secs(5);

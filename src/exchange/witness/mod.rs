@@ -3,7 +3,7 @@
 //! Of each log of another node the newest checkpoint is held, durably (`files`). Checkpoints come with proofs, hellos and
 //! answers; each new one waits ([`view`]) until the log's owner has shown, asked at most once in an interval, that it grew
 //! out of the one held (`run`). Only then is it held, and only what is held is cosigned; the cosignature goes back to the
-//! owner, which keeps it ([`own`]). All of this is state and no event, so that idle nodes stay idle.
+//! owner, which keeps it ([`own`], read again by [`ever`]). All of this is state and no event, so that idle nodes stay idle.
 //!
 //! - Two checkpoints that cannot both be true: a fork. Exchange with that log stops, an alarm is recorded, and a file
 //!   proves it to anyone ([`fork`]). It stays stopped until the directory lists a new generation.
@@ -15,6 +15,7 @@
 //! What is asked by others is answered by `answer`.
 
 mod answer;
+pub mod ever;
 mod files;
 pub mod fork;
 pub mod own;
@@ -40,12 +41,14 @@ use crate::merkle::{Checkpoint, Hash, NoteSigner, NoteVerifier, SignedCheckpoint
 use crate::store::StoreError;
 use crate::store::disk::Disk;
 use crate::time::Timestamp;
-use files::{Files, Kept};
+use files::Files;
 use fork::{ForkProof, node_of};
 use own::{Cosigned, Own};
 use view::{LogView, Seen};
 
-pub use files::{Cut, fork_file, kept};
+pub use files::{
+    Cut, Kept, KeptFile, fork_file, fork_files, fork_text, held_files, kept, own_files, own_notes,
+};
 pub use run::{WitnessLink, run};
 pub use start::{OldCopy, ask_at_start};
 
@@ -195,17 +198,20 @@ impl Exchange {
             let log_state = Log { cut, ..Log::new(peer, LogView::new(held)) };
             self.witness().logs().insert(log, log_state);
         }
-        let mut seen = 0;
+        let (mut seen, mut newest) = (0, Vec::new());
         files.own(|notes| {
             for Cosigned { checkpoint, witnesses } in self.read_cosigned(&notes) {
                 for (node, (at, line)) in witnesses {
-                    self.witness().own().add(&checkpoint, &node, at, line);
+                    self.witness().own().add(&checkpoint, &node, at, line, at);
                 }
             }
             seen += 1;
+            if seen == 1 {
+                newest = notes;
+            }
             seen < 2
         })?;
-        self.witness().own().set_clean();
+        self.witness().own().set_read(&newest, self.ledger().now());
         let _ = self.witness().kept.set((files, cosigner));
         Ok(())
     }

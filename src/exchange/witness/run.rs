@@ -17,6 +17,7 @@ use super::super::Exchange;
 use super::super::accept::Boxed;
 use super::current_log;
 use super::files::Kept;
+use super::own::Unwritten;
 use super::view::{Broken, broken};
 use crate::domain::ids::NodeName;
 use crate::domain::limits;
@@ -115,11 +116,21 @@ impl Exchange {
 
     /// Writes what others cosigned since, if anything.
     async fn write_cosigned(&self) {
-        let Some(notes) = self.witness().own().take_dirty() else { return };
-        let (exchange, day) = (self.clone(), self.ledger().now().date().to_string());
+        let Unwritten { newest, days } = self.witness().own().take_unwritten();
+        if newest.is_none() && days.is_empty() {
+            return;
+        }
+        let exchange = self.clone();
         let _ = tokio::task::spawn_blocking(move || {
             let Some((files, _)) = exchange.witness().kept.get() else { return };
-            if let Err(error) = files.keep_own(&day, &notes) {
+            // Those first that the newest will not be among for long.
+            for (day, notes) in days {
+                if let Err(error) = files.keep_of_day(&day.to_string(), &notes) {
+                    tracing::error!(%error, "what others cosigned could not be written");
+                    exchange.witness().own().give_back(day, notes);
+                }
+            }
+            if let Err(error) = newest.map_or(Ok(()), |notes| files.keep_newest(&notes)) {
                 tracing::error!(%error, "what others cosigned could not be written");
             }
         })
