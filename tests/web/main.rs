@@ -153,8 +153,8 @@ async fn everybody_begins_with_a_page_that_they_may_see_and_is_led_to_no_other()
             node_roles: node_roles.iter().copied().collect(),
         };
         // The auditor of the node; and somebody who may do nothing.
-        config.clients.retain(|c| c.name != "one");
-        config.clients.extend([client("stranger", &[NodeRole::Auditor]), client("one", &[])]);
+        config.clients.retain(|c| c.name != "dms");
+        config.clients.extend([client("stranger", &[NodeRole::Auditor]), client("dms", &[])]);
     });
     net.start("a").await;
     let all = ["/overview", "/agencies", "/exchange", "/documents", "/paper", "/audit", "/node"];
@@ -163,7 +163,7 @@ async fn everybody_begins_with_a_page_that_they_may_see_and_is_led_to_no_other()
         ("operator", "/overview", &["/overview", "/agencies"]),
         ("stranger", "/documents", &["/exchange", "/documents", "/audit", "/node"]),
         ("auditor", "/documents", &["/documents", "/audit"]),
-        ("dms", "/paper", &["/paper"]),
+        ("one", "/paper", &["/paper"]),
     ] {
         let mut browser = browser(&mut net, Some(client));
         assert_eq!(browser.get("/").await.unwrap().header("location"), first, "{client}");
@@ -183,7 +183,7 @@ async fn everybody_begins_with_a_page_that_they_may_see_and_is_led_to_no_other()
     says(&refused, 403, "<a href=\"/\">Về trang đầu</a>");
     auditor.post("/language", &[("to", "en"), ("back", "/")]).await.unwrap();
     says(&auditor.get("/overview").await.unwrap(), 403, "has not the node role");
-    let mut nobody = browser(&mut net, Some("one"));
+    let mut nobody = browser(&mut net, Some("dms"));
     let refused = nobody.get("/overview").await.unwrap();
     says(&refused, 403, "<code>not_allowed</code>");
     assert!(!refused.body.contains("Về trang đầu"));
