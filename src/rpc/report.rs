@@ -37,7 +37,11 @@ impl ReportApi {
     }
 
     /// The agencies whose figures a caller may see: `None` is all.
-    fn own(&self, caller: &Caller, directory: &Directory) -> Result<Option<HashSet<AgencyId>>, Rejection> {
+    pub fn own(
+        &self,
+        caller: &Caller,
+        directory: &Directory,
+    ) -> Result<Option<HashSet<AgencyId>>, Rejection> {
         if caller.has(NodeRole::Operator) {
             return Ok(None);
         }

@@ -61,6 +61,15 @@ pub(super) fn about(lang: Lang, kind: &EventKind) -> Markup {
                 @if !d.complete { " (" (lang.of(said::TAKEN_BACK_2)) ")" }
             }
             EventKind::PeriodClosed(c) => { (lang.period(c.period)) }
+            EventKind::StatementMade(s) => {
+                (lang.period(s.period)) ", " (lang.of(said::SENT_BY_NODE)) " " (lang.number(s.sent)) ", "
+                (lang.of(said::SENT_TO_NODE)) " " (lang.number(s.received))
+            }
+            EventKind::NetworkReported(n) => {
+                (lang.period(n.period)) ", " (lang.of(said::DIFFERENCES)) " " (lang.number(n.differences))
+                @if !n.complete { ", " strong { (lang.of(said::NOT_ALL_NODES)) } }
+            }
+            EventKind::SentAgain { peer, .. } => { "→ " (peer) }
             EventKind::Started { version, .. } => { (lang.of(said::VERSION_2)) " " (version) }
             EventKind::DirectoryAdopted { version, .. } => { (lang.of(said::VERSION_2)) " " (version) }
             EventKind::Alarm { peer, detail, .. } => { (peer) " " (detail) }

@@ -1,7 +1,7 @@
 //! Figures as the report service gives them, and how a page shows one: never a percentage without numerator and
 //! denominator, `n/a` where there is nothing to divide by, and how much the paper registers cover beside it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 
 use maud::{Markup, html};
 use tonic::Status;
@@ -10,7 +10,11 @@ use super::Site;
 use super::said;
 use super::text::Lang;
 use super::visitor::Visitor;
+use crate::config::Role;
+use crate::domain::ids::AgencyId;
 use crate::domain::ratio::Ratio;
+use crate::domain::reason::{Reason, Rejection};
+use crate::rpc::refuse;
 use crate::wire::pb;
 use crate::wire::pb::report_service_server::ReportService as _;
 
@@ -152,6 +156,78 @@ pub(super) fn cell(lang: Lang, ratio: &Ratio) -> Markup {
         span.percent { (percent(lang, ratio)) }
         " "
         span.part { (part_of(lang, ratio)) }
+    }
+}
+
+/// Agencies that a heading names.
+const NAMED: usize = 5;
+
+/// Whose figures a visitor sees: those of every agency of the node, or of some.
+pub(super) struct Whose {
+    /// `None`: of every one.
+    own: Option<HashSet<AgencyId>>,
+    /// The codes of those that it is an operator of.
+    codes: String,
+    node: String,
+}
+
+impl Whose {
+    /// Those that the report service gives the visitor.
+    pub fn of(site: &Site, visitor: &Visitor) -> Result<Whose, Status> {
+        let directory = site.exchange.directory();
+        let own = site.reports.own(&visitor.caller, &directory).map_err(refuse)?;
+        let today = site.exchange.ledger().now().date();
+        let code = |id: &AgencyId| {
+            let agency = directory.agency(id);
+            let code = agency.and_then(|a| a.entry.codes.iter().find(|c| c.is_valid(today)));
+            code.map_or_else(|| id.to_string(), |c| c.code.clone())
+        };
+        let operated = visitor.caller.agencies(&site.exchange, &directory, Role::Operator);
+        let mut codes: Vec<String> = operated.iter().map(code).collect();
+        codes.sort_unstable();
+        let more = codes.len().saturating_sub(NAMED);
+        codes.truncate(NAMED);
+        let more = if more > 0 { format!(" (+{more})") } else { String::new() };
+        let codes = format!("{}{more}", codes.join(", "));
+        Ok(Whose { own, codes, node: site.exchange.node().to_string() })
+    }
+
+    /// Whether an agency's figures are among them.
+    pub fn has(&self, agency: &AgencyId) -> bool {
+        self.own.as_ref().is_none_or(|own| own.contains(agency))
+    }
+
+    /// Refuses the figures of an agency that are not.
+    pub fn check(&self, visitor: &Visitor, agency: &AgencyId) -> Result<(), Status> {
+        if self.has(agency) {
+            return Ok(());
+        }
+        let what = format!(
+            "client `{}` is no operator of {agency}: its node's administrator can grant it",
+            visitor.caller.name()
+        );
+        Err(refuse(Rejection::new(Reason::NotAllowed, "id", what)))
+    }
+
+    /// Whose they are, above all of them.
+    pub fn note(&self, lang: Lang) -> Markup {
+        html! {
+            p.note {
+                (lang.of(said::ONLY_SENT_BY)) " " strong { (self.node) }
+                @if self.own.is_some() { ": " strong { (self.codes) } }
+                "."
+            }
+        }
+    }
+
+    /// A heading of figures, with whose they are where they are of some agencies only.
+    pub fn heading(&self, lang: Lang, text: &str) -> Markup {
+        html! {
+            h2 {
+                (text)
+                @if self.own.is_some() { " " span.note { "(" (lang.of(said::ONLY_OF)) ": " (self.codes) ")" } }
+            }
+        }
     }
 }
 

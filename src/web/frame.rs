@@ -9,6 +9,7 @@ use tonic_types::StatusExt as _;
 use super::said;
 use super::text::Lang;
 use super::visitor::Visitor;
+use super::words;
 
 /// The pages, in the order of the navigation: path, Vietnamese, English.
 const PAGES: [(&str, &str, &str); 7] = [
@@ -31,7 +32,7 @@ pub(super) fn page(visitor: &Visitor, path: &str, title: &str, body: &Markup) ->
     };
     let head = html! {
         nav aria-label=(lang.of(said::PAGES)) {
-            @for (to, vi, en) in PAGES {
+            @for (to, vi, en) in PAGES.into_iter().filter(|(to, ..)| visitor.may_open(to)) {
                 a href=(to) aria-current=[(to == path).then_some("page")] { (lang.pick(vi, en)) }
             }
         }
@@ -143,6 +144,17 @@ pub(super) const STYLE: &str = include_str!("assets/style.css");
 /// The icon: two sheets, one to the other.
 pub(super) const ICON: &str = include_str!("assets/icon.svg");
 
+/// Why something was refused: in Vietnamese by its reason, with what the service said beneath, which is English.
+pub(super) fn refusal(lang: Lang, reason: &str, message: &str) -> Markup {
+    match (lang, words::refusal(reason)) {
+        (Lang::Vi, Some(text)) => html! {
+            p { (text) }
+            details { summary { "Chi tiết (tiếng Anh)" } p lang="en" { (message) } }
+        },
+        _ => html! { p lang=[(lang == Lang::Vi && !reason.is_empty()).then_some("en")] { (message) } },
+    }
+}
+
 /// A refusal as a page.
 #[derive(Debug)]
 pub(super) struct Trouble {
@@ -188,11 +200,13 @@ impl IntoResponse for Trouble {
             _ => lang.of(said::COULD_NOT_BE),
         };
         let body = html! {
-            p lang=[(lang == Lang::Vi && !self.reason.is_empty()).then_some("en")] { (self.message) }
+            (refusal(lang, &self.reason, &self.message))
             @if !self.reason.is_empty() {
                 p { (lang.of(said::REASON_2)) ": " code { (self.reason) } }
             }
-            p { a href="/" { (lang.of(said::FIRST_PAGE)) } }
+            @if self.visitor.as_ref().is_none_or(|visitor| visitor.first_page().is_some()) {
+                p { a href="/" { (lang.of(said::FIRST_PAGE)) } }
+            }
         };
         let page = match &self.visitor {
             Some(visitor) => page(visitor, "", title, &body),

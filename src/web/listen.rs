@@ -22,7 +22,7 @@ use crate::domain::limits;
 use crate::rpc::places;
 use crate::rpc::tls::Identity;
 
-/// Connections at once. A browser has up to six.
+/// Connections at once, a quarter of them from one address. A browser has up to six.
 const CONNECTIONS: usize = 256;
 /// Longest time for the head of a request, and for a connection that says nothing more.
 const HEAD: Duration = Duration::from_secs(10);

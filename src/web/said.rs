@@ -22,6 +22,10 @@ texts! {
     AGENCY: "Cơ quan", "Agency";
 
     // agency
+    OF_NODE: "Thuộc nút", "Of node";
+    FIGURES_ELSEWHERE:
+        "Cơ quan này không thuộc nút này: văn bản đi và đến của cơ quan nằm trong số liệu của nút đó.",
+        "This agency is not of this node: what it sent and was sent stands in the figures of its own node.";
     CODES: "Mã định danh", "Codes";
     BELOW: "Trực thuộc", "Below";
     WHAT_SENT: "Văn bản đi", "What it sent";
@@ -119,10 +123,6 @@ texts! {
         "Một tệp (ASiC-E) gồm phong bì, nội dung, chữ ký và bằng chứng của hai nhật ký; kiểm tra được ở máy khác bằng lệnh lienthong audit verify. Việc tải về được ghi vào nhật ký.",
         "One file (ASiC-E) with envelope, content, signatures and the proofs of both logs; any machine can check it with lienthong audit verify. Taking it is recorded in the log.";
     DOWNLOAD_EVIDENCE: "Tải bằng chứng", "Download the evidence";
-    REVOKED: "bị thu hồi", "revoked";
-    REPLACED: "được thay thế", "replaced";
-    TAKEN_BACK: "được lấy lại", "taken back";
-    ENDED: "hết hiệu lực", "ended";
     STATE: "Tình trạng", "State";
     KIND_MESSAGE: "Loại thông điệp", "Kind of message";
     FROM_3: "Nơi gửi", "From";
@@ -145,6 +145,10 @@ texts! {
     BY_2: "bởi", "by";
     EVENT_2: "sự kiện", "event";
     OUT_ORDER: "sai thứ tự", "out of order";
+    STATUS: "Trạng thái", "Status";
+    LAST_STATUS: "Trạng thái mới nhất của nơi nhận", "The recipient's last status";
+    REFUSED_BY_RECIPIENT: "NƠI NHẬN TỪ CHỐI (trạng thái 02)", "REFUSED by its recipient (status 02)";
+    MORE_EVENTS: "Các sự kiện còn lại trong nhật ký", "The other events, in the log";
 
     // documents
     NO_DOCUMENT_WAS: "Không tìm thấy văn bản nào.", "No document was found.";
@@ -181,14 +185,15 @@ texts! {
     CALLS_HERE: "nút kia gọi đến", "it calls here";
     GOOD: "thông", "good";
     DOCUMENTS_STATUSES_WAIT: "Văn bản và trạng thái đang đợi gửi", "Documents and statuses that wait to be sent";
-    NOTHING_WAS_REFUSED: "Chưa từ chối lần nào.", "Nothing was refused yet.";
+    NOTHING_WAS_REFUSED: "Chưa từ chối lời gọi nào.", "No call was refused.";
     CLIENTS: "Với hệ thống của cơ quan", "To clients";
     PEERS: "Với nút khác", "To peers";
     TIMES: "Thời gian giao nhận", "Times to deliver and to acknowledge";
     DOCUMENTS_REFUSED: "Văn bản, trạng thái bị nút này từ chối, theo lý do", "Messages that this node refused, by reason";
     CALLS_REFUSED: "Lời gọi bị từ chối từ khi nút chạy, theo lý do", "Calls refused since the node started, by reason";
     NOTHING_DELIVERED: "Chưa có văn bản nào gửi đến nơi.", "No document was delivered yet.";
-    NOTHING_REFUSED: "Chưa từ chối văn bản nào.", "No document was refused yet.";
+    NOTHING_REFUSED: "Nút này chưa từ chối thông điệp nào.", "This node refused no message yet.";
+    BY_RECIPIENTS: "Trong số này, nơi nhận từ chối bằng trạng thái 02", "Of these, refused by their recipients with status 02";
     SENT_TO_PROOF: "Từ lúc gửi đến lúc có bằng chứng của nút nhận", "From sending to the recipient node's proof";
     PROOF_TO_FIRST_STATUS: "Từ đó đến lúc nơi nhận báo trạng thái đầu tiên", "From there to the recipient's first status";
     STEP: "Chặng", "Step";
@@ -273,6 +278,9 @@ texts! {
     TARGET: "Mục tiêu", "Target";
     REACHED: "đạt", "reached";
     NOT_REACHED_SHORT: "chưa đạt, còn cách", "not reached, short by";
+    NOT_REACHED_OVER: "chưa đạt, vượt", "not reached, over by";
+    OVER_BY_POINTS: "Vượt mục tiêu (điểm %)", "Over by (points)";
+    PERIOD_NOT_OVER: "kỳ chưa kết thúc", "period not over";
     POINTS: "điểm %", "points";
     BY_MONTH_CHANNEL: "theo tháng và hình thức gửi", "by month and channel";
     NO_FIGURES: "không có số liệu.", "no figures.";
@@ -286,7 +294,7 @@ texts! {
     SENDERS_SIDE_BY_DAY:
         "Phía gửi, theo ngày ban hành. n/a: không có gì để chia.",
         "The sender's side, by day of issue. n/a: nothing to divide by.";
-    NO_AGENCY_MISSES: "không cơ quan nào dưới mục tiêu.", "no agency misses the target.";
+    NO_AGENCY_MISSES: "không cơ quan nào chưa đạt mục tiêu.", "no agency misses the target.";
     SHORT_BY_POINTS: "Cách mục tiêu (điểm %)", "Short by (points)";
     AS_NUMBER: "Tương đương số ", "As a number of ";
     DELIVERIES: "Lượt gửi", "Deliveries";
@@ -364,6 +372,8 @@ texts! {
     FIRST_PAGE: "Về trang đầu", "To the first page";
 
     // figures
+    ONLY_SENT_BY: "Chỉ gồm văn bản do cơ quan của nút này gửi:", "Only what agencies of this node sent:";
+    ONLY_OF: "chỉ của", "only of";
     COMPUTED_FROM_LOG: "Tính từ nhật ký đến sự kiện thứ", "Computed from the log of";
     EVENTS_SIGNED_CHECKPOINT: "(điểm kiểm đã ký).", "events (signed checkpoint).";
     THEY_CHANGED_WHILE:
@@ -380,6 +390,10 @@ texts! {
     BY_3: "Tính theo ", "By ";
 
     // events
+    SENT_BY_NODE: "số lượt gửi đi", "deliveries sent";
+    SENT_TO_NODE: "số lượt gửi đến", "deliveries received";
+    DIFFERENCES: "số chênh lệch", "differences";
+    NOT_ALL_NODES: "thiếu bản kê của nút khác", "statements of nodes are missing";
     WITHDRAWN: "rút khỏi sổ", "withdrawn";
     CORRECTION: "sửa mục trước", "a correction";
     TAKEN_BACK_2: "rút lại", "taken back";

@@ -36,6 +36,32 @@ pub(super) struct Visitor {
     pub lang: Lang,
     /// Path and query of what they ask for.
     pub here: String,
+    /// The pages of the navigation that they may see.
+    pages: Vec<&'static str>,
+}
+
+/// Pages that a visitor begins with: the first of them that they may see.
+const FIRST: [&str; 6] = ["/overview", "/documents", "/audit", "/node", "/exchange", "/paper"];
+
+/// The pages that show something to a caller, as the services behind them decide.
+fn open_to(site: &Site, caller: &Caller) -> Vec<&'static str> {
+    let directory = site.exchange.directory();
+    let any = |role| !caller.agencies(&site.exchange, &directory, role).is_empty();
+    let figures = site.reports.own(caller, &directory).is_ok();
+    let log = caller.has(NodeRole::Auditor) || any(Role::Auditor);
+    let node = caller.has(NodeRole::Auditor) || caller.has(NodeRole::Operator);
+    [
+        ("/overview", figures),
+        ("/agencies", figures),
+        ("/exchange", node),
+        ("/documents", log),
+        ("/paper", any(Role::Dms)),
+        ("/audit", log),
+        ("/node", node),
+    ]
+    .into_iter()
+    .filter_map(|(path, open)| open.then_some(path))
+    .collect()
 }
 
 impl Visitor {
@@ -44,6 +70,16 @@ impl Visitor {
         let mut request = tonic::Request::new(message);
         request.extensions_mut().insert(self.identity.clone());
         request
+    }
+
+    /// Whether they may see a page of the navigation.
+    pub fn may_open(&self, path: &str) -> bool {
+        self.pages.contains(&path)
+    }
+
+    /// The page that they begin with; `None` where they may see none.
+    pub fn first_page(&self) -> Option<&'static str> {
+        FIRST.into_iter().find(|path| self.may_open(path))
     }
 
     /// A page, or the refusal that came instead.
@@ -94,6 +130,7 @@ fn find(site: &Site, request: &Request) -> Option<Visitor> {
         let caller = Caller::new(client.clone());
         return Some(Visitor {
             identity: identity.clone(),
+            pages: open_to(site, &caller),
             caller,
             user: String::new(),
             by_session: false,
@@ -107,7 +144,8 @@ fn find(site: &Site, request: &Request) -> Option<Visitor> {
     let (network, node) = (config.network.clone(), config.node.to_string());
     let identity = Identity::Client { network, node, name: whose.client };
     let caller = Caller::new(client.clone());
-    Some(Visitor { identity, caller, user: whose.user, by_session: true, lang, here })
+    let pages = open_to(site, &caller);
+    Some(Visitor { identity, caller, user: whose.user, by_session: true, lang, here, pages })
 }
 
 /// Lets nobody through who is not signed in.

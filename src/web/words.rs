@@ -62,6 +62,38 @@ pub(super) fn status(lang: Lang, code: &str) -> String {
     format!("{code} {name}")
 }
 
+/// What a sender asked about a document that it sent.
+pub(super) fn ask(lang: Lang, ask: pb::Ask) -> String {
+    match ask {
+        pb::Ask::Revoke => kind(lang, Kind::Revoke).to_owned(),
+        pb::Ask::Update => kind(lang, Kind::Update).to_owned(),
+        pb::Ask::TakeBack => status(lang, "13"),
+        pb::Ask::Unspecified => String::new(),
+    }
+}
+
+/// What became of it.
+pub(super) fn ask_state(lang: Lang, state: pb::AskState) -> &'static str {
+    match state {
+        pb::AskState::Sent => lang.pick("đang gửi", "on its way"),
+        pb::AskState::Open => lang.pick("chưa trả lời", "not answered"),
+        pb::AskState::Agreed => lang.pick("nơi nhận đồng ý (15)", "the recipient agreed (15)"),
+        pb::AskState::Refused => lang.pick("nơi nhận không đồng ý (16)", "the recipient did not agree (16)"),
+        pb::AskState::Void => lang.pick("không đến nơi", "it did not get there"),
+        pb::AskState::Unspecified => "?",
+    }
+}
+
+/// What took a document out of force.
+pub(super) fn ended_by(lang: Lang, by: pb::EndedBy) -> &'static str {
+    match by {
+        pb::EndedBy::Revoked => lang.pick("bị thu hồi", "revoked"),
+        pb::EndedBy::Replaced => lang.pick("được thay thế", "replaced"),
+        pb::EndedBy::TakenBack => lang.pick("được lấy lại", "taken back"),
+        pb::EndedBy::Unspecified => lang.pick("hết hiệu lực", "ended"),
+    }
+}
+
 /// Where the transport of a delivery stands.
 pub(super) fn state(lang: Lang, state: DeliveryState) -> &'static str {
     match state {
@@ -84,6 +116,39 @@ pub(super) fn verdict(lang: Lang, verdict: Verdict) -> &'static str {
     }
 }
 
+/// What a reason of refusal means, in Vietnamese: services say it in English. `None` for reasons that no page meets.
+pub(super) fn refusal(reason: &str) -> Option<&'static str> {
+    REFUSALS.iter().find(|(known, _)| *known == reason).map(|(_, text)| *text)
+}
+
+/// Reasons that a page may meet.
+const REFUSALS: [(&str, &str); 24] = [
+    ("not_allowed", "Quyền của bạn không gồm việc này; quản trị viên của nút có thể cấp."),
+    ("unknown_caller", "Nút không biết chứng thư này."),
+    ("unknown_delivery", "Không có văn bản này, hoặc bạn không được xem."),
+    ("unknown_event", "Không có sự kiện này, hoặc bạn không được xem."),
+    ("unknown_agency", "Danh bạ không có cơ quan này."),
+    ("unknown_sender", "Danh bạ không có nơi gửi này."),
+    ("unknown_recipient", "Danh bạ không có nơi nhận này."),
+    ("retired_agency", "Cơ quan này đã ngừng hoạt động."),
+    ("not_hosted", "Cơ quan này không thuộc nút này."),
+    ("missing_field", "Thiếu một mục bắt buộc."),
+    ("too_long", "Một mục dài hơn mức cho phép."),
+    ("too_many", "Nhiều hơn mức cho phép."),
+    ("invalid_text", "Một mục không đúng dạng."),
+    ("invalid_date", "Ngày, tháng hoặc kỳ không đọc được hoặc ngoài khoảng cho phép."),
+    ("issued_in_future", "Ngày ban hành ở tương lai."),
+    ("no_recipient", "Chưa có nơi nhận."),
+    ("conflict", "Số và ký hiệu này đã dùng cho nội dung khác."),
+    ("request_id_reused", "Biểu mẫu này đã được dùng cho mục khác: mở lại trang."),
+    ("bad_token", "Đường dẫn của trang tiếp không còn dùng được."),
+    ("content_too_large", "Nội dung lớn hơn mức mà trang đưa ra được."),
+    ("overloaded", "Nút đang bận: thử lại sau."),
+    ("storage_full", "Nút hết chỗ lưu."),
+    ("stopping", "Nút đang dừng."),
+    ("internal", "Nút gặp lỗi: người vận hành cần xem nhật ký hệ thống."),
+];
+
 /// An event, by the name of its kind.
 pub(super) fn event(lang: Lang, name: &str) -> &str {
     let found = EVENTS.iter().find(|(known, ..)| *known == name);
@@ -91,7 +156,7 @@ pub(super) fn event(lang: Lang, name: &str) -> &str {
 }
 
 /// Events by the name of their kind: Vietnamese, English.
-const EVENTS: [(&str, &str, &str); 26] = [
+const EVENTS: [(&str, &str, &str); 34] = [
     ("submitted", "Ghi nhận để gửi", "Recorded for sending"),
     ("received", "Nút nhận ghi nhận", "Recorded at the recipient's node"),
     ("refused", "Nút nhận từ chối", "Refused at the recipient's node"),
@@ -118,4 +183,35 @@ const EVENTS: [(&str, &str, &str); 26] = [
     ("extracted", "Trích xuất nhật ký", "Taken out of the log"),
     ("paper_declared", "Khai sổ giấy", "Paper register declared"),
     ("period_closed", "Chốt kỳ số liệu", "Period closed"),
+    ("statement_made", "Lập bản kê số liệu của nút", "The node stated its figures"),
+    ("network_reported", "Tổng hợp số liệu toàn mạng", "The network's figures collected"),
+    ("calendar_set", "Đặt lịch ngày nghỉ, ngày làm bù", "Calendar of holidays set"),
+    ("generation_opened", "Mở nhật ký mới thay nhật ký đã mất", "A log opened in place of one that was lost"),
+    ("recovered", "Khôi phục thông điệp của nhật ký đã mất", "A message of the lost log brought back"),
+    ("sent_again", "Gửi lại vì nút nhận đã mất nhật ký", "Sent again: the recipient's node lost its log"),
+    ("returned", "Nhận lại như nhật ký đã mất từng ghi", "Received again, as the lost log had it"),
+    ("unknown", "Sự kiện do phiên bản mới hơn ghi", "Written by a newer version"),
 ];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::event::EventKind;
+    use crate::domain::reason::Reason;
+
+    #[test]
+    fn every_kind_of_event_has_words_in_both_languages() {
+        for name in EventKind::NAMES {
+            let [vi, en] = [Lang::Vi, Lang::En].map(|lang| event(lang, name));
+            assert!(vi != *name && en != *name && vi != en && !vi.is_empty() && !en.is_empty(), "{name}");
+        }
+        assert_eq!(EVENTS.len(), EventKind::NAMES.len(), "words for kinds that there are, each once");
+    }
+
+    #[test]
+    fn words_for_refusals_are_for_reasons_that_there_are() {
+        for (code, _) in REFUSALS {
+            assert!(Reason::PLAIN.iter().any(|reason| reason.code() == code), "{code}");
+        }
+    }
+}

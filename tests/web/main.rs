@@ -9,11 +9,12 @@ mod common;
 mod harness;
 mod long;
 mod shown;
+mod way;
 
 use browser::{Answer, Browser};
 use common::{NETWORK, TestNet, key, pem};
 use lienthong::cli::pki::{Authority, Validity};
-use lienthong::config::Web;
+use lienthong::config::{Client, NodeRole, Web};
 use lienthong::directory::build;
 use lienthong::domain::ids::NodeName;
 use lienthong::wire::pb;
@@ -39,6 +40,7 @@ fn with_pages() -> TestNet {
     net.configure("a", |config| {
         config.web = Some(Web { listen: "127.0.0.1:0".parse().unwrap(), url: None, certificate: None });
         config.targets.fully_electronic = Some(90);
+        config.targets.dual = Some(10);
     });
     net
 }
@@ -137,6 +139,54 @@ async fn a_page_shows_what_the_client_may_see_in_its_language() {
     // A client that may not see the node's state is told so, with the reason.
     let answer = browser(&mut net, Some("one")).get("/node").await.unwrap();
     says(&answer, 403, "<code>not_allowed</code>");
+    net.finish().await;
+}
+
+#[tokio::test]
+async fn everybody_begins_with_a_page_that_they_may_see_and_is_led_to_no_other() {
+    let mut net = with_pages();
+    net.configure("a", |config| {
+        let client = |name: &str, node_roles: &[NodeRole]| Client {
+            name: name.to_owned(),
+            agencies: Some(["H01.1".to_owned()].into()),
+            roles: [].into(),
+            node_roles: node_roles.iter().copied().collect(),
+        };
+        // The auditor of the node; and somebody who may do nothing.
+        config.clients.retain(|c| c.name != "dms");
+        config.clients.extend([client("stranger", &[NodeRole::Auditor]), client("dms", &[])]);
+    });
+    net.start("a").await;
+    let all = ["/overview", "/agencies", "/exchange", "/documents", "/paper", "/audit", "/node"];
+    for (client, first, open) in [
+        ("admin", "/overview", &all.map(|path| if path == "/paper" { "" } else { path })[..]),
+        ("operator", "/overview", &["/overview", "/agencies"]),
+        ("stranger", "/documents", &["/exchange", "/documents", "/audit", "/node"]),
+        ("auditor", "/documents", &["/documents", "/audit"]),
+        ("one", "/paper", &["/paper"]),
+    ] {
+        let mut browser = browser(&mut net, Some(client));
+        assert_eq!(browser.get("/").await.unwrap().header("location"), first, "{client}");
+        let page = browser.get(first).await.unwrap();
+        assert_eq!(page.code, 200, "{client}: {}", page.body);
+        for path in all {
+            let code = if open.contains(&path) { 200 } else { 403 };
+            assert_eq!(browser.get(path).await.unwrap().code, code, "{client}: {path}");
+            let led = page.body.contains(&format!("<a href=\"{path}\""));
+            assert_eq!(led, code == 200, "{client} is led to {path}: {}", page.body);
+        }
+    }
+    // Why not, in the language of the page; the way back leads to a page that opens, or there is none.
+    let mut auditor = browser(&mut net, Some("auditor"));
+    let refused = auditor.get("/overview").await.unwrap();
+    says(&refused, 403, "<p>Quyền của bạn không gồm việc này; quản trị viên của nút có thể cấp.</p>");
+    says(&refused, 403, "<a href=\"/\">Về trang đầu</a>");
+    auditor.post("/language", &[("to", "en"), ("back", "/")]).await.unwrap();
+    says(&auditor.get("/overview").await.unwrap(), 403, "has not the node role");
+    let mut nobody = browser(&mut net, Some("dms"));
+    let refused = nobody.get("/overview").await.unwrap();
+    says(&refused, 403, "<code>not_allowed</code>");
+    assert!(!refused.body.contains("Về trang đầu"));
     net.finish().await;
 }
 

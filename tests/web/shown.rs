@@ -42,6 +42,7 @@ async fn every_figure_of_a_page_is_that_of_the_report_service() {
     // Waits for a node that does not run; dual; paper only.
     dms.deliver(&net.document("H01.1", &["G01"], "5")).await;
     on_paper(&net, "2", "H01.22").await;
+    on_paper(&net, "4", "H01.1.5").await;
     on_paper(&net, "6", "H01.21").await;
 
     let mut admin = browser(&mut net, Some("admin"));
@@ -79,7 +80,13 @@ async fn every_figure_of_a_page_is_that_of_the_report_service() {
                 &format!("<p class=\"big\">{percent}</p><p class=\"part\">{}/{} ", ratio.n, ratio.d),
             );
         }
-        says(&page, 200, "Mục tiêu ≥ 90 %: <strong class=\"short\">");
+        says(&page, 200, "Mục tiêu ≥ 90 %: <strong class=\"short\">chưa đạt, còn cách ");
+        says(&page, 200, "Mục tiêu ≤ 10 %: <strong class=\"short\">chưa đạt, vượt 90,00 điểm %</strong>");
+        says(&page, 200, "Vượt mục tiêu (điểm %)");
+        // What is compared before its time is over says so.
+        says(&page, 200, "tháng 08/2016 (kỳ chưa kết thúc)");
+        let before = admin.get(&format!("/overview?period=2016-07{named}")).await.unwrap();
+        assert!(before.code == 200 && !before.body.contains("kỳ chưa kết thúc"));
         // By agency: every figure of the drill-down.
         let of = pb::GetRatiosRequest { sender: "H01.1".into(), ..request };
         let said = report.node.report().get_ratios(of).await.unwrap().into_inner();
@@ -108,6 +115,29 @@ async fn every_figure_of_a_page_is_that_of_the_report_service() {
     says(&page, 200, "chỉ người vận hành hoặc kiểm tra của nút xem được");
     let mut auditor = browser(&mut net, Some("auditor"));
     says(&auditor.get("/overview").await.unwrap(), 403, "<code>not_allowed</code>");
+    // Whose figures they are: beside every heading where they are of some agencies only.
+    says(
+        &page,
+        200,
+        "Chỉ gồm văn bản do cơ quan của nút này gửi: <strong>a</strong>: <strong>H01.1</strong>.",
+    );
+    assert_eq!(page.body.matches("<span class=\"note\">(chỉ của: H01.1)</span></h2>").count(), 3 + 4);
+    let page = admin.get("/overview?period=2016-08").await.unwrap();
+    says(&page, 200, "Chỉ gồm văn bản do cơ quan của nút này gửi: <strong>a</strong>.");
+    assert!(!page.body.contains("chỉ của"));
+    // The figures of others are refused, not shown as none; there are none of what another node's agency sent.
+    says(&operator.get("/agencies/H01.1").await.unwrap(), 200, "Văn bản đi");
+    for other in ["H01.2", "H01.22"] {
+        let refused = operator.get(&format!("/agencies/{other}")).await.unwrap();
+        says(&refused, 403, "<code>not_allowed</code>");
+        assert!(!refused.body.contains("class=\"big\"") && !refused.body.contains("<table"));
+    }
+    let page = operator.get("/agencies/H01.1?period=2016-08").await.unwrap();
+    assert!(page.body.contains("UBND huyện Tây") && !page.body.contains("href=\"/agencies/H01.22"));
+    let elsewhere = admin.get("/agencies/H01.22").await.unwrap();
+    says(&elsewhere, 200, "<dt>Thuộc nút</dt><dd>b</dd>");
+    says(&elsewhere, 200, "Cơ quan này không thuộc nút này");
+    assert!(!elsewhere.body.contains("<table"));
     net.finish().await;
 }
 

@@ -15,7 +15,7 @@ use crate::domain::ratio::{Month, Period, Ratio};
 use crate::rpc::refuse;
 use crate::web::Site;
 use crate::web::choice::{Asked, Choice};
-use crate::web::figures::{self, MEASURES, Rows, cell, covered, ratio};
+use crate::web::figures::{self, MEASURES, Rows, Whose, cell, covered, ratio};
 use crate::web::frame::page as framed;
 use crate::web::said;
 use crate::web::text::Lang;
@@ -70,6 +70,7 @@ pub(super) async fn page(
 async fn show(site: &Site, visitor: &Visitor, asked: &Asked, shown: &Shown) -> Result<Markup, Status> {
     let lang = visitor.lang;
     let now = Month::of(site.exchange.ledger().now().date());
+    let whose = Whose::of(site, visitor)?;
     let choice = asked.read(Some(Period::Month(now))).map_err(refuse)?;
     let (whole, scopes) = tokio::try_join!(
         figures::ask(site, visitor, choice.request(&["sender_registered"])),
@@ -82,6 +83,7 @@ async fn show(site: &Site, visitor: &Visitor, asked: &Asked, shown: &Shown) -> R
     sort(&mut lines, column, shown.order == "down");
     let body = html! {
         (choice.links(lang, "/agencies", now))
+        (whose.note(lang))
         (levels(lang, choice, shown))
         @if lines.is_empty() {
             p { (lang.of(said::THERE_NO_FIGURES)) }

@@ -15,7 +15,7 @@ use crate::domain::reason::{Reason, Rejection};
 use crate::rpc::refuse;
 use crate::web::Site;
 use crate::web::choice::{Asked, Choice};
-use crate::web::figures::{self, Rows, cell, covered, ratio};
+use crate::web::figures::{self, Rows, Whose, cell, covered, ratio};
 use crate::web::frame::{facts, grid, page as framed};
 use crate::web::said;
 use crate::web::text::Lang;
@@ -45,7 +45,10 @@ async fn show(site: &Site, visitor: &Visitor, id: &str, asked: &Asked) -> Result
         let what = format!("no agency `{}` in the directory", ids::shorten(id));
         refuse(Rejection::new(Reason::UnknownAgency, "id", what))
     })?;
-    let now = Month::of(site.exchange.ledger().now().date());
+    let whose = Whose::of(site, visitor)?;
+    whose.check(visitor, &agency.id)?;
+    let today = site.exchange.ledger().now().date();
+    let now = Month::of(today);
     let choice = asked.read(Some(Period::Month(now))).map_err(refuse)?;
     let id = agency.id.as_str();
     let of = |request: pb::GetRatiosRequest| pb::GetRatiosRequest { sender: id.to_owned(), ..request };
@@ -59,6 +62,8 @@ async fn show(site: &Site, visitor: &Visitor, id: &str, asked: &Asked) -> Result
         arrived(site, visitor, id, choice, &[]),
         arrived(site, visitor, id, choice, &["sender_level"]),
     )?;
+    let hosted = agency.was_hosted_lately(site.exchange.node(), today)
+        || all.rows.iter().chain(&months.rows).chain(&incoming.rows).any(|row| row.deliveries > 0);
     let months = Rows::of(months.rows);
     let basis = figures::basis(lang, &all);
     let codes: Vec<&str> = agency.entry.codes.iter().map(|c| c.code.as_str()).collect();
@@ -69,17 +74,22 @@ async fn show(site: &Site, visitor: &Visitor, id: &str, asked: &Asked) -> Result
             (lang.of(said::LEVEL), words::level(lang, agency.level().as_str()).to_owned(), None),
             (lang.of(said::BELOW),
                 if parent.is_empty() { "–".to_owned() } else { figures::agency_name(site, &parent) }, None),
+            (lang.of(said::OF_NODE), agency.node(today).map_or_else(|| "–".to_owned(), ToString::to_string), None),
         ]))
+        @if hosted {
         (choice.links(lang, &format!("/agencies/{id}"), now))
         h2 { (lang.of(said::WHAT_SENT)) }
         (every_ratio(lang, choice, &Rows::of(all.rows)))
         @let rows: Vec<_> = months.iter().filter_map(|(values, row)| Some((values.first()?, row))).collect();
         (drawn(lang, lang.of(said::WHAT_SENT_BY), &rows))
         h2 { (lang.of(said::WHOM)) }
-        (counterparts(site, lang, choice, to.rows))
+        (counterparts(site, lang, choice, &whose, to.rows))
         h2 { (lang.of(said::WHAT_WAS_SENT)) }
         (arrivals(lang, &Rows::of(incoming.rows), &Rows::of(from.rows)))
         (basis)
+        } @else {
+            p.warn { (lang.of(said::FIGURES_ELSEWHERE)) }
+        }
     };
     Ok(framed(visitor, "/agencies", &agency.entry.name, &body))
 }
@@ -98,13 +108,22 @@ async fn arrived(
 }
 
 /// To whom, the most first.
-fn counterparts(site: &Site, lang: Lang, choice: Choice, mut rows: Vec<pb::RatioRow>) -> Markup {
+fn counterparts(
+    site: &Site,
+    lang: Lang,
+    choice: Choice,
+    whose: &Whose,
+    mut rows: Vec<pb::RatioRow>,
+) -> Markup {
     rows.sort_by(|a, b| b.deliveries.cmp(&a.deliveries).then_with(|| a.key.cmp(&b.key)));
     let more = rows.len().saturating_sub(COUNTERPARTS);
     let line = |row: &pb::RatioRow| {
         let id = row.values.first().map_or("", String::as_str);
         let name = match id {
             "" => html! { (lang.of(said::RECIPIENTS_WITHOUT_CODE)) },
+            id if AgencyId::new(id).is_ok_and(|id| !whose.has(&id)) => {
+                html! { (figures::agency_name(site, id)) }
+            }
             id => {
                 html! { a href=(format!("/agencies/{id}?{}", choice.query())) { (figures::agency_name(site, id)) } }
             }

@@ -12,17 +12,17 @@ use axum::response::{IntoResponse as _, Response};
 use maud::{Markup, html};
 use tokio_stream::StreamExt as _;
 use tokio_stream::wrappers::ReceiverStream;
-use tonic::{Code, Status};
+use tonic::Status;
 
 use crate::audit::evidence::Packer;
-use crate::domain::event::{Event, RoleVerdicts};
+use crate::domain::event::RoleVerdicts;
 use crate::domain::ids::{AgencyId, DeliveryId};
 use crate::domain::limits;
 use crate::domain::reason::{Reason, Rejection};
 use crate::rpc::refuse;
 use crate::web::Site;
-use crate::web::events;
 use crate::web::frame::{facts, grid, page as framed};
+use crate::web::pages::way;
 use crate::web::said;
 use crate::web::text::Lang;
 use crate::web::visitor::Visitor;
@@ -31,8 +31,6 @@ use crate::wire::pb::audit_service_server::AuditService as _;
 use crate::wire::pb::exchange_service_server::ExchangeService as _;
 use crate::wire::{pb, words};
 
-/// Events of the way that are shown.
-const EVENTS: u32 = 300;
 /// Bytes of evidence that are sent at once.
 const PIECE: usize = 256 << 10;
 
@@ -67,7 +65,7 @@ async fn show(site: &Site, visitor: &Visitor, id: &str) -> Result<Markup, Status
     let on_behalf = on_behalf(site, visitor, &view);
     let recorded = site.exchange.record_view(&visitor.caller, &visitor.user, id, on_behalf.clone());
     recorded.await.map_err(refuse)?;
-    let way = way(site, visitor, &id, on_behalf.as_ref()).await?;
+    let way = way::read(site, visitor, &id, &view, on_behalf.as_ref()).await?;
     let key = format!("{}/{}", view.number, view.notation);
     let title = match (view.number.as_str(), lang) {
         ("", _) => format!("{} {}", lang.of(said::MESSAGE), &id.to_string()[..12]),
@@ -79,10 +77,7 @@ async fn show(site: &Site, visitor: &Visitor, id: &str) -> Result<Markup, Status
         h2 { (lang.of(said::VERDICTS_ON_SIGNATURES)) }
         (verdicts(lang, &view))
         h2 { (lang.of(said::WAY_DOCUMENT)) }
-        @match &way {
-            Some(way) => (timeline(lang, way)),
-            None => (milestones(lang, &view)),
-        }
+        (way::list(lang, &id, &way))
         h2 { (lang.of(said::EVIDENCE)) }
         p { (lang.of(said::ONE_FILE_ASIC)) }
         form method="post" action=(format!("/documents/{id}/evidence")) {
@@ -112,48 +107,30 @@ fn on_behalf(site: &Site, visitor: &Visitor, view: &pb::DeliveryView) -> Option<
     directory.by_code(code, today).map(|agency| agency.id.clone())
 }
 
-/// Every event about it; `None` for visitors who are no auditors.
-async fn way(
-    site: &Site,
-    visitor: &Visitor,
-    id: &DeliveryId,
-    agency: Option<&AgencyId>,
-) -> Result<Option<Vec<(u64, Event)>>, Status> {
-    let request = pb::ListEventsRequest {
-        page: Some(pb::Page { size: EVENTS, token: String::new() }),
-        agency: agency.map_or_else(String::new, ToString::to_string),
-        delivery_id: words::id(id),
-        ..pb::ListEventsRequest::default()
-    };
-    let found = match site.audit.list_events(visitor.ask(request)).await {
-        Ok(found) => found.into_inner(),
-        Err(status) if status.code() == Code::PermissionDenied => return Ok(None),
-        Err(status) => return Err(status),
-    };
-    found.events.iter().map(events::read).collect::<Result<_, _>>().map(Some)
-}
-
 fn standing(lang: Lang, id: &DeliveryId, view: &pb::DeliveryView) -> Markup {
     let state = words::read_delivery_state(view.state).map_or("", |s| spoken::state(lang, s));
     let kind = words::read_kind(view.kind).map_or("", |k| spoken::kind(lang, k));
     let reason = if view.reason.is_empty() { String::new() } else { format!(" ({})", view.reason) };
     let ended = view.ended.as_ref().map(|end| {
-        let by = match end.by() {
-            pb::EndedBy::Revoked => lang.of(said::REVOKED),
-            pb::EndedBy::Replaced => lang.of(said::REPLACED),
-            pb::EndedBy::TakenBack => lang.of(said::TAKEN_BACK),
-            pb::EndedBy::Unspecified => lang.of(said::ENDED),
-        };
+        let by = spoken::ended_by(lang, end.by());
         format!("{by}, {}", lang.moment(end.at))
     });
     let mut rows = vec![
-        (lang.of(said::STATE), format!("{state}{reason}"), None),
+        (
+            lang.of(said::STATE),
+            format!("{state}{reason}"),
+            way::is_refused(view).then_some(lang.of(said::REFUSED_BY_RECIPIENT)),
+        ),
         (lang.of(said::KIND_MESSAGE), kind.to_owned(), None),
         (lang.of(said::FROM_3), view.sender.clone(), None),
         (lang.of(said::TO), view.recipient.clone(), None),
         (lang.of(said::RECORDED_FOR_SENDING), lang.moment(view.submitted_at), None),
         (lang.of(said::ANSWERED_BY_RECIPIENTS), lang.moment(view.settled_at), None),
     ];
+    if let Some(status) = way::answer(view) {
+        let name = spoken::status(lang, &format!("{:02}", status.status));
+        rows.push((lang.of(said::LAST_STATUS), format!("{name}, {}", lang.moment(status.at)), None));
+    }
     if let Some(ended) = ended {
         let mark = Some(lang.of(said::NO_LONGER_FORCE));
         rows.push((lang.of(said::FORCE), ended, mark));
@@ -194,45 +171,6 @@ fn verdicts(lang: Lang, view: &pb::DeliveryView) -> Markup {
         }
         @if effective {
             p.good { (lang.of(said::VALID_SIGNATURES_COMPETENT)) }
-        }
-    }
-}
-
-fn timeline(lang: Lang, way: &[(u64, Event)]) -> Markup {
-    html! {
-        ol.way {
-            @for (index, event) in way {
-                li {
-                    time { (lang.moment(event.at.millis())) }
-                    strong { (events::title(lang, &event.kind)) } " "
-                    (events::about(lang, &event.kind)) " "
-                    span.note {
-                        (lang.of(said::BY_2)) " " (events::who(event)) ", "
-                        a href=(format!("/audit/{index}")) { (lang.of(said::EVENT_2)) " " (lang.number(*index)) }
-                    }
-                }
-            }
-        }
-    }
-}
-
-/// What the delivery's record says, for visitors who may not read the log.
-fn milestones(lang: Lang, view: &pb::DeliveryView) -> Markup {
-    html! {
-        ol.way {
-            @if view.submitted_at > 0 {
-                li { time { (lang.moment(view.submitted_at)) } (spoken::event(lang, "submitted")) }
-            }
-            @if view.settled_at > 0 {
-                li { time { (lang.moment(view.settled_at)) } (spoken::event(lang, "received")) }
-            }
-            @for status in &view.statuses {
-                li {
-                    time { (lang.moment(status.at)) }
-                    (spoken::status(lang, &format!("{:02}", status.status)))
-                    @if status.out_of_order { " (" (lang.of(said::OUT_ORDER)) ")" }
-                }
-            }
         }
     }
 }

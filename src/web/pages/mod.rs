@@ -13,6 +13,7 @@ mod paper;
 mod recent;
 mod register;
 mod sign_in;
+mod way;
 
 use std::sync::Arc;
 
@@ -20,15 +21,16 @@ use axum::extract::Request;
 use axum::http::header;
 use axum::response::{IntoResponse as _, Redirect, Response};
 use axum::routing::{get, post};
-use axum::{Router, middleware};
+use axum::{Extension, Router, middleware};
 
 use super::frame::{ICON, STYLE, Trouble};
+use super::visitor::Visitor;
 use super::{Site, visitor};
 
 /// Every path of the site.
 pub(super) fn routes(site: Arc<Site>) -> Router {
     let inside = Router::new()
-        .route("/", get(|| async { Redirect::to("/overview") }))
+        .route("/", get(first))
         .route("/overview", get(overview::page))
         .route("/agencies", get(agencies::page))
         .route("/agencies/{id}", get(agency::page))
@@ -52,6 +54,11 @@ pub(super) fn routes(site: Arc<Site>) -> Router {
         .merge(inside)
         .fallback(nowhere)
         .with_state(site)
+}
+
+/// To the page that the visitor begins with. Who may see none is told so there.
+async fn first(Extension(visitor): Extension<Visitor>) -> Redirect {
+    Redirect::to(visitor.first_page().unwrap_or("/overview"))
 }
 
 /// What is the same for everybody.

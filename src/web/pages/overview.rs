@@ -16,7 +16,7 @@ use crate::web::Site;
 use crate::web::chart::{Bar, stacked};
 use crate::web::choice::{Asked, Choice, dimension, moved};
 use crate::web::figures::{
-    self, MEASURES, Measure, RATIOS, Rows, SCOPES, cell, covered, part_of, percent, ratio,
+    self, MEASURES, Measure, RATIOS, Rows, SCOPES, Whose, cell, covered, part_of, percent, ratio,
 };
 use crate::web::frame::{grid, page as framed};
 use crate::web::pages::late;
@@ -44,6 +44,7 @@ async fn show(site: &Site, visitor: &Visitor, asked: &Asked) -> Result<Markup, S
     let lang = visitor.lang;
     let now = Month::of(site.exchange.ledger().now().date());
     let choice = asked.read(Some(Period::Month(now))).map_err(refuse)?;
+    let whose = Whose::of(site, visitor)?;
     let targets = site.exchange.config().targets;
     let (every, earlier, months, agencies, late) = tokio::join!(
         figures::ask(site, visitor, choice.request(&[])),
@@ -59,18 +60,19 @@ async fn show(site: &Site, visitor: &Visitor, asked: &Asked) -> Result<Markup, S
     let all = Rows::of(every.rows);
     let body = html! {
         (choice.links(lang, "/overview", now))
+        (whose.note(lang))
         section.cards {
             @for measure in &MEASURES {
-                (card(lang, measure, target(&targets, measure), choice, &all, earlier.as_ref().unwrap_or(&months)))
+                (card(lang, &whose, measure, target(&targets, measure), (choice, now), &all, earlier.as_ref().unwrap_or(&months)))
             }
         }
-        h2 { (lang.of(said::BY_MONTH)) }
+        (whose.heading(lang, lang.of(said::BY_MONTH)))
         div.figures {
             @for measure in &MEASURES { (by_month(lang, measure.scope, lang.of(measure.between), choice, &months)) }
         }
-        h2 { (lang.of(said::EVERY_RATIO_PERIOD)) }
+        (whose.heading(lang, lang.of(said::EVERY_RATIO_PERIOD)))
         (every_ratio(lang, choice, &all))
-        h2 { (lang.of(said::FURTHEST_FROM_TARGET)) }
+        (whose.heading(lang, lang.of(said::FURTHEST_FROM_TARGET)))
         @for measure in &MEASURES {
             @if let Some(target) = target(&targets, measure) {
                 (furthest(site, lang, measure, target, choice, &agencies))
@@ -78,7 +80,7 @@ async fn show(site: &Site, visitor: &Visitor, asked: &Asked) -> Result<Markup, S
                 p { (lang.of(measure.between)) ": " (lang.of(said::NO_TARGET_SET)) }
             }
         }
-        h2 { (lang.of(said::PAPER_REGISTERS)) }
+        (whose.heading(lang, lang.of(said::PAPER_REGISTERS)))
         (registers(site, lang, &coverage))
         h2 { (lang.of(said::SOON_TOO_LATE)) }
         (late.unwrap_or_else(|| html! { p { (lang.of(said::NODES_QUEUES_FOR)) } }))
@@ -129,9 +131,10 @@ fn short_of(ratio: &Ratio, measure: &Measure, target: u8) -> Option<i64> {
 
 fn card(
     lang: Lang,
+    whose: &Whose,
     measure: &Measure,
     target: Option<u8>,
-    choice: Choice,
+    (choice, today): (Choice, Month),
     all: &Rows,
     periods: &Rows,
 ) -> Markup {
@@ -141,14 +144,18 @@ fn card(
     let before = choice.period.map(|p| of(moved(p, -1)));
     let change = before.and_then(|b| Some(current.basis_points()? as i64 - b.basis_points()? as i64));
     let counts = now.and_then(|r| r.counts).unwrap_or_default();
+    let under_way = choice.period.is_some_and(|p| p.months().1 >= today);
     html! {
         article {
-            h2 { (lang.of(measure.between)) }
+            (whose.heading(lang, lang.of(measure.between)))
             p.what { (lang.of(measure.what)) }
             p.big { (percent(lang, &current)) }
             p.part { (part_of(lang, &current)) " " (choice.unit(lang)) }
             @if let Some(change) = change {
-                p.change { (lang.points(change)) " " (lang.of(said::POINTS_AGAINST_PERIOD)) }
+                p.change {
+                    (lang.points(change)) " " (lang.of(said::POINTS_AGAINST_PERIOD))
+                    @if under_way { " (" strong { (lang.of(said::PERIOD_NOT_OVER)) } ")" }
+                }
             }
             (against(lang, measure, target, &current))
             p.note {
@@ -161,7 +168,12 @@ fn card(
                 @let rows: Vec<Vec<Markup>> = (0..PERIODS).rev().map(|back| {
                     let period = moved(period, -back);
                     let of = if back == 0 { current } else { of(period) };
-                    vec![html! { (lang.period(period)) }, html! { (percent(lang, &of)) }, html! { (part_of(lang, &of)) }]
+                    let open = back == 0 && under_way;
+                    let name = html! {
+                        (lang.period(period))
+                        @if open { " (" (lang.of(said::PERIOD_NOT_OVER)) ")" }
+                    };
+                    vec![name, html! { (percent(lang, &of)) }, html! { (part_of(lang, &of)) }]
                 }).collect();
                 (grid(
                     &format!("{}: {}", lang.of(measure.between), lang.of(said::LAST_PERIODS)),
@@ -187,7 +199,7 @@ fn against(lang: Lang, measure: &Measure, target: Option<u8>, current: &Ratio) -
                 None => "n/a",
                 Some(short) if short <= 0 => strong.met { (lang.of(said::REACHED)) },
                 Some(short) => strong.short {
-                    (lang.of(said::NOT_REACHED_SHORT)) " "
+                    (lang.of(if measure.more { said::NOT_REACHED_SHORT } else { said::NOT_REACHED_OVER })) " "
                     (lang.points(short).trim_start_matches('+')) " " (lang.of(said::POINTS))
                 },
             }
@@ -309,7 +321,7 @@ fn furthest(
     let head = [
         html! { (lang.of(said::AGENCY)) },
         html! { (lang.of(said::RATIO)) },
-        html! { (lang.of(said::SHORT_BY_POINTS)) },
+        html! { (lang.of(if measure.more { said::SHORT_BY_POINTS } else { said::OVER_BY_POINTS })) },
         html! { (lang.of(said::AS_NUMBER)) (choice.unit(lang)) },
     ];
     grid(&name, &head, &[false, true, true, true], &rows)

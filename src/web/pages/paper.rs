@@ -22,7 +22,7 @@ use crate::rpc::login::token;
 use crate::rpc::refuse;
 use crate::web::Site;
 use crate::web::forms;
-use crate::web::frame::page as framed;
+use crate::web::frame::{page as framed, refusal};
 use crate::web::said;
 use crate::web::text::Lang;
 use crate::web::visitor::Visitor;
@@ -262,8 +262,8 @@ fn said(lang: Lang, status: &Status) -> Markup {
     let reason = status.get_details_error_info().map(|info| info.reason).unwrap_or_default();
     html! {
         div.warn role="alert" {
-            strong { (lang.of(said::NOT_RECORDED)) } ": "
-            span lang="en" { (status.message()) } " " code { (reason) }
+            p { strong { (lang.of(said::NOT_RECORDED)) } " " code { (reason) } }
+            (refusal(lang, &reason, status.message()))
         }
     }
 }

@@ -10,6 +10,7 @@ use crate::web::Site;
 use crate::web::events;
 use crate::web::forms;
 use crate::web::frame::grid;
+use crate::web::pages::way;
 use crate::web::said;
 use crate::web::text::Lang;
 use crate::web::visitor::Visitor;
@@ -28,6 +29,8 @@ const REFUSED: u32 = 500;
 struct Times {
     delivered: Vec<i64>,
     acknowledged: Vec<i64>,
+    /// Of them, refused with status 02.
+    refused: u64,
 }
 
 /// Times to deliver and to acknowledge; `None` for visitors who may not read the log.
@@ -45,6 +48,7 @@ pub(super) async fn times(site: &Site, visitor: &Visitor) -> Option<Markup> {
         let document = matches!(view.kind(), pb::Kind::New | pb::Kind::Replace);
         if document && view.state() == pb::DeliveryState::Delivered {
             times.delivered.push(view.settled_at - view.submitted_at);
+            times.refused += u64::from(way::is_refused(&view));
             let first = view.statuses.iter().map(|status| status.at).min();
             times.acknowledged.extend(first.map(|at| (at - view.settled_at).max(0)));
         }
@@ -88,7 +92,10 @@ fn shown(lang: Lang, times: &Times) -> Markup {
         html! { (lang.of(said::NINE_OF_TEN)) },
         html! { (lang.of(said::LONGEST)) },
     ];
-    grid(lang.of(said::NEWEST_DOCUMENTS), &head, &[false, true, true, true, true], &rows)
+    html! {
+        (grid(lang.of(said::NEWEST_DOCUMENTS), &head, &[false, true, true, true, true], &rows))
+        p { (lang.of(said::BY_RECIPIENTS)) ": " (lang.number(times.refused)) }
+    }
 }
 
 /// Refusals by this node, by reason; `None` for visitors who may not read the log.
