@@ -287,12 +287,12 @@ fn required(field: &'static str, text: &str) -> Result<(), Rejection> {
 /// Refuses a name, which may be empty, that is too long or is not on one line: what is listed line by line must not be able
 /// to make up lines.
 pub fn one_line(field: &'static str, text: &str, max: usize) -> Result<(), Rejection> {
-    plain(field, text, max, |c| c.is_control() || matches!(c, '\u{2028}' | '\u{2029}'), "on one line")
+    plain(field, text, max, |c| c.is_control() || matches!(c, '\u{2028}' | '\u{2029}'), " on one line")
 }
 
 /// Refuses a text, which may be empty, that is too long or holds control characters; line breaks and tabs are allowed.
 pub fn optional_text(field: &'static str, text: &str, max: usize) -> Result<(), Rejection> {
-    plain(field, text, max, |c| c.is_control() && !matches!(c, '\n' | '\r' | '\t'), "text")
+    plain(field, text, max, |c| c.is_control() && !matches!(c, '\n' | '\r' | '\t'), "")
 }
 
 fn plain(
@@ -314,7 +314,7 @@ fn plain(
         return Err(Rejection::new(
             Reason::InvalidText,
             field,
-            format!("`{}` holds control characters: send plain {what}", shorten(text)),
+            format!("`{}` holds control characters: send plain text{what}", shorten(text)),
         ));
     }
     Ok(())

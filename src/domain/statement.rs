@@ -64,6 +64,7 @@ pub fn statement(
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::domain::reason::Reason;
     use crate::merkle::sha256;
 
     fn made(number: &str, notation: &str, reason: &str) -> String {
@@ -84,8 +85,11 @@ mod tests {
 
     #[test]
     fn no_value_looks_like_another_line() {
-        let text = made("1\nyear 1", "A\nyear 2", "a\nyear 2017");
+        let text = made("1", "A", "a\nyear 2017");
         assert_eq!(text.lines().filter(|line| line.starts_with("year ")).collect::<Vec<_>>(), ["year 2016"]);
-        assert_eq!(text.lines().nth(3), Some("number 1\\nyear 1"));
+        assert_eq!(text.lines().last(), Some("reason a\\nyear 2017"));
+        for (number, notation) in [("1\nyear 1", "A"), ("1", "A\nyear 2"), ("1", "A\u{2028}year 2")] {
+            assert_eq!(DocumentKey::new(number, notation, 2016).unwrap_err().reason, Reason::InvalidText);
+        }
     }
 }
