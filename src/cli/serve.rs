@@ -1,12 +1,14 @@
 //! `lienthong serve` and `lienthong check-config`.
 
+use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::sync::Arc;
 
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use super::{CliError, Outcome, note, out};
-use crate::config::Config;
+use crate::config::{Collectors, Config, Targets};
+use crate::domain::NodeName;
 use crate::exchange::directory::DirectoryHolder;
 use crate::ledger::SystemClock;
 use crate::node::{Listeners, Node, log_signer};
@@ -166,6 +168,20 @@ fn evidence(config: &Config) -> Result<String, CliError> {
     Ok(format!("signed with {}, valid until {until}", certificate.display()))
 }
 
+/// What the three measures are to reach, in words.
+fn targets(config: &Config) -> String {
+    let Targets { fully_electronic, dual, any_electronic } = config.targets;
+    let target =
+        |name: &str, bound: &str, percent: Option<u8>| Some(format!("{name} {bound} {} %", percent?));
+    let all = [
+        target("fully electronic", "at least", fully_electronic),
+        target("dual", "at most", dual),
+        target("any electronic", "at least", any_electronic),
+    ];
+    let all: Vec<String> = all.into_iter().flatten().collect();
+    if all.is_empty() { "none (`figures.targets`)".to_owned() } else { all.join(", ") }
+}
+
 /// Explains a configuration, or what is wrong with it.
 pub fn check(args: &CheckArgs) -> Result<Outcome, CliError> {
     let config = Config::read(&args.file).map_err(CliError::failed)?;
@@ -201,6 +217,13 @@ pub fn check(args: &CheckArgs) -> Result<Outcome, CliError> {
         calendar.holidays.len(),
         calendar.workdays.len()
     ));
+    out(format!("targets     {}", targets(&config)));
+    let names = |nodes: &BTreeSet<NodeName>| match nodes.is_empty() {
+        true => "nobody".to_owned(),
+        false => nodes.iter().map(NodeName::as_str).collect::<Vec<_>>().join(", "),
+    };
+    let Collectors { collectors, auditors } = &config.collectors;
+    out(format!("figures     stated to {}; the whole log read by {}", names(collectors), names(auditors)));
     let metrics = config.metrics.map_or("not served".to_owned(), |a| format!("http://{a}/metrics"));
     out(format!("metrics     {metrics}"));
     let traces = config.traces.as_ref();
@@ -232,6 +255,11 @@ pub fn check(args: &CheckArgs) -> Result<Outcome, CliError> {
         None => crate::directory::Directory::verify(&text, &config.authority).map_err(CliError::failed)?,
     };
     out(format!("directory   version {}, {} agencies", directory.version(), directory.agencies().len()));
+    for node in config.collectors.collectors.iter().chain(&config.collectors.auditors) {
+        if directory.node(node).is_none() {
+            out(format!("! the directory lists no node `{node}`, to which figures are to be stated"));
+        }
+    }
     match directory.node(&config.node) {
         None => {
             out(format!("! the directory does not list node `{}`: ask its authority", config.node));

@@ -16,6 +16,9 @@ fn timestamps_and_the_certificate_of_evidence_are_explained() {
     for line in [
         "timestamps  of nobody (`timestamps.url`): times are by this node's clock\n",
         "evidence    not signed (`evidence.certificate`): it does not say who exported it\n",
+        "targets     none (`figures.targets`)\n",
+        "figures     stated to tinh; the whole log read by tinh\n",
+        "traces      sent nowhere\n",
     ] {
         assert!(out.contains(line), "{out}");
     }
@@ -39,6 +42,18 @@ fn timestamps_and_the_certificate_of_evidence_are_explained() {
         out.contains("evidence    signed with ") && out.contains("person-H09.pem, valid until 20"),
         "{out}"
     );
+    let collectors = before.replace("collectors = [\"tinh\"]", "collectors = [\"huyen\", \"nosuch\"]");
+    assert_ne!(collectors, before);
+    std::fs::write(&file, format!("{collectors}\n[figures.targets]\ndual = 20\n")).unwrap();
+    let (code, out, err) = shown();
+    assert_eq!(code, Some(0), "{out}{err}");
+    for line in [
+        "targets     dual at most 20 %\n",
+        "figures     stated to huyen, nosuch; the whole log read by tinh\n",
+        "! the directory lists no node `nosuch`",
+    ] {
+        assert!(out.contains(line), "{out}");
+    }
     // A key that is not the certificate's, one that is not there.
     for (key, why) in [("seal-H09.key", "evidence: "), ("none.key", "none.key")] {
         std::fs::write(&file, with(key)).unwrap();
