@@ -88,7 +88,7 @@ pub struct Link {
     pub(super) content: ContentLane,
 }
 
-/// The connection, and how the last attempt to make one failed.
+/// The connection, and when the last attempt that failed to make one had begun.
 #[derive(Default)]
 struct Slot {
     connection: Option<Connection>,
@@ -127,7 +127,8 @@ pub(super) fn unreachable(node: &NodeName, what: impl std::fmt::Display) -> Reje
 }
 
 impl Link {
-    /// The connection, made when there is none. Who waited while another's attempt failed gets the same answer.
+    /// The connection, made when there is none. Of those who wait, one attempts it and all get its answer; an attempt
+    /// that had begun before somebody asked does not answer him, because the node may have come up since.
     async fn connection(&self) -> Result<Connection, Rejection> {
         let asked = Instant::now();
         let mut slot = self.slot.lock().await;
@@ -148,6 +149,7 @@ impl Link {
             return Err(rejection.clone());
         }
         let limit = self.exchange.config().peer_connect;
+        let begun = Instant::now();
         let made = tokio::time::timeout(limit, self.connect()).await.unwrap_or_else(|_| {
             Err(unreachable(&self.node, format!("no connection within {} s", limit.as_secs_f32())))
         });
@@ -157,7 +159,7 @@ impl Link {
                 Ok(fresh)
             }
             Err(rejection) => {
-                slot.failed = Some((Instant::now(), rejection.clone()));
+                slot.failed = Some((begun, rejection.clone()));
                 Err(rejection)
             }
         }

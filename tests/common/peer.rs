@@ -98,18 +98,24 @@ impl FakePeer {
 
     /// Listens where the directory says that `node` is, with the certificate of this configuration.
     pub async fn listen(&mut self, net: &TestNet, node: &str, of: &Config) {
-        let tls = NodeTls::load(of).unwrap().peers;
         let address = net.config(node).listen_peers;
+        let free = || async { TcpListener::bind(address).await.ok() };
+        self.listen_on(eventually("the port is free", free).await.into_std().unwrap(), of);
+    }
+
+    /// The same on a port that is held already.
+    pub fn listen_on(&mut self, listener: std::net::TcpListener, of: &Config) {
+        let tls = NodeTls::load(of).unwrap().peers;
         let stopped = self.stop.subscribe();
         let quotas = Quotas::new(Share::PEER, of.idle);
         let router = serve::builder(&quotas, stopped.clone())
             .add_service(PeerServiceServer::new(Service(self.state.clone())));
         let runtime =
             tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
-        let listening = runtime.spawn(async move {
-            eventually("the port is free", || async { TcpListener::bind(address).await.ok() }).await
-        });
-        let listener = listening.await.unwrap();
+        let listener = {
+            let _of_this_runtime = runtime.enter();
+            TcpListener::from_std(listener).unwrap()
+        };
         runtime.spawn(serve::serve(router, quotas, listener, tls, stopped));
         self.runtime = Some(runtime);
     }

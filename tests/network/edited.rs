@@ -14,6 +14,7 @@ use lienthong::signature::Verdict;
 use lienthong::wire::network::{Ask, NamedDelivery, Reply};
 use lienthong::wire::pb;
 use lienthong::wire::pb::deliver_response::Outcome;
+use tokio::net::TcpListener;
 
 use super::{PERIOD, collect, totals};
 use crate::common::client::Client;
@@ -78,8 +79,8 @@ struct Played {
 }
 
 impl Played {
-    /// It states `text`, by an event about `named`, and gives these entries of its log.
-    async fn states(&mut self, net: &TestNet, text: &str, named: &str, leaves: Leaves) -> String {
+    /// From now on it states `text`, by an event about `named`, and gives these entries of its log.
+    fn will_state(&mut self, net: &TestNet, text: &str, named: &str, leaves: Leaves) {
         let made = StatementMade {
             period: PERIOD.parse().unwrap(),
             statement: sha256(named.as_bytes()),
@@ -113,6 +114,11 @@ impl Played {
             };
             Outcome::Figures(reply.to_wire())
         }));
+    }
+
+    /// It states so, and a collects: what came of it.
+    async fn states(&mut self, net: &TestNet, text: &str, named: &str, leaves: Leaves) -> String {
+        self.will_state(net, text, named, leaves);
         let (report, ..) = collect(&self.admin, PERIOD).await.unwrap();
         let part = report.nodes.iter().find(|n| n.node == "c").unwrap();
         let counted = totals(&report, "deliveries").get("outside").map_or(0, |c| c.deliveries);
@@ -178,6 +184,35 @@ async fn a_statement_that_was_edited_has_no_part_in_the_totals() {
     c.log = net.hand_log("b");
     let answer = c.states(&net, &right, &right, Leaves::Hidden).await;
     assert!(answer.starts_with("bad_proof"), "{answer}");
+    drop(c);
+    for node in ["a", "b"] {
+        net.stop(node).await;
+    }
+}
+
+#[tokio::test]
+async fn a_node_that_came_up_after_others_called_it_in_vain_states_its_figures() {
+    let mut net = TestNet::new();
+    net.configure("a", |config| config.witness_every = std::time::Duration::from_secs(3_600));
+    net.start_together(&["a", "b"]).await;
+    let admin = net.client("a", "admin").await;
+    let peer = FakePeer::new(Arc::new(|_| Some(refuse(Reason::Overloaded))));
+    let mut c = Played { peer, log: net.hand_log("c"), admin };
+    let right = statement("c", vec![sent("G01", "H01.1")]);
+    c.will_state(&net, &right, &right, Leaves::Hidden);
+    // The courier calls, and is kept waiting; who collects waits for the same call.
+    let listener = TcpListener::bind(net.config("c").listen_peers).await.unwrap();
+    net.dms("a").await.deliver(&net.document("H01.1", &["G01"], "1")).await;
+    let (held, _) = listener.accept().await.unwrap();
+    let admin = net.client("a", "admin").await;
+    let collecting = tokio::spawn(async move { collect(&admin, PERIOD).await.unwrap().0 });
+    tokio::time::sleep(std::time::Duration::from_millis(300)).await;
+    // That call fails; the next one finds the node.
+    c.peer.listen_on(listener.into_std().unwrap(), net.config("c"));
+    drop(held);
+    let report = collecting.await.unwrap();
+    let part = report.nodes.iter().find(|n| n.node == "c").unwrap();
+    assert_eq!((part.outcome.as_str(), part.message.as_str()), ("stated", ""));
     drop(c);
     for node in ["a", "b"] {
         net.stop(node).await;
