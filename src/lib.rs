@@ -6,7 +6,7 @@
 //!
 //! | layer | what lives there |
 //! |---|---|
-//! | [`time`] | points in time and days, as values |
+//! | [`time`], `parallel` | points in time and days, as values; work on several threads |
 //! | [`merkle`] | hashes, tiles, proofs, signed notes, checkpoints, cosignatures |
 //! | [`signature`] | document signatures, certificate paths, verdicts |
 //! | [`domain`] | documents, envelopes, events, folds, decisions, ratios |
@@ -21,6 +21,7 @@
 //! | [`node`] | the composition root: build, bind, run, drain |
 //! | [`cli`] | commands |
 
+mod parallel;
 pub mod time;
 
 pub mod merkle;

@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 
 /// From the top down; modules of one line may name each other.
 const ORDER: &[&[&str]] = &[
-    &["time"],
+    &["time", "parallel"],
     &["merkle"],
     &["signature"],
     &["domain"],

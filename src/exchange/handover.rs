@@ -259,13 +259,13 @@ impl Exchange {
                 return Err(e.into_rejection());
             }
         };
+        span.about(&id, None);
+        span.says("recipient", record.facts.recipient_code.as_str());
+        span.end(None);
         let Stored { bytes, envelope, signatures } = self.stored(&record.facts.envelope_digest)?;
         let mut agreed: Vec<&Asked> = record.asked.iter().collect();
         agreed.retain(|a| a.ask == Ask::Update && a.state == AskState::Agreed);
         agreed.sort_by_key(|a| a.answer);
-        span.about(&id, None);
-        span.says("recipient", record.facts.recipient_code.as_str());
-        span.end(None);
         let updates = agreed.iter().map(|a| self.stored_content(&a.envelope)).collect::<Result<_, _>>()?;
         Ok(Opened {
             updates,

@@ -136,9 +136,10 @@ impl Otlp {
         }
     }
 
-    fn step(&self, trace: TraceId, parent: SpanId, step: Step) -> SpanData {
+    /// What every span has; a step needs no more.
+    fn base(&self, id: SpanContext, parent: SpanId, step: Step) -> SpanData {
         SpanData {
-            span_context: context(trace, self.ids.new_span_id()),
+            span_context: id,
             parent_span_id: parent,
             parent_span_is_remote: false,
             span_kind: SpanKind::Internal,
@@ -160,7 +161,7 @@ impl Keeper for Otlp {
         let (trace, first) = ids(&span.delivery);
         let id = if span.first { first } else { self.ids.new_span_id() };
         for step in span.steps {
-            self.queue.on_end(self.step(trace, id, step));
+            self.queue.on_end(self.base(context(trace, self.ids.new_span_id()), id, step));
         }
         let mut attributes = vec![KeyValue::new("lienthong.delivery_id", span.delivery.to_string())];
         attributes.extend(span.attributes.into_iter().map(|(name, value)| {
@@ -171,23 +172,17 @@ impl Keeper for Otlp {
             }
         }));
         attributes.extend(span.failed.map(|reason| KeyValue::new("error.type", reason)));
+        let parent = if span.first { SpanId::INVALID } else { first };
+        let whole = Step { name: span.name, began: span.began, ended: span.ended };
         self.queue.on_end(SpanData {
-            span_context: context(trace, id),
-            parent_span_id: if span.first { SpanId::INVALID } else { first },
             parent_span_is_remote: !span.first,
             span_kind: match span.side {
                 Side::Server => SpanKind::Server,
                 Side::Client => SpanKind::Client,
             },
-            name: span.name.into(),
-            start_time: span.began,
-            end_time: span.ended,
             attributes,
-            dropped_attributes_count: 0,
-            events: SpanEvents::default(),
-            links: SpanLinks::default(),
             status: span.failed.map_or(Status::Unset, Status::error),
-            instrumentation_scope: self.scope.clone(),
+            ..self.base(context(trace, id), parent, whole)
         });
     }
 }

@@ -3,7 +3,7 @@
 
 use std::collections::{BTreeMap, HashSet};
 
-use super::engine::{each_cell, each_row};
+use super::engine::{by_sender, each_cell, each_row};
 use super::query::Query;
 use super::{ReportError, Source};
 use crate::domain::fold::records::DeclaredRecord;
@@ -98,13 +98,13 @@ pub fn coverage(source: &(impl Source + ?Sized), query: &Query) -> Result<Covera
             *months.entry(Month::of(dims.day)).or_default() += deliveries;
         }
     };
-    if query.is_narrow() {
-        each_row(source, query, |_, row| add(&row.dims, row.count().deliveries))?;
-    } else {
+    if by_sender(query) {
         let counters = |key: &[u8], value: &[u8]| decode::<Counters>(key, value);
         each_cell(source, query, Family::Sender, Merged::Not, counters, |dims, sum| {
             add(dims, sum.deliveries)
         })?;
+    } else {
+        each_row(source, query, |_, row| add(&row.dims, row.count().deliveries))?;
     }
     for (agency, months) in agencies {
         if months.is_empty() {

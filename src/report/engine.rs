@@ -2,7 +2,6 @@
 //! milliseconds whatever the log's size, and from the rows otherwise, a sender's after the other's, on all cores.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
-use std::sync::atomic::{AtomicUsize, Ordering};
 
 use super::coverage::Declared;
 use super::query::{Basis, Dimension, Query, Value};
@@ -13,6 +12,7 @@ use crate::domain::fold::{decode, keys};
 use crate::domain::ids::AgencyId;
 use crate::domain::ratio::cell::{self, Cell, Family, Merged, Several};
 use crate::domain::ratio::{Arrived, Counters, Dims, Month, Row, Side};
+use crate::parallel;
 use crate::time::Date;
 
 /// One line of a report.
@@ -68,16 +68,26 @@ pub enum Plan {
     Rows,
 }
 
+/// What only the cells of senders tell.
+const SENDERS: [Dimension; 2] = [Dimension::Sender, Dimension::SenderRegistered];
+
+/// Whether cells that tell these dimensions, beside those that all tell, know what is needed.
+fn known_within(needs: &HashSet<Dimension>, known: &[Dimension]) -> bool {
+    use Dimension as D;
+    let always = [D::Scope, D::Direction, D::SenderLevel, D::RecipientLevel, D::Month, D::Quarter, D::Year];
+    needs.iter().all(|need| always.contains(need) || known.contains(need))
+}
+
+/// Whether the cells of senders know the deliveries that a query asks for.
+pub(super) fn by_sender(query: &Query) -> bool {
+    known_within(&query.needs(), &SENDERS)
+}
+
 /// Where the figures of a query come from.
 pub fn plan(query: &Query) -> Plan {
     use Dimension as D;
     let needs = query.needs();
-    let within = |known: &[Dimension]| {
-        let always =
-            [D::Scope, D::Direction, D::SenderLevel, D::RecipientLevel, D::Month, D::Quarter, D::Year];
-        needs.iter().all(|need| always.contains(need) || known.contains(need))
-    };
-    let sender = [D::Sender, D::SenderRegistered];
+    let within = |known: &[Dimension]| known_within(&needs, known);
     let recipient = [D::Recipient, D::RecipientRegistered];
     if query.side == Side::Incoming {
         return if within(&recipient) { Plan::Cells(Family::Arrival, Merged::Not) } else { Plan::Rows };
@@ -87,7 +97,7 @@ pub fn plan(query: &Query) -> Plan {
         None => return Plan::Rows,
     };
     // Senders first: only their cells tell what is covered by a declared register.
-    if within(&sender) {
+    if within(&SENDERS) {
         Plan::Cells(Family::Sender, merged)
     } else if within(&[D::Type, D::Urgency]) {
         Plan::Cells(Family::Kind, merged)
@@ -124,7 +134,6 @@ fn merged(query: &Query, needs: &HashSet<Dimension>) -> Option<Merged> {
 pub fn figures(source: &(impl Source + ?Sized), query: &Query) -> Result<Vec<Figure>, ReportError> {
     let declared = Declared::load(source, query)?;
     let mut sums = Sums::new();
-    let mut tells_senders = true;
     // What is covered is known by sender: where anything is declared, cells that do not tell senders apart will not do.
     let planned = match plan(query) {
         Plan::Cells(family, _)
@@ -136,31 +145,31 @@ pub fn figures(source: &(impl Source + ?Sized), query: &Query) -> Result<Vec<Fig
     };
     match planned {
         Plan::Cells(family, merged) => {
-            // Where nothing is declared, nothing is covered, whoever sent it.
-            tells_senders = family == Family::Sender || declared.is_empty();
-            let covered = |dims: &Dims| tells_senders && declared.covers(dims);
             let counters = |key: &[u8], value: &[u8]| decode::<Counters>(key, value);
             each_cell(source, query, family, Merged::Not, counters, |dims, counters| {
-                sums.entry(group(query, dims)).or_default().add(counters, covered(dims));
+                sums.entry(group(query, dims)).or_default().add(counters, declared.covers(dims));
             })?;
             if merged != Merged::Not {
                 let several = |key: &[u8], value: &[u8]| decode::<Several>(key, value);
                 each_cell(source, query, family, merged, several, |dims, several| {
-                    sums.entry(group(query, dims)).or_default().take(several, covered(dims));
+                    sums.entry(group(query, dims)).or_default().take(several, declared.covers(dims));
                 })?;
             }
         }
         Plan::Rows => {
             let incoming = query.side == Side::Incoming;
             let family = if incoming { Family::Arrival } else { Family::Sender };
-            let agencies: Vec<_> = agencies(source, query, family)?.into_iter().collect();
-            let parts = side_by_side(&agencies, |sums, agency| match (incoming, query.basis) {
-                (true, _) => arrivals(source, query, agency, sums),
-                (false, Basis::Deliveries) => deliveries(source, query, &declared, agency, sums),
-                (false, Basis::Documents) => documents(source, query, &declared, agency, sums),
-            })?;
-            for (group, sum) in parts.into_iter().flatten() {
-                sums.entry(group).or_default().join(sum);
+            let agencies = Vec::from_iter(agencies(source, query, family)?);
+            let parts =
+                parallel::each(parallel::cores(), &agencies, |agency| match (incoming, query.basis) {
+                    (true, _) => arrivals(source, query, agency),
+                    (false, Basis::Deliveries) => deliveries(source, query, &declared, agency),
+                    (false, Basis::Documents) => documents(source, query, &declared, agency),
+                });
+            for part in parts {
+                for (group, sum) in part? {
+                    sums.entry(group).or_default().join(sum);
+                }
             }
         }
     }
@@ -168,7 +177,7 @@ pub fn figures(source: &(impl Source + ?Sized), query: &Query) -> Result<Vec<Fig
     let figure = |(values, sum): (Group, Sum)| Figure {
         values: values.into_iter().map(|value| value.1).collect(),
         counters: sum.more.minus(sum.less),
-        covered: (tells_senders && outgoing).then(|| sum.covered_more.saturating_sub(sum.covered_less)),
+        covered: outgoing.then(|| sum.covered_more.saturating_sub(sum.covered_less)),
     };
     Ok(sums.into_iter().map(figure).filter(|f| f.counters.deliveries > 0).collect())
 }
@@ -254,31 +263,6 @@ fn agencies(
     Ok(found)
 }
 
-/// Does the work of each agency on all cores, each with sums of its own.
-fn side_by_side(
-    agencies: &[YearOf],
-    work: impl Fn(&mut Sums, &YearOf) -> Result<(), ReportError> + Sync,
-) -> Result<Vec<Sums>, ReportError> {
-    let next = AtomicUsize::new(0);
-    let share = || {
-        let mut sums = Sums::new();
-        while let Some(agency) = agencies.get(next.fetch_add(1, Ordering::Relaxed)) {
-            work(&mut sums, agency)?;
-        }
-        Ok(sums)
-    };
-    let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
-    std::thread::scope(|scope| {
-        let others: Vec<_> = (1..cores.min(agencies.len())).map(|_| scope.spawn(share)).collect();
-        let mut parts = vec![share()];
-        // A thread that panics takes this one along.
-        parts.extend(
-            others.into_iter().map(|other| other.join().unwrap_or_else(|p| std::panic::resume_unwind(p))),
-        );
-        parts.into_iter().collect()
-    })
-}
-
 /// The deliveries of the sender's side that count.
 pub(super) fn each_row(
     source: &(impl Source + ?Sized),
@@ -311,8 +295,8 @@ fn arrivals(
     source: &(impl Source + ?Sized),
     query: &Query,
     (_, recipient): &YearOf,
-    sums: &mut Sums,
-) -> Result<(), ReportError> {
+) -> Result<Sums, ReportError> {
+    let mut sums = Sums::new();
     let prefix = keys::arrived_at(recipient);
     source.scan(&prefix, &prefix, &mut |key, value| {
         let row: Arrived = decode(key, value)?;
@@ -320,7 +304,8 @@ fn arrivals(
             sums.entry(group(query, &row.dims)).or_default().add(row.count(), false);
         }
         Ok(true)
-    })
+    })?;
+    Ok(sums)
 }
 
 fn deliveries(
@@ -328,12 +313,13 @@ fn deliveries(
     query: &Query,
     declared: &Declared,
     agency: &YearOf,
-    sums: &mut Sums,
-) -> Result<(), ReportError> {
+) -> Result<Sums, ReportError> {
+    let mut sums = Sums::new();
     rows_of(source, query, agency, |_, row| {
         let covered = declared.covers(&row.dims);
         sums.entry(group(query, &row.dims)).or_default().add(row.count(), covered);
-    })
+    })?;
+    Ok(sums)
 }
 
 /// What is the same for all deliveries of one document; where they disagree, they count as several.
@@ -345,8 +331,8 @@ fn documents(
     query: &Query,
     declared: &Declared,
     agency: &YearOf,
-    sums: &mut Sums,
-) -> Result<(), ReportError> {
+) -> Result<Sums, ReportError> {
+    let mut sums = Sums::new();
     let mut document: Vec<u8> = Vec::new();
     let mut parts: HashMap<(Face, Group), (Counters, bool)> = HashMap::new();
     let mut flush = |parts: &mut HashMap<(Face, Group), (Counters, bool)>| {
@@ -367,7 +353,7 @@ fn documents(
         *part = (part.0.plus(row.count()), declared.covers(d));
     })?;
     flush(&mut parts);
-    Ok(())
+    Ok(sums)
 }
 
 /// How often the rows of the months of a query have changed so far: figures that were read between two equal answers

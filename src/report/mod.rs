@@ -177,16 +177,16 @@ fn by_key(source: &(impl Source + ?Sized), query: &Query) -> Result<Vec<Figure>,
     }
     // Documents do not: one that went up and down counts once in both together.
     for group in [vec![Scope], vec![Scope, Month], vec![Scope, Direction], vec![Scope, Direction, Month]] {
-        let directions = group.contains(&Direction);
+        let by_direction = group.contains(&Direction);
         let query = Query { group, ..query.clone() };
         for figure in engine::figures(source, &query)? {
             let scope = figure.values.first().map_or("", String::as_str);
-            let direction = directions.then(|| text(&figure, 1));
-            if direction == Some(None) {
+            let direction = if by_direction { text(&figure, 1) } else { None };
+            if by_direction && direction.is_none() {
                 continue;
             }
-            let month = text(&figure, 1 + usize::from(directions));
-            add(scope, direction.flatten().as_deref(), month.as_deref(), &figure);
+            let month = text(&figure, 1 + usize::from(by_direction));
+            add(scope, direction.as_deref(), month.as_deref(), &figure);
         }
     }
     Ok(figures.into_values().collect())

@@ -214,22 +214,17 @@ impl Query {
         needs
     }
 
-    /// Whether it asks for a part of what a sender sent in a month, of which its declared register as a whole says nothing.
-    pub fn is_narrow(&self) -> bool {
-        use Dimension as D;
-        let always = [D::Scope, D::Direction, D::SenderLevel, D::Month, D::Quarter, D::Year];
-        let own = [D::Sender, D::SenderRegistered, D::RecipientLevel];
-        self.needs().iter().any(|need| !always.contains(need) && !own.contains(need))
+    /// Its first and last day, by their names, where they are given.
+    pub fn days_in_words(&self) -> Vec<(&'static str, String)> {
+        let days = [("from", self.from), ("to", self.to)];
+        days.into_iter().filter_map(|(name, day)| Some((name, day?.to_string()))).collect()
     }
 
-    /// The days and filters in words, `name=value` with blanks between; nothing: everything.
-    pub fn words(&self) -> Vec<(&'static str, String)> {
+    /// Its filters, by their names, where they are given.
+    pub fn filter_in_words(&self) -> Vec<(&'static str, String)> {
         let f = &self.filter;
-        let day = |day: Option<Date>| day.map(|d| d.to_string());
         let id = |id: &Option<AgencyId>| id.as_ref().map(AgencyId::to_string);
         let all = [
-            ("from", day(self.from)),
-            ("to", day(self.to)),
             ("scope", f.scope.map(|s| s.as_str().to_owned())),
             ("direction", f.direction.map(|d| d.as_str().to_owned())),
             ("sender", id(&f.sender)),

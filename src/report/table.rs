@@ -61,7 +61,7 @@ pub fn figures_json(report: &Report) -> Value {
         "side": side_word(query.side),
         "from": query.from.map(|d| d.to_string()),
         "to": query.to.map(|d| d.to_string()),
-        "filter": query.words().into_iter().filter(|(name, _)| !["from", "to"].contains(name))
+        "filter": query.filter_in_words().into_iter()
             .map(|(name, value)| (name.to_owned(), json!(value))).collect::<Map<_, _>>(),
         "group_by": query.group.iter().map(|d| d.as_str()).collect::<Vec<_>>(),
         "ratios": ratios_json(report),
@@ -141,12 +141,12 @@ pub fn csv(report: &Report) -> String {
 
 /// What was asked beside days, `name=value` with blanks between.
 pub(super) fn filter(report: &Report) -> String {
-    let words = report.query.words().into_iter().filter(|(name, _)| !["from", "to"].contains(name));
+    let words = report.query.filter_in_words().into_iter();
     words.map(|(name, value)| format!("{name}={value}")).collect::<Vec<_>>().join(" ")
 }
 
 /// The closed periods that a report touches, each with the number of its restatements.
-pub(super) fn closed(report: &Report) -> String {
+fn closed(report: &Report) -> String {
     let each = report.closed.iter().map(|(period, n)| format!("{period} ({n} restatements since)"));
     each.collect::<Vec<_>>().join(" ")
 }
@@ -187,7 +187,8 @@ fn question(report: &Report, out: &mut String) {
         let way = if report.query.side == Side::Incoming { "received" } else { "sent" };
         let _ = writeln!(out, "What the agencies of this node {way}, by log {log} of {size} events");
     }
-    let words = report.query.words();
+    let mut words = report.query.days_in_words();
+    words.extend(report.query.filter_in_words());
     if !words.is_empty() {
         let words: Vec<String> =
             words.into_iter().map(|(name, value)| format!("{} {value}", name.replace('_', " "))).collect();

@@ -349,10 +349,16 @@ fn whoever_asks_sees_why_it_waits() {
     // A peer that is down: since when, what happened, when it is tried next, until when.
     net.end("huyen");
     let queued = send(&net, "2");
-    let why = tracked(&net, "tinh", &queued, "queued: waits: node huyen has not answered since");
-    assert!(why.contains("next try") && why.contains("tried until"), "{why}");
-    let status = run(&net, "tinh", &["status"]).done();
-    assert!(status.contains("peer_unreachable") && status.contains("next try in"), "{status}");
+    tracked(&net, "tinh", &queued, "queued: waits: node huyen has not answered since");
+    // While it is being tried, there is no next try.
+    net.wait("track says when it is tried next, and until when", || {
+        let why = track(&net, "tinh", &queued);
+        (why.contains("next try") && why.contains("tried until")).then_some(())
+    });
+    net.wait("status says so as well", || {
+        let status = run(&net, "tinh", &["status"]).done();
+        (status.contains("peer_unreachable") && status.contains("next try in")).then_some(())
+    });
     std::fs::remove_dir(&crls).unwrap();
     std::fs::rename(net.dir.path().join("lists"), &crls).unwrap();
     net.again("huyen");

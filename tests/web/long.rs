@@ -13,7 +13,7 @@ use lienthong::domain::event::{
 };
 use lienthong::domain::ids::{AgencyId, DeliveryId, DocumentKey, NodeName, RequestId};
 use lienthong::domain::{DeliveryState, Kind, Origin, Status, Urgency};
-use lienthong::ledger::{Clock as _, Ledger, LedgerConfig, SystemRandom};
+use lienthong::ledger::{Clock as _, Ledger, LedgerConfig, ManualClock, SystemRandom};
 use lienthong::merkle::{NoteSigner, sha256};
 use lienthong::rpc::tls::read_pkcs8;
 use lienthong::signature::Verdict;
@@ -159,17 +159,41 @@ fn steps(number: u32, day: Date, at: Timestamp, template: &Arrival) -> Vec<Comma
     ]
 }
 
-/// Writes the log of node a before it runs: a year of documents.
-async fn write(net: &TestNet, events: u64) {
+/// Where a process that only writes gets told what: data, key and origin of the log, and the last moment.
+const WRITE: &str = "LIENTHONG_WEB_WRITE";
+
+/// Lets a process of its own write the log of node a before it runs, so that what is measured is a node that was started
+/// on it, and not one in the memory of who wrote it.
+fn write_elsewhere(net: &TestNet) {
     let config = net.config("a");
-    let key = read_pkcs8(&config.log_key).unwrap();
-    let signer = NoteSigner::from_pkcs8(&config.node.log_origin(config.generation), &key).unwrap();
+    let told = [
+        config.data.to_str().unwrap(),
+        config.log_key.to_str().unwrap(),
+        &config.node.log_origin(config.generation),
+        &net.clock.now().millis().to_string(),
+    ]
+    .join("\n");
+    let status = std::process::Command::new(std::env::current_exe().unwrap())
+        .args(["--exact", "--ignored", "long::pages_of_a_long_log"])
+        .env(WRITE, told)
+        .stdout(std::process::Stdio::null())
+        .status();
+    assert!(status.unwrap().success());
+}
+
+/// Writes a log: a year of documents.
+async fn write(told: &str, events: u64) {
+    let told: Vec<_> = told.lines().collect();
+    let [data, key, origin, end] = told[..] else { panic!("{WRITE}: {told:?}") };
+    let signer = NoteSigner::from_pkcs8(origin, &read_pkcs8(key.as_ref()).unwrap()).unwrap();
+    let end = Timestamp::from_millis(end.parse().unwrap());
+    let clock = Arc::new(ManualClock::new(end));
     let opened = Ledger::open(LedgerConfig {
-        data: config.data.clone(),
+        data: data.into(),
         disk: Arc::new(RealDisk),
         signer,
         previous: None,
-        clock: net.clock.clone(),
+        clock: clock.clone(),
         random: Arc::new(SystemRandom::default()),
         cache_bytes: 64 << 20,
         journal_segment_bytes: 64 << 20,
@@ -177,12 +201,11 @@ async fn write(net: &TestNet, events: u64) {
     let (ledger, _) = opened.unwrap();
     let Command::Accept { arrival, .. } = crate::harness::accept(0, &[]) else { unreachable!() };
     let documents = (events / 8) as u32;
-    let end = net.clock.now();
     let mut number = 0;
     while number < documents {
         let back = 364 - i64::from(number) * 364 / i64::from(documents);
         let at = Timestamp::from_millis(end.millis() - back * 86_400_000);
-        net.clock.set(at);
+        clock.set(at);
         let group: Vec<Vec<Command>> =
             (number..number + TOGETHER).map(|n| steps(n, at.date(), at, &arrival)).collect();
         number += TOGETHER;
@@ -197,8 +220,7 @@ async fn write(net: &TestNet, events: u64) {
             }
         }
     }
-    ledger.close(&config.data).await.unwrap();
-    net.clock.set(end);
+    ledger.close(data.as_ref()).await.unwrap();
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -206,9 +228,12 @@ async fn write(net: &TestNet, events: u64) {
 #[expect(clippy::print_stdout, reason = "the figures are what is wanted")]
 async fn pages_of_a_long_log() {
     let events = std::env::var("LIENTHONG_WEB_EVENTS").map_or(1_000_000, |n| n.parse().unwrap());
+    if let Ok(told) = std::env::var(WRITE) {
+        return write(&told, events).await;
+    }
     let mut net = with_pages();
     let began = Instant::now();
-    write(&net, events).await;
+    write_elsewhere(&net);
     println!("{events} events written in {:.0} s", began.elapsed().as_secs_f64());
     for node in ["a", "b"] {
         net.start(node).await;

@@ -19,13 +19,13 @@ mod roots;
 mod stamped;
 
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicUsize, Ordering};
 
 use super::evidence::keys::Keys;
 use super::{Findings, Place};
 use crate::config::Config;
 use crate::domain::event::Event;
-use crate::merkle::{Hash, LogKeys, NoteVerifier};
+use crate::merkle::{Hash, LogKeys, NoteVerifier, UnverifiedCheckpoint};
+use crate::parallel;
 use crate::signature::Trust;
 use directories::Versions;
 pub(super) use roots::Roots;
@@ -91,7 +91,7 @@ impl Read {
             if !go_on(0) {
                 return None;
             }
-            let found = each(threads, some, |(place, path)| match place {
+            let found = parallel::each(threads, some, |(place, path)| match place {
                 Place::Witness => own::judge(&judge, path),
                 _ => stamped::judge(&judge, path),
             });
@@ -141,6 +141,23 @@ impl Judge<'_> {
         let node = |log: &str| log.rsplit_once("/log/").map(|(node, _)| node.to_owned());
         origin != self.origin() && node(origin).is_some() && node(origin) == node(self.origin())
     }
+
+    /// The key by which a checkpoint is verified, and whether it is of this log, so that its root can be compared;
+    /// `it` is how a finding calls it.
+    fn key(&self, checkpoint: &UnverifiedCheckpoint, it: &str) -> Result<(NoteVerifier, bool), String> {
+        let claimed = checkpoint.claimed();
+        let origin = &claimed.origin;
+        if origin == self.origin() {
+            return Ok((self.log_keys.of_size(claimed.size).clone(), true));
+        }
+        if !self.is_of_other_generation(origin) {
+            return Err(format!("{it} is of log `{origin}`, not `{}`", self.origin()));
+        }
+        let listed = self.keys.maker(checkpoint).cloned();
+        let unlisted =
+            || format!("no key that a kept directory version lists for log `{origin}` signed {it}");
+        listed.map(|key| (key, false)).ok_or_else(unlisted)
+    }
 }
 
 /// What one file came to.
@@ -149,28 +166,4 @@ struct Found {
     problems: Vec<String>,
     /// What the log's key signed, and another vouched for: size and root.
     checkpoints: Vec<(u64, Hash)>,
-}
-
-/// Gives each of these to `judge`, on so many threads; what comes of them is in their order.
-fn each<T: Sync, R: Send>(threads: usize, items: &[T], judge: impl Fn(&T) -> R + Sync) -> Vec<R> {
-    if threads <= 1 || items.len() <= 1 {
-        return items.iter().map(judge).collect();
-    }
-    let next = AtomicUsize::new(0);
-    let work = || {
-        let mut done = Vec::new();
-        while let Some((number, item)) =
-            Some(next.fetch_add(1, Ordering::Relaxed)).and_then(|n| Some((n, items.get(n)?)))
-        {
-            done.push((number, judge(item)));
-        }
-        done
-    };
-    let mut all: Vec<(usize, R)> = std::thread::scope(|scope| {
-        let started: Vec<_> = (0..threads).map(|_| scope.spawn(work)).collect();
-        let joined = started.into_iter().map(|thread| thread.join());
-        joined.flat_map(|done| done.unwrap_or_else(|panic| std::panic::resume_unwind(panic))).collect()
-    });
-    all.sort_by_key(|(number, _)| *number);
-    all.into_iter().map(|(_, done)| done).collect()
 }

@@ -37,17 +37,7 @@ pub(super) fn judge(judge: &Judge<'_>, path: &Path) -> Found {
 fn one(judge: &Judge<'_>, text: &str, problems: &mut Vec<String>) -> Result<Option<(u64, Hash)>, String> {
     let unverified = SignedCheckpoint::parse_unverified(text).map_err(|e| e.to_string())?;
     let (claimed, note) = (unverified.claimed().clone(), unverified.note().clone());
-    let is_own = claimed.origin == judge.origin();
-    let key = if is_own {
-        judge.log_keys.of_size(claimed.size).clone()
-    } else if judge.is_of_other_generation(&claimed.origin) {
-        let listed = judge.keys.maker(&unverified).cloned();
-        listed.ok_or_else(|| {
-            format!("no key that a kept directory version lists for log `{}` signed it", claimed.origin)
-        })?
-    } else {
-        return Err(format!("it is of log `{}`, not `{}`", claimed.origin, judge.origin()));
-    };
+    let (key, is_own) = judge.key(&unverified, "it")?;
     unverified.verify(&key).map_err(|e| format!("of {} events: {e}", claimed.size))?;
     let mut others = note.signatures.iter().filter(|line| !key.made(line)).peekable();
     if others.peek().is_none() {

@@ -61,7 +61,7 @@ impl Roots {
 
     fn differs(&self, wanted: &Wanted, root: &Hash) -> String {
         let Wanted { size, root: theirs, place, .. } = wanted;
-        let how = if *place == Place::Timestamp { "was timestamped" } else { "others cosigned" };
+        let how = vouched(*place);
         format!(
             "{}: the checkpoint of {size} events that {how} has root {theirs}, and this log has root {root} there: \
              it was rewritten, at an event from {} to {}",
@@ -84,8 +84,7 @@ impl Roots {
                     findings.add(wanted.place, wanted.size.checked_sub(1), self.differs(wanted, &root));
                 }
                 None => {
-                    let how =
-                        if wanted.place == Place::Timestamp { "was timestamped" } else { "others cosigned" };
+                    let how = vouched(wanted.place);
                     let message = format!(
                         "{}: the checkpoint of {} events that {how} has root {}, and this log has {size} events: it is an \
                          old copy, or was cut off",
@@ -99,6 +98,11 @@ impl Roots {
         }
         self.next = self.wanted.len();
     }
+}
+
+/// How others stand for a checkpoint whose file is in this place.
+fn vouched(place: Place) -> &'static str {
+    if place == Place::Timestamp { "was timestamped" } else { "others cosigned" }
 }
 
 #[cfg(test)]

@@ -41,20 +41,7 @@ fn checkpoint(judge: &Judge<'_>, path: &Path, stamped: &Stamped) -> Result<Optio
     if name.map(|(generation, _)| generation) != claimed.origin.rsplit('/').next() {
         return Err(format!("its checkpoint is of log `{}`, which its name does not say", claimed.origin));
     }
-    let is_own = claimed.origin == judge.origin();
-    let key = if is_own {
-        judge.log_keys.of_size(claimed.size).clone()
-    } else if judge.is_of_other_generation(&claimed.origin) {
-        let listed = judge.keys.maker(&unverified).cloned();
-        listed.ok_or_else(|| {
-            format!(
-                "no key that a kept directory version lists for log `{}` signed its checkpoint",
-                claimed.origin
-            )
-        })?
-    } else {
-        return Err(format!("its checkpoint is of log `{}`, not `{}`", claimed.origin, judge.origin()));
-    };
+    let (key, is_own) = judge.key(&unverified, "its checkpoint")?;
     unverified.verify(&key).map_err(|e| format!("its checkpoint of {} events: {e}", claimed.size))?;
     Ok(is_own.then_some((claimed.size, claimed.root)))
 }

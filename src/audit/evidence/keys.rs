@@ -136,14 +136,8 @@ impl Keys {
         time: Timestamp,
     ) -> Option<(&NodeName, Timestamp)> {
         let lines = checkpoint.note().signatures.iter().chain(beside);
-        let cosigned = lines.flat_map(|line| {
-            let witnesses = self.witnesses.iter().filter(|(witness, _)| witness != node);
-            witnesses.filter_map(|(witness, key)| {
-                let seconds = verify_cosignature(&checkpoint.note().text, line, key).ok()?;
-                Some((witness, time_of(seconds)?))
-            })
-        });
-        cosigned.filter(|(_, at)| *at < time).min_by_key(|(_, at)| *at)
+        let cosigned = lines.filter_map(|line| self.witness(&checkpoint.note().text, line));
+        cosigned.filter(|(witness, at)| *witness != node && *at < time).min_by_key(|(_, at)| *at)
     }
 
     /// The witnesses, other nodes than the log's, that cosigned a checkpoint, whenever.
