@@ -352,7 +352,14 @@ async fn a_register_is_imported_line_by_line_and_again_without_a_change() {
     assert_eq!(entered.len(), 2);
     let again = printed(&run(&net, &["paper", "import", path]));
     assert!(again.contains("0 entered, 2 were entered before, 1 are not on paper, 5 are wrong"), "{again}");
+    // As spreadsheets write it where the comma is the decimal sign.
+    std::fs::write(file_text, format!("\u{feff}{header}\n{good}").replace(',', ";")).unwrap();
+    let again = printed(&run(&net, &["paper", "import", path]));
+    assert!(again.contains("0 entered, 2 were entered before, 1 are not on paper, 0 are wrong"), "{again}");
     assert_eq!(net.events("a", "paper_entered").await.len(), 2);
+    std::fs::write(file_text, "sender;number;loại\n").unwrap();
+    let said = printed(&run(&net, &["paper", "import", path]));
+    assert!(said.contains("no column issued_on, notation, type; its first line names 3 columns: "), "{said}");
 
     let declared = run(&net, &["paper", "complete", "--agency", "H01.1", "--month", "2016-08"]);
     assert!(printed(&declared).contains("declared complete, event"), "{}", printed(&declared));

@@ -111,8 +111,9 @@ pub(crate) fn note(text: impl Display) {
 }
 
 /// Logs to stderr: warnings, or what `LIENTHONG_LOG` asks for (`info`, `lienthong=debug`, …); as JSON with
-/// `LIENTHONG_LOG_FORMAT=json`.
+/// `LIENTHONG_LOG_FORMAT=json`. Colours are for terminals.
 fn logs() {
+    use std::io::IsTerminal as _;
     let filter = tracing_subscriber::EnvFilter::try_from_env("LIENTHONG_LOG")
         .unwrap_or_else(|_| tracing_subscriber::EnvFilter::new("warn"));
     // It logs the subjects of certificates, which are personal data.
@@ -120,7 +121,10 @@ fn logs() {
         Ok(directive) => filter.add_directive(directive),
         Err(_) => filter,
     };
-    let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    let builder = tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(std::io::stderr)
+        .with_ansi(std::io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none());
     if std::env::var("LIENTHONG_LOG_FORMAT").is_ok_and(|f| f == "json") {
         builder.json().init();
     } else {

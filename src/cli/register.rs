@@ -18,13 +18,16 @@ use crate::rpc::client::NodeClient;
 use crate::time::Date;
 use crate::wire::{pb, words};
 
+/// Longest first line that is looked at for what stands between columns, bytes.
+const FIRST_LINE: u64 = 64 << 10;
+
 /// What is done with a register.
 #[derive(Debug, Subcommand)]
 pub(super) enum PaperCommand {
     /// Enters the lines of a CSV file: issued_on, sender, recipient, number, notation, type, urgency, paper_reason; and
     /// where they are known recipient_name, basis, dispatched_on. Of lines with a channel, those with dual or paper.
     Import {
-        /// The file, UTF-8, with a header line.
+        /// The file, UTF-8, with a header line; columns stand apart by commas or by semicolons.
         file: PathBuf,
         /// Check every line, enter nothing.
         #[arg(long)]
@@ -152,15 +155,24 @@ struct Tally {
 }
 
 async fn import(client: &NodeClient, file: &Path, check: bool, user: &str) -> Result<Outcome, CliError> {
+    let unreadable = |e: &dyn std::fmt::Display| CliError::file("reading", file, &e);
+    let delimiter = delimiter(file).map_err(|e| unreadable(&e))?;
     let mut reader = csv::ReaderBuilder::new()
         .trim(csv::Trim::All)
+        .delimiter(delimiter)
         .from_path(file)
-        .map_err(|e| CliError::file("reading", file, &e))?;
-    let headers = reader.headers().map_err(|e| CliError::file("reading", file, &e))?.clone();
+        .map_err(|e| unreadable(&e))?;
+    let headers = reader.headers().map_err(|e| unreadable(&e))?.clone();
     let needed = ["issued_on", "sender", "number", "notation", "type"];
     let missing: Vec<&str> = needed.into_iter().filter(|n| !headers.iter().any(|h| h == *n)).collect();
     if !missing.is_empty() {
-        return Err(CliError::failed(format!("{}: no column {}", file.display(), missing.join(", "))));
+        return Err(CliError::failed(format!(
+            "{}: no column {}; its first line names {} columns: {}",
+            file.display(),
+            missing.join(", "),
+            headers.len(),
+            headers.iter().collect::<Vec<_>>().join(", ")
+        )));
     }
     let mut tally = Tally::default();
     let mut record = csv::StringRecord::new();
@@ -194,6 +206,16 @@ async fn import(client: &NodeClient, file: &Path, check: bool, user: &str) -> Re
     }
     out(summary(&tally, check));
     Ok(if tally.wrong > 0 { Outcome::No } else { Outcome::Done })
+}
+
+/// What stands between the columns: a comma, or a semicolon, which spreadsheets write where the comma is the decimal sign,
+/// as it is in Vietnam. The first line tells.
+fn delimiter(file: &Path) -> std::io::Result<u8> {
+    use std::io::{BufRead as _, Read as _};
+    let mut first = Vec::new();
+    let file = std::fs::File::open(file)?;
+    std::io::BufReader::new(file).take(FIRST_LINE).read_until(b'\n', &mut first)?;
+    Ok(if first.contains(&b';') && !first.contains(&b',') { b';' } else { b',' })
 }
 
 /// Whether the node cannot take more now: the lines after this one would fare the same.
